@@ -1,0 +1,3 @@
+//! What each command of `cargo xtask` does.
+
+pub mod setup;

@@ -1,0 +1,11 @@
+//! The work behind `cargo xtask`, as a library, so that the end-to-end tests use the same pieces.
+//!
+//! * [`process`] runs programs; [`cache`] keeps what was built or fetched once.
+//! * [`apt`] reaches Debian's archive; [`packages`] names what is taken from it.
+//! * [`commands`] is what each command does.
+
+pub mod apt;
+pub mod cache;
+pub mod commands;
+pub mod packages;
+pub mod process;
