@@ -164,37 +164,54 @@ impl Server {
 /// A server, unpacked.
 pub fn server(cache: &Cache, server: Server) -> Result<Program> {
     let (package, program) = server.package_and_program();
-    host_program(cache, package, program, None)
+    host_program(cache, &[package], program, None)
 }
 
-/// Unpacks `package` with what the machine lacks of its dependencies, and finds `program` in it. `suite` is one beyond the machine's own
-/// sources, such as its backports.
-pub fn host_program(cache: &Cache, package: &str, program: &str, suite: Option<&str>) -> Result<Program> {
-    let describes = format!("the package {package}{}", suite.map(|suite| format!(" from {suite}")).unwrap_or_default());
-    let entry =
-        Entry::new("programs", package, &describes).input(LAYOUT).input(suite.unwrap_or_default()).needs_network();
-    let root = cache.entry(&entry, |staging| {
-        let distribution = Distribution::of_this_machine()?;
-        let architecture = architecture()?;
-        let mut sources = own_sources(&distribution)?;
-        if let Some(suite) = suite {
-            sources.push(base_source(&sources, &distribution)?.for_suite(suite, &architecture));
-        }
-        let state = format!("host{}", suite.map(|suite| format!("-{suite}")).unwrap_or_default());
-        let apt = Apt::open(cache, &state, &sources, &architecture, Installed::AsOnThisMachine)?;
-        for file in apt.download_with_dependencies(package, suite)? {
-            unpack(&file, staging, |path| !path.starts_with("usr/share/doc") && !path.starts_with("usr/share/locale"))?;
-        }
-        Ok(())
-    })?;
+/// Unpacks `packages` with what the machine lacks of their dependencies, and finds `program` in them. `suite` is one beyond the machine's
+/// own sources, such as its backports.
+pub fn host_program(cache: &Cache, packages: &[&str], program: &str, suite: Option<&str>) -> Result<Program> {
+    let describes =
+        format!("{}{}", packages.join(", "), suite.map(|suite| format!(" from {suite}")).unwrap_or_default());
+    let entry = Entry::new("programs", program, &describes)
+        .input(LAYOUT)
+        .input(packages.join(" "))
+        .input(suite.unwrap_or_default());
+    let root = cache
+        .entry(&entry.needs_network(), |staging| unpack_for_host(cache, packages, suite, staging, not_documentation))?;
     let directories = ["usr/sbin", "usr/bin", "sbin", "bin"];
     let path = directories.iter().map(|directory| root.join(directory).join(program)).find(|path| path.is_file());
-    let path = path.with_context(|| format!("{package} has no program {program}"))?;
+    let path = path.with_context(|| format!("{} have no program {program}", packages.join(", ")))?;
     Ok(Program { path, libraries: library_directories(&root)? })
 }
 
+fn not_documentation(path: &Path) -> bool {
+    !path.starts_with("usr/share/doc") && !path.starts_with("usr/share/man") && !path.starts_with("usr/share/locale")
+}
+
+/// Unpacks what is `wanted` of `packages`, and of what the machine lacks of their dependencies, into `directory`.
+pub fn unpack_for_host(
+    cache: &Cache,
+    packages: &[&str],
+    suite: Option<&str>,
+    directory: &Path,
+    wanted: fn(&Path) -> bool,
+) -> Result<()> {
+    let distribution = Distribution::of_this_machine()?;
+    let architecture = architecture()?;
+    let mut sources = own_sources(&distribution)?;
+    if let Some(suite) = suite {
+        sources.push(base_source(&sources, &distribution)?.for_suite(suite, &architecture));
+    }
+    let state = format!("host{}", suite.map(|suite| format!("-{suite}")).unwrap_or_default());
+    let apt = Apt::open(cache, &state, &sources, &architecture, Installed::AsOnThisMachine)?;
+    for file in apt.download_with_dependencies(packages, suite)? {
+        unpack(&file, directory, wanted)?;
+    }
+    Ok(())
+}
+
 /// Every directory of the tree that holds shared libraries where the loader of the machine would look: `lib` and `lib/TRIPLET`.
-fn library_directories(root: &Path) -> Result<Vec<PathBuf>> {
+pub fn library_directories(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for base in ["usr/lib", "lib"].map(|path| root.join(path)).into_iter().filter(|path| path.is_dir()) {
         for entry in fs::read_dir(&base).with_context(|| format!("cannot list {}", base.display()))? {

@@ -99,8 +99,8 @@ impl Apt {
         debian_files(&archives)
     }
 
-    /// Downloads `package`, from `release` if one is named, and whatever it needs and this state's list of installed packages lacks.
-    pub fn download_with_dependencies(&self, package: &str, release: Option<&str>) -> Result<Vec<PathBuf>> {
+    /// Downloads `packages`, from `release` if one is named, and whatever they need and this state's list of installed packages lacks.
+    pub fn download_with_dependencies(&self, packages: &[&str], release: Option<&str>) -> Result<Vec<PathBuf>> {
         self.update()?;
         let archives = self.fresh_archives()?;
         let mut command = self.command("apt-get");
@@ -108,7 +108,7 @@ impl Apt {
         if let Some(release) = release {
             command.args(["--target-release", release]);
         }
-        capture(command.arg(package))?;
+        capture(command.args(packages))?;
         debian_files(&archives)
     }
 
