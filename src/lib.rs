@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod config;
 #[allow(unsafe_code)]
 pub mod dma;
 #[allow(unsafe_code)]
