@@ -10,8 +10,11 @@
 extern crate alloc;
 
 pub mod config;
+pub mod console;
 #[allow(unsafe_code)]
 pub mod dma;
+pub mod drivers;
+pub mod logger;
 #[allow(unsafe_code)]
 pub mod mmio;
 pub mod net;

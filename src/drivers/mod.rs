@@ -1,0 +1,13 @@
+//! The board's devices, each over a [`crate::mmio::Bus`], so that every driver runs unchanged against a model on the host.
+//!
+//! * [`uart`] is what a console needs of a serial port; [`pl011`] and [`mini_uart`] are the two that reach the header, and
+//!   [`uart_choice`] says which of them does.
+//! * [`gpio`] is the pin multiplexer, which is where that answer comes from, and the activity LED.
+
+pub mod gpio;
+pub mod mini_uart;
+#[cfg(test)]
+pub(crate) mod models;
+pub mod pl011;
+pub mod uart;
+pub mod uart_choice;
