@@ -1,0 +1,519 @@
+//! One transfer, as a state machine: packets and time in, packets and file bytes out.
+
+use super::blocks::{Blocks, Place};
+use super::packet::{LARGEST_REQUEST, Options, Packet, code};
+use super::timer::Timer;
+use super::{ETHERNET_BLOCK_SIZE, Error, LARGEST_WINDOW, Message, Refusal, Sink};
+use crate::time::{Duration, Instant};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddrV4;
+
+/// Bytes of a full block where nothing else was agreed upon (RFC 1350), and the least that any path carries whole.
+const PLAIN_BLOCK_SIZE: u16 = 512;
+
+/// The smallest block that may be agreed upon (RFC 2348).
+const SMALLEST_BLOCK_SIZE: u16 = 8;
+
+/// The time-out asked of the server, in seconds: the shortest that RFC 2349 can say.
+const SERVER_TIMEOUT: u64 = 1;
+
+/// How long a server that has confirmed the options may send no block before its blocks are taken to be too big for the path:
+/// it has sent the first one three times by then.
+const FIRST_BLOCK_LIMIT: Duration = Duration::from_secs(3);
+
+/// Retransmissions at the rollover of the block numbers after which the server is taken to skip block 0.
+const ROLLOVER_LIMIT: u32 = 3;
+
+/// What to ask the server for, and how patient to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// Bytes of a full block, 8 to [`ETHERNET_BLOCK_SIZE`].
+    pub block_size: u16,
+    /// Blocks in flight, 1 to [`LARGEST_WINDOW`].
+    pub window: u16,
+    /// How long the server may make no progress before the transfer is given up.
+    pub patience: Duration,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self { block_size: ETHERNET_BLOCK_SIZE, window: 64, patience: Duration::from_secs(15) }
+    }
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action<'a> {
+    /// Nothing until the next packet or [`Client::deadline`].
+    Wait,
+    /// Send a datagram, always from the same local port.
+    Send {
+        /// Where to.
+        to: SocketAddrV4,
+        /// Its payload.
+        datagram: &'a [u8],
+    },
+}
+
+/// What happened during a transfer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Blocks received in order.
+    pub blocks: u64,
+    /// Blocks received again, or too early to be used.
+    pub superfluous: u64,
+    /// Times at which something was seen to be lost: a gap, or a time-out.
+    pub losses: u32,
+    /// Packets of ours sent again because a time-out had passed.
+    pub retransmissions: u32,
+    /// Packets from somebody else, or that were no TFTP.
+    pub strangers: u32,
+}
+
+/// What has been asked for in the present attempt; each fallback asks for less, so there are only a few.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    options: bool,
+    block_size: u16,
+    window: u16,
+}
+
+impl Asked {
+    fn options(&self) -> Options {
+        if !self.options {
+            return Options::NONE;
+        }
+        Options {
+            block_size: (self.block_size != PLAIN_BLOCK_SIZE).then_some(self.block_size.into()),
+            transfer_size: Some(0),
+            timeout: Some(SERVER_TIMEOUT),
+            window: (self.window > 1).then_some(self.window.into()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The request is to be sent.
+    Unsent,
+    /// The request was sent; the server's port is not known yet.
+    Requested,
+    /// The options are agreed upon and block 0 was acknowledged.
+    Opened { at: Instant },
+    /// Blocks are coming in.
+    Receiving,
+    /// All has come.
+    Done { size: u64 },
+    /// It was given up.
+    Failed(Error),
+}
+
+/// One transfer from a server. It is told of every datagram and of the time, and is over when [`Client::outcome`] says so.
+///
+/// A finished client should be kept for a while where that costs nothing: it answers a server that did not get the last
+/// acknowledgement (RFC 1350, section 6).
+#[derive(Debug)]
+pub struct Client {
+    path: String,
+    /// Where requests go.
+    server: SocketAddrV4,
+    parameters: Parameters,
+    asked: Asked,
+    state: State,
+    /// The server's end of this transfer (its transfer identifier), once it has answered.
+    peer: Option<SocketAddrV4>,
+    /// Server's ends of attempts that were given up; what still comes from there belongs to no transfer.
+    abandoned: Vec<SocketAddrV4>,
+    stranger: Option<SocketAddrV4>,
+    /// Bytes of a full block, as agreed upon.
+    block_size: u16,
+    /// Bytes of the file, where the server has said.
+    size: Option<u64>,
+    received: u64,
+    blocks: Blocks,
+    timer: Timer,
+    /// Retransmissions since the last progress.
+    attempts: u32,
+    /// When the server last brought something new.
+    progressed: Instant,
+    /// A refusal of options in answer to a request that has none.
+    refused: Option<Error>,
+    counts: Counts,
+    outgoing: [u8; LARGEST_REQUEST],
+}
+
+impl Client {
+    /// A transfer of `path` from `server` (usually at port [`PORT`](super::PORT)). The first [`on_time`](Self::on_time) sends
+    /// the request.
+    ///
+    /// # Errors
+    /// [`Error::Path`] where the name does not fit into a request.
+    pub fn new(now: Instant, server: SocketAddrV4, path: &str, parameters: Parameters) -> Result<Self, Error> {
+        let parameters = Parameters {
+            block_size: parameters.block_size.clamp(SMALLEST_BLOCK_SIZE, ETHERNET_BLOCK_SIZE),
+            window: parameters.window.clamp(1, LARGEST_WINDOW),
+            patience: parameters.patience,
+        };
+        let asked = Asked { options: true, block_size: parameters.block_size, window: parameters.window };
+        let mut outgoing = [0; LARGEST_REQUEST];
+        let request = Packet::ReadRequest { path: path.as_bytes(), options: asked.options() };
+        if path.is_empty() || path.contains('\0') || request.emit(&mut outgoing).is_none() {
+            return Err(Error::Path { length: path.len() });
+        }
+        Ok(Self {
+            path: path.into(),
+            server,
+            parameters,
+            asked,
+            state: State::Unsent,
+            peer: None,
+            abandoned: Vec::new(),
+            stranger: None,
+            block_size: PLAIN_BLOCK_SIZE,
+            size: None,
+            received: 0,
+            blocks: Blocks::new(1),
+            timer: Timer::new(now),
+            attempts: 0,
+            progressed: now,
+            refused: None,
+            counts: Counts::default(),
+            outgoing,
+        })
+    }
+
+    /// The file's size in bytes once all of it is with the sink, or why it is not; `None` while the transfer runs.
+    pub fn outcome(&self) -> Option<Result<u64, Error>> {
+        match self.state {
+            State::Done { size } => Some(Ok(size)),
+            State::Failed(error) => Some(Err(error)),
+            _ => None,
+        }
+    }
+
+    /// When [`on_time`](Self::on_time) wants to be called at the latest; `None` once the transfer is over.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Done { .. } | State::Failed(_) => None,
+            State::Unsent => Some(Instant::default()),
+            _ => Some(self.timer.deadline().min(self.progressed.after(self.parameters.patience))),
+        }
+    }
+
+    /// Bytes of the file received so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Bytes of the file, where the server has said.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Blocks in flight, as agreed upon.
+    pub fn window(&self) -> u16 {
+        self.blocks.window()
+    }
+
+    /// Bytes of a full block, as agreed upon.
+    pub fn block_size(&self) -> u16 {
+        self.block_size
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Gives the transfer up, and tells the server so.
+    pub fn abort(&mut self, error: Error) -> Action<'_> {
+        self.fail(error, code::NOT_DEFINED, b"the client gave up")
+    }
+
+    /// A datagram came in at the transfer's local port.
+    pub fn on_packet(&mut self, now: Instant, from: SocketAddrV4, datagram: &[u8], sink: &mut dyn Sink) -> Action<'_> {
+        let Ok(packet) = Packet::parse(datagram) else {
+            self.counts.strangers = self.counts.strangers.saturating_add(1);
+            return Action::Wait;
+        };
+        if !self.belongs(from) {
+            return self.turn_away(from, &packet);
+        }
+        match (self.state, packet) {
+            (State::Unsent | State::Failed(_), _) => Action::Wait,
+            (State::Done { .. }, Packet::Data { block, .. }) => self.acknowledge_late(now, from, block),
+            (State::Done { .. }, _) => Action::Wait,
+            (State::Requested, Packet::OptionAcknowledgement(granted)) if self.asked.options => {
+                self.open(now, from, &granted, sink)
+            }
+            // The late answer to an earlier request.
+            (State::Requested, Packet::OptionAcknowledgement(_)) => self.turn_away(from, &packet),
+            (State::Requested, Packet::Error { code: code::OPTIONS, message }) => {
+                if !self.asked.options {
+                    // Late, too, most likely; but if nothing else comes, it is the reason.
+                    self.refused = Some(Error::Server { code: code::OPTIONS, message: Message::new(message) });
+                    return Action::Wait;
+                }
+                self.heard_from_server(now);
+                self.start_over(Asked { options: false, ..self.asked }, None)
+            }
+            (State::Requested, Packet::Data { block: 1, bytes }) => self.begin_plain(now, from, bytes, sink),
+            (State::Opened { .. } | State::Receiving, Packet::Data { block, bytes }) => {
+                self.data(now, from, block, bytes, sink)
+            }
+            (_, Packet::Error { code, message }) => {
+                self.state = State::Failed(Error::Server { code, message: Message::new(message) });
+                Action::Wait
+            }
+            // A repeated OACK is answered by the timer, as all repetition is; the rest is nothing that a server sends.
+            _ => Action::Wait,
+        }
+    }
+
+    /// Time has passed.
+    pub fn on_time(&mut self, now: Instant) -> Action<'_> {
+        match self.state {
+            State::Done { .. } | State::Failed(_) => return Action::Wait,
+            State::Unsent => {
+                self.state = State::Requested;
+                self.timer.sent(now);
+                return self.request();
+            }
+            State::Requested | State::Opened { .. } | State::Receiving => {}
+        }
+        let waited = now.since(self.progressed);
+        if waited >= self.parameters.patience {
+            let error = match (self.peer, self.refused) {
+                (Some(server), _) => Error::Stalled { server, received: self.received, size: self.size, waited },
+                (None, Some(refused)) => refused,
+                (None, None) => Error::NoAnswer { server: self.server, waited, stranger: self.stranger },
+            };
+            return self.abort(error);
+        }
+        if !self.timer.expired(now) {
+            return Action::Wait;
+        }
+        if let State::Opened { at } = self.state
+            && self.asked.block_size > PLAIN_BLOCK_SIZE
+            && now.since(at) >= FIRST_BLOCK_LIMIT
+        {
+            let smaller = Asked { block_size: PLAIN_BLOCK_SIZE, ..self.asked };
+            return self.start_over(smaller, Some(b"no block came: trying smaller ones"));
+        }
+        if self.blocks.stuck_at_rollover() && self.attempts >= ROLLOVER_LIMIT {
+            return self.start_over(Asked { window: 1, ..self.asked }, Some(b"trying without windowsize"));
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        self.counts.retransmissions = self.counts.retransmissions.saturating_add(1);
+        self.counts.losses = self.counts.losses.saturating_add(1);
+        self.timer.sent_again(now);
+        match self.peer {
+            None => self.request(),
+            Some(peer) => {
+                self.blocks.acknowledged();
+                self.acknowledgement(peer)
+            }
+        }
+    }
+
+    /// Whether a packet from `from` is of this transfer. Until the server has answered, any of its ports may be the one that it
+    /// chose (RFC 1350, section 4).
+    fn belongs(&self, from: SocketAddrV4) -> bool {
+        match self.peer {
+            Some(peer) => from == peer,
+            None => from.ip() == self.server.ip() && !self.abandoned.contains(&from),
+        }
+    }
+
+    /// A packet from elsewhere is answered with an error, and changes nothing (RFC 1350, section 4). An error is never
+    /// answered, so two clients cannot keep each other busy.
+    fn turn_away(&mut self, from: SocketAddrV4, packet: &Packet<'_>) -> Action<'_> {
+        self.counts.strangers = self.counts.strangers.saturating_add(1);
+        self.stranger = Some(from);
+        match packet {
+            Packet::Data { .. } | Packet::Acknowledgement { .. } | Packet::OptionAcknowledgement(_) => {
+                self.error(from, code::UNKNOWN_TRANSFER, b"unknown transfer")
+            }
+            Packet::ReadRequest { .. } | Packet::Error { .. } => Action::Wait,
+        }
+    }
+
+    /// The server confirmed options: checks them, and acknowledges with block 0.
+    fn open(&mut self, now: Instant, from: SocketAddrV4, granted: &Options, sink: &mut dyn Sink) -> Action<'_> {
+        self.heard_from_server(now);
+        self.peer = Some(from);
+        let Some((block_size, window)) = self.agree(granted) else {
+            return self.start_over(Asked { options: false, ..self.asked }, Some(b"not what was asked for"));
+        };
+        self.block_size = block_size;
+        self.blocks = Blocks::new(window);
+        self.size = granted.transfer_size.filter(|&size| size != 0);
+        if let Err(refusal) = sink.begin(self.size) {
+            return self.refuse(refusal);
+        }
+        self.state = State::Opened { at: now };
+        self.timer.sent(now);
+        self.acknowledgement(from)
+    }
+
+    /// Block size and window, if the server granted no more than was asked for.
+    fn agree(&self, granted: &Options) -> Option<(u16, u16)> {
+        let within = |value: Option<u64>, default: u16, least: u16, most: u16| match value {
+            None => Some(default),
+            Some(value) => u16::try_from(value).ok().filter(|value| (least..=most).contains(value)),
+        };
+        let block_size = within(granted.block_size, PLAIN_BLOCK_SIZE, SMALLEST_BLOCK_SIZE, self.asked.block_size)?;
+        let window = within(granted.window, 1, 1, self.asked.window)?;
+        Some((block_size, window))
+    }
+
+    /// The server took no notice of the options and sent the first block.
+    fn begin_plain(&mut self, now: Instant, from: SocketAddrV4, bytes: &[u8], sink: &mut dyn Sink) -> Action<'_> {
+        self.peer = Some(from);
+        self.block_size = PLAIN_BLOCK_SIZE;
+        self.blocks = Blocks::new(1);
+        self.size = None;
+        if let Err(refusal) = sink.begin(None) {
+            return self.refuse(refusal);
+        }
+        self.data(now, from, 1, bytes, sink)
+    }
+
+    fn data(&mut self, now: Instant, from: SocketAddrV4, number: u16, bytes: &[u8], sink: &mut dyn Sink) -> Action<'_> {
+        match self.blocks.place(number) {
+            Place::Next => {}
+            Place::Ahead => {
+                self.counts.superfluous = self.counts.superfluous.saturating_add(1);
+                if !self.blocks.gap() {
+                    return Action::Wait;
+                }
+                self.counts.losses = self.counts.losses.saturating_add(1);
+                self.blocks.acknowledged();
+                self.timer.sent_early(now);
+                return self.acknowledgement(from);
+            }
+            Place::Other => {
+                self.counts.superfluous = self.counts.superfluous.saturating_add(1);
+                return Action::Wait;
+            }
+        }
+        if bytes.len() > usize::from(self.block_size) {
+            let error = Error::LongBlock { length: bytes.len(), block_size: self.block_size };
+            return self.fail(error, code::ILLEGAL, b"the block is longer than agreed");
+        }
+        let received = self.received.saturating_add(bytes.len() as u64);
+        if let Some(announced) = self.size
+            && received > announced
+        {
+            let error = Error::Longer { received, announced };
+            return self.fail(error, code::NOT_DEFINED, b"more bytes than tsize said");
+        }
+        if let Err(refusal) = sink.write(self.received, bytes) {
+            return self.refuse(refusal);
+        }
+        self.received = received;
+        self.counts.blocks = self.counts.blocks.saturating_add(1);
+        self.state = State::Receiving;
+        self.heard_from_server(now);
+        let window_complete = self.blocks.accept(number);
+        if bytes.len() < usize::from(self.block_size) {
+            return self.finish(now, from, sink);
+        }
+        if window_complete { self.acknowledge(now, from) } else { Action::Wait }
+    }
+
+    /// The last block has come.
+    fn finish(&mut self, now: Instant, from: SocketAddrV4, sink: &mut dyn Sink) -> Action<'_> {
+        let received = self.received;
+        if let Some(announced) = self.size
+            && received < announced
+        {
+            let error = Error::Shorter { received, announced };
+            return self.fail(error, code::NOT_DEFINED, b"fewer bytes than tsize said");
+        }
+        sink.end(received);
+        self.state = State::Done { size: received };
+        self.acknowledge(now, from)
+    }
+
+    /// The server repeats the last block, so it did not get the acknowledgement; at most one answer a time-out.
+    fn acknowledge_late(&mut self, now: Instant, from: SocketAddrV4, number: u16) -> Action<'_> {
+        if number != self.blocks.last() || !self.timer.expired(now) {
+            return Action::Wait;
+        }
+        self.timer.sent_again(now);
+        self.acknowledgement(from)
+    }
+
+    /// Asks again for less, as a new transfer: whatever still comes from the old one is turned away.
+    fn start_over(&mut self, asked: Asked, farewell: Option<&'static [u8]>) -> Action<'_> {
+        self.asked = asked;
+        self.state = State::Unsent;
+        self.attempts = 0;
+        self.received = 0;
+        self.size = None;
+        self.block_size = PLAIN_BLOCK_SIZE;
+        self.blocks = Blocks::new(1);
+        let Some(peer) = self.peer.take() else { return Action::Wait };
+        // A server that keeps one port for all transfers cannot be told apart by it.
+        if peer != self.server {
+            self.abandoned.push(peer);
+        }
+        match farewell {
+            Some(words) => self.error(peer, code::OPTIONS, words),
+            None => Action::Wait,
+        }
+    }
+
+    fn heard_from_server(&mut self, now: Instant) {
+        self.attempts = 0;
+        self.progressed = now;
+        self.timer.answered(now);
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Action<'_> {
+        self.fail(Error::Refused(refusal), code::NO_ROOM, b"no room for it")
+    }
+
+    /// Ends the transfer, and tells the server if it has one open.
+    fn fail(&mut self, error: Error, code: u16, words: &'static [u8]) -> Action<'_> {
+        if self.outcome().is_some() {
+            return Action::Wait;
+        }
+        self.state = State::Failed(error);
+        match self.peer {
+            Some(peer) => self.error(peer, code, words),
+            None => Action::Wait,
+        }
+    }
+
+    fn acknowledge(&mut self, now: Instant, to: SocketAddrV4) -> Action<'_> {
+        self.blocks.acknowledged();
+        self.timer.sent(now);
+        self.acknowledgement(to)
+    }
+
+    fn request(&mut self) -> Action<'_> {
+        let request = Packet::ReadRequest { path: self.path.as_bytes(), options: self.asked.options() };
+        let length = request.emit(&mut self.outgoing);
+        self.send(self.server, length)
+    }
+
+    fn acknowledgement(&mut self, to: SocketAddrV4) -> Action<'_> {
+        let length = Packet::Acknowledgement { block: self.blocks.last() }.emit(&mut self.outgoing);
+        self.send(to, length)
+    }
+
+    fn error(&mut self, to: SocketAddrV4, code: u16, words: &'static [u8]) -> Action<'_> {
+        let length = Packet::Error { code, message: words }.emit(&mut self.outgoing);
+        self.send(to, length)
+    }
+
+    fn send(&self, to: SocketAddrV4, length: Option<usize>) -> Action<'_> {
+        match length.and_then(|length| self.outgoing.get(..length)) {
+            Some(datagram) => Action::Send { to, datagram },
+            None => Action::Wait,
+        }
+    }
+}

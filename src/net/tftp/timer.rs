@@ -1,0 +1,159 @@
+//! When to send again: a time-out that follows the measured round trip, as RFC 6298 computes it for TCP.
+//!
+//! A round trip is measured from a packet to the first new one that it brings. After a retransmission nothing is measured until
+//! the next fresh packet, because the answer might be to either (Karn's algorithm), and every further one doubles the time-out.
+
+use crate::time::{Duration, Instant};
+
+/// Before anything was measured: long for a local network, short for a person.
+const FIRST: Duration = Duration::from_millis(250);
+/// Shorter than this, a server that reads its disk would be taken for a lost packet.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// Longer than this, a server that is back would be left waiting.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// The retransmission timer of one transfer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timer {
+    /// The smoothed round trip and its variation, once there is a measurement.
+    round_trip: Option<(Duration, Duration)>,
+    /// The time-out without back-off.
+    timeout: Duration,
+    /// How often the time-out has been doubled since the last answer.
+    doublings: u32,
+    /// When the packet was sent whose answer is to be measured.
+    measured_from: Option<Instant>,
+    deadline: Instant,
+}
+
+impl Timer {
+    pub fn new(now: Instant) -> Self {
+        Self { round_trip: None, timeout: FIRST, doublings: 0, measured_from: None, deadline: now }
+    }
+
+    /// A fresh packet goes out now.
+    pub fn sent(&mut self, now: Instant) {
+        self.measured_from = Some(now);
+        self.restart(now);
+    }
+
+    /// A packet goes out whose answer may be on its way already, so that it says nothing about the round trip.
+    pub fn sent_early(&mut self, now: Instant) {
+        self.measured_from = None;
+        self.restart(now);
+    }
+
+    /// The same packet goes out again.
+    pub fn sent_again(&mut self, now: Instant) {
+        self.measured_from = None;
+        self.doublings = self.doublings.saturating_add(1);
+        self.restart(now);
+    }
+
+    /// Something new came in: the server lives.
+    pub fn answered(&mut self, now: Instant) {
+        if let Some(from) = self.measured_from.take() {
+            self.measure(now.since(from));
+        }
+        self.doublings = 0;
+        self.restart(now);
+    }
+
+    pub fn expired(&self, now: Instant) -> bool {
+        now >= self.deadline
+    }
+
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The time-out as it is now, back-off included.
+    pub fn interval(&self) -> Duration {
+        let factor = 1_u32.checked_shl(self.doublings).unwrap_or(u32::MAX);
+        self.timeout.saturating_mul(factor).clamp(SHORTEST, LONGEST)
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.deadline = now.after(self.interval());
+    }
+
+    /// RFC 6298, section 2, with its constants: alpha 1/8, beta 1/4, K 4.
+    fn measure(&mut self, sample: Duration) {
+        let (smoothed, variation) = match self.round_trip {
+            None => (sample, sample / 2),
+            Some((smoothed, variation)) => {
+                ((smoothed * 7 + sample) / 8, (variation * 3 + smoothed.abs_diff(sample)) / 4)
+            }
+        };
+        self.round_trip = Some((smoothed, variation));
+        self.timeout = smoothed + variation * 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1000)
+    }
+
+    #[test]
+    fn the_clock_starts_when_the_packet_is_sent() {
+        let mut timer = Timer::new(at(0));
+        timer.sent(at(1000));
+        assert!(!timer.expired(at(1249)));
+        assert!(timer.expired(at(1250)));
+    }
+
+    #[test]
+    fn the_first_measurement_gives_three_round_trips() {
+        let mut timer = Timer::new(at(0));
+        timer.sent(at(0));
+        timer.answered(at(80));
+        assert_eq!(timer.interval(), Duration::from_millis(240));
+    }
+
+    #[test]
+    fn a_steady_round_trip_comes_down_to_the_floor_and_no_further() {
+        let mut timer = Timer::new(at(0));
+        for turn in 0..50 {
+            timer.sent(at(turn * 10));
+            timer.answered(at(turn * 10 + 1));
+        }
+        assert_eq!(timer.interval(), SHORTEST);
+    }
+
+    #[test]
+    fn each_retransmission_doubles_up_to_the_ceiling_and_an_answer_ends_it() {
+        let mut timer = Timer::new(at(0));
+        timer.sent(at(0));
+        timer.answered(at(50));
+        let mut intervals = Vec::new();
+        for _ in 0..6 {
+            intervals.push(timer.interval().as_millis());
+            timer.sent_again(at(1000));
+        }
+        assert_eq!(intervals, [150, 300, 600, 1200, 2000, 2000]);
+        timer.answered(at(2000));
+        assert_eq!(timer.interval().as_millis(), 150);
+    }
+
+    #[test]
+    fn an_answer_after_a_retransmission_is_not_measured() {
+        let mut timer = Timer::new(at(0));
+        timer.sent(at(0));
+        timer.sent_again(at(250));
+        timer.answered(at(251));
+        assert_eq!(timer.interval(), FIRST);
+    }
+
+    #[test]
+    fn no_number_of_retransmissions_overflows() {
+        let mut timer = Timer::new(at(0));
+        for _ in 0..100 {
+            timer.sent_again(at(0));
+        }
+        assert_eq!(timer.interval(), LONGEST);
+    }
+}

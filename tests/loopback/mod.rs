@@ -1,0 +1,69 @@
+//! Drives the TFTP client over a real socket on the loopback interface.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::time::Duration;
+use xenlift::net::tftp::{Action, Client, Error, Parameters, Refusal, Sink};
+use xenlift::time::Instant;
+
+/// A file as it came: its bytes, and the client, which knows what happened on the way.
+pub struct Fetched {
+    pub bytes: Vec<u8>,
+    pub client: Client,
+}
+
+struct Memory(Vec<u8>);
+
+impl Sink for Memory {
+    fn begin(&mut self, _size: Option<u64>) -> Result<(), Refusal> {
+        self.0.clear();
+        Ok(())
+    }
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        assert_eq!(offset, self.0.len() as u64);
+        self.0.extend(bytes);
+        Ok(())
+    }
+}
+
+/// Fetches `path` from the server at `port` of the loopback address.
+pub fn fetch(port: u16, path: &str, parameters: Parameters) -> Result<Fetched, Error> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let zero = std::time::Instant::now();
+    let now = || Instant::from_micros(zero.elapsed().as_micros() as u64);
+    let mut sink = Memory(Vec::new());
+    let mut client = Client::new(now(), SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), path, parameters)?;
+    let send = |action: Action<'_>| {
+        if let Action::Send { to, datagram } = action {
+            socket.send_to(datagram, to).unwrap();
+        }
+    };
+    let mut buffer = [0; 70_000];
+    while client.outcome().is_none() {
+        send(client.on_time(now()));
+        let wait = client.deadline().map(|deadline| deadline.since(now())).unwrap_or_default();
+        socket.set_read_timeout(Some(wait.max(Duration::from_millis(1)))).unwrap();
+        // An error is a time-out, or a closed port that an earlier datagram met: the client's own time-out is the judge.
+        if let Ok((length, SocketAddr::V4(from))) = socket.recv_from(&mut buffer) {
+            send(client.on_packet(now(), from, &buffer[..length], &mut sink));
+        }
+    }
+    client.outcome().unwrap().map(|_| Fetched { bytes: sink.0, client })
+}
+
+/// A port that nobody uses now.
+pub fn free_port() -> u16 {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// `length` bytes in which no two blocks are alike.
+pub fn file(length: usize) -> Vec<u8> {
+    let mut state = 0x1234_5678_9abc_def1_u64;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        })
+        .collect()
+}
