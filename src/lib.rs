@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod config;
 pub mod console;
+pub mod device_tree;
 #[allow(unsafe_code)]
 pub mod dma;
 pub mod drivers;

@@ -1,0 +1,23 @@
+//! Flattened device trees: checked, read, edited in place.
+//!
+//! The loader owes Xen a tree that is right to the byte, made from a tree it did not write: the firmware's (at the address in
+//! x0), or one from a card or a server. What comes from there passes [`check()`] first, which knows the whole of chapter 5 of
+//! the Devicetree Specification v0.4; everything after it may rely on the structure and none of it on the contents.
+//!
+//! * [`check()`] - is this a tree at all, and where exactly not.
+//! * [`read`] - finding nodes and properties, memory, reservations, addresses as the CPU sees them. Tokens are parsed by fdt-rs.
+//! * [`edit`] - setting and deleting properties and nodes in a buffer with room to grow.
+//!
+//! All of it is pure: no module here imports `arch` or `drivers`.
+
+pub mod check;
+pub mod edit;
+mod header;
+pub mod label;
+pub mod read;
+
+pub use check::check;
+pub use edit::Editor;
+pub use header::Header;
+pub use label::Label;
+pub use read::{Node, Property, Tree};

@@ -1,0 +1,367 @@
+//! Nodes and properties, and the ways to find them.
+
+use core::fmt;
+
+use super::super::check::DEEPEST;
+use super::super::header;
+use super::{Cursor, Token, Tree};
+
+/// A node of a [`Tree`].
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    tree: Tree<'a>,
+    /// Offset of its BEGIN_NODE token.
+    pub(in super::super) offset: usize,
+    /// Offset of the token after its name.
+    pub(in super::super) body: usize,
+    name: &'a str,
+}
+
+impl PartialEq for Node<'_> {
+    /// Whether both are the same node of the same tree.
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.tree.bytes, other.tree.bytes) && self.offset == other.offset
+    }
+}
+
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({})", self.path())
+    }
+}
+
+impl<'a> Tree<'a> {
+    fn node_at(&self, offset: usize) -> Option<Node<'a>> {
+        let mut cursor = self.cursor(offset);
+        match cursor.step()? {
+            Token::BeginNode(name) => Some(Node { tree: *self, offset, body: cursor.offset, name }),
+            _ => None,
+        }
+    }
+
+    /// The root node.
+    pub fn root(&self) -> Node<'a> {
+        let mut offset = self.header.structure_offset;
+        // A checked tree has a root after its leading NOPs; without one, this node is empty.
+        while let Some(Token::Nop) = self.cursor(offset).step() {
+            offset += header::TOKEN_SIZE;
+        }
+        self.node_at(offset).unwrap_or(Node { tree: *self, offset, body: offset, name: "" })
+    }
+
+    /// Every node, each before its children, the root first.
+    pub fn nodes(&self) -> Nodes<'a> {
+        Nodes { tree: *self, cursor: self.cursor(self.header.structure_offset) }
+    }
+
+    /// The node at `path`: `/soc/serial@7e201000`, or an alias with or without more behind it (`serial0`, `ethernet0/mdio@e14`).
+    ///
+    /// A component without `@` also finds the first node whose name is the same up to its `@`, as U-Boot and Linux have it:
+    /// `/memory` is `/memory@0`. Doubled and trailing slashes do not matter.
+    pub fn find(&self, path: &str) -> Option<Node<'a>> {
+        self.walk(path).ok()
+    }
+
+    /// As [`Tree::find`]; where that fails, the component that was not there.
+    pub fn walk<'p>(&self, path: &'p str) -> Result<Node<'a>, &'p str> {
+        if path.starts_with('/') {
+            return self.root().descend(path);
+        }
+        let (alias, rest) = path.split_once('/').unwrap_or((path, ""));
+        let target = self.alias(alias).ok_or(alias)?;
+        // An alias of an alias would let a tree send us in circles: its target is a full path, or nothing.
+        let node =
+            if target.starts_with('/') { self.root().descend(target).map_err(|_| alias)? } else { return Err(alias) };
+        node.descend(rest)
+    }
+
+    /// The path that `/aliases` has for `name`.
+    pub fn alias(&self, name: &str) -> Option<&'a str> {
+        self.root().child("aliases")?.property(name)?.string()
+    }
+
+    /// The node whose `phandle` (or, in old trees, `linux,phandle`) is `phandle`.
+    pub fn by_phandle(&self, phandle: u32) -> Option<Node<'a>> {
+        self.nodes().find(|node| node.phandle() == Some(phandle))
+    }
+}
+
+impl<'a> Node<'a> {
+    /// Its name with unit address, `serial@7e201000`; empty for the root.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The tree it is in.
+    pub fn tree(&self) -> Tree<'a> {
+        self.tree
+    }
+
+    /// Its full path, to be displayed.
+    pub fn path(&self) -> NodePath<'a> {
+        NodePath(*self)
+    }
+
+    /// Its properties, in the tree's order.
+    pub fn properties(&self) -> Properties<'a> {
+        Properties { cursor: self.tree.cursor(self.body) }
+    }
+
+    /// The property called `name`.
+    pub fn property(&self, name: &str) -> Option<Property<'a>> {
+        self.properties().find(|property| property.name == name)
+    }
+
+    /// Its children, in the tree's order.
+    pub fn children(&self) -> Children<'a> {
+        Children { tree: self.tree, cursor: self.tree.cursor(self.body) }
+    }
+
+    /// The child called `name`; without `@` in `name`, else the first child whose name is the same up to its `@`.
+    pub fn child(&self, name: &str) -> Option<Node<'a>> {
+        if let Some(exact) = self.children().find(|child| child.name == name) {
+            return Some(exact);
+        }
+        if name.contains('@') {
+            return None;
+        }
+        self.children().find(|child| child.name.split_once('@').is_some_and(|(base, _)| base == name))
+    }
+
+    /// The node at `path` below this one; where there is none, the component that was not there.
+    pub fn descend<'p>(&self, path: &'p str) -> Result<Node<'a>, &'p str> {
+        let mut node = *self;
+        for component in path.split('/').filter(|component| !component.is_empty()) {
+            node = node.child(component).ok_or(component)?;
+        }
+        Ok(node)
+    }
+
+    /// The node it is a child of; `None` for the root.
+    pub fn parent(&self) -> Option<Node<'a>> {
+        let mut parent = None;
+        self.ancestors(|ancestor| parent = Some(ancestor));
+        parent
+    }
+
+    /// How deep it lies: 1 for the root.
+    pub fn depth(&self) -> usize {
+        let mut depth = 1;
+        self.ancestors(|_| depth += 1);
+        depth
+    }
+
+    /// Calls `visit` for each node around this one, the root first, the parent last.
+    pub(super) fn ancestors(&self, mut visit: impl FnMut(Node<'a>)) {
+        let mut open = [0usize; DEEPEST];
+        let mut depth = 0usize;
+        let mut cursor = self.tree.cursor(self.tree.header.structure_offset);
+        while cursor.offset < self.offset {
+            let at = cursor.offset;
+            match cursor.step() {
+                Some(Token::BeginNode(_)) => {
+                    if let Some(slot) = open.get_mut(depth) {
+                        *slot = at;
+                    }
+                    depth += 1;
+                }
+                Some(Token::EndNode) => depth = depth.saturating_sub(1),
+                Some(_) => {}
+                None => return,
+            }
+        }
+        open.iter().take(depth).filter_map(|&at| self.tree.node_at(at)).for_each(&mut visit);
+    }
+
+    /// Whether the device may be used: no `status`, or one of `okay` and `ok`.
+    ///
+    /// A node in a disabled node counts by its own `status` only, as in Linux's early code and Xen's.
+    pub fn is_enabled(&self) -> bool {
+        match self.property("status") {
+            None => true,
+            Some(status) => matches!(status.string(), Some("okay" | "ok")),
+        }
+    }
+
+    /// Whether `compatible` lists `name`.
+    pub fn is_compatible(&self, name: &str) -> bool {
+        self.property("compatible").is_some_and(|property| property.strings().any(|entry| entry == name))
+    }
+
+    /// What others refer to it by.
+    pub fn phandle(&self) -> Option<u32> {
+        self.property("phandle").or_else(|| self.property("linux,phandle")).and_then(|property| property.u32())
+    }
+
+    /// Offset of the token behind its END_NODE.
+    pub(in super::super) fn end(&self) -> usize {
+        let mut cursor = self.tree.cursor(self.offset);
+        let mut depth = 0usize;
+        loop {
+            match cursor.step() {
+                Some(Token::BeginNode(_)) => depth += 1,
+                Some(Token::EndNode) if depth <= 1 => return cursor.offset,
+                Some(Token::EndNode) => depth -= 1,
+                Some(_) => {}
+                None => return cursor.offset,
+            }
+        }
+    }
+}
+
+/// A property of a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Property<'a> {
+    name: &'a str,
+    value: &'a [u8],
+    /// Offset of its PROP token.
+    pub(in super::super) offset: usize,
+}
+
+impl fmt::Debug for Property<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {:02x?}", self.name, self.value)
+    }
+}
+
+impl<'a> Property<'a> {
+    /// Its name.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Its value as it lies in the tree.
+    pub fn value(&self) -> &'a [u8] {
+        self.value
+    }
+
+    /// The value, if it is exactly one cell.
+    pub fn u32(&self) -> Option<u32> {
+        self.value.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// The value, if it is exactly two cells.
+    pub fn u64(&self) -> Option<u64> {
+        self.value.try_into().ok().map(u64::from_be_bytes)
+    }
+
+    /// The value as a number of one or two cells.
+    pub fn number(&self) -> Option<u64> {
+        self.u32().map(u64::from).or_else(|| self.u64())
+    }
+
+    /// The value as 32-bit cells; bytes that do not fill a cell are left out.
+    pub fn cells(&self) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator + Clone + use<'a> {
+        let (cells, _) = self.value.as_chunks::<4>();
+        cells.iter().map(|cell| u32::from_be_bytes(*cell))
+    }
+
+    /// The value, if it is one zero-terminated UTF-8 text; of a list of texts, the first.
+    pub fn string(&self) -> Option<&'a str> {
+        let end = self.value.iter().position(|&byte| byte == 0)?;
+        core::str::from_utf8(self.value.get(..end)?).ok()
+    }
+
+    /// The value as a list of zero-terminated texts; what is no UTF-8 or lacks its zero is left out.
+    pub fn strings(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
+        let end = self.value.iter().rposition(|&byte| byte == 0).unwrap_or(0);
+        let terminated = self.value.get(..end).unwrap_or(&[]);
+        let entries = if self.value.contains(&0) { Some(terminated.split(|&byte| byte == 0)) } else { None };
+        entries.into_iter().flatten().filter_map(|entry| core::str::from_utf8(entry).ok())
+    }
+}
+
+/// Iterator over [`Tree::nodes`].
+#[derive(Clone)]
+pub struct Nodes<'a> {
+    tree: Tree<'a>,
+    cursor: Cursor<'a>,
+}
+
+impl<'a> Iterator for Nodes<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        loop {
+            let offset = self.cursor.offset;
+            if let Token::BeginNode(name) = self.cursor.step()? {
+                return Some(Node { tree: self.tree, offset, body: self.cursor.offset, name });
+            }
+        }
+    }
+}
+
+/// Iterator over [`Node::properties`].
+#[derive(Clone)]
+pub struct Properties<'a> {
+    cursor: Cursor<'a>,
+}
+
+impl<'a> Iterator for Properties<'a> {
+    type Item = Property<'a>;
+
+    fn next(&mut self) -> Option<Property<'a>> {
+        loop {
+            let at = self.cursor;
+            match self.cursor.step()? {
+                Token::Property { name, value } => return Some(Property { name, value, offset: at.offset }),
+                Token::Nop => {}
+                // Properties come before the first child: stay here, so that the iterator stays at its end.
+                Token::BeginNode(_) | Token::EndNode => {
+                    self.cursor = at;
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Iterator over [`Node::children`].
+#[derive(Clone)]
+pub struct Children<'a> {
+    tree: Tree<'a>,
+    cursor: Cursor<'a>,
+}
+
+impl<'a> Iterator for Children<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        loop {
+            let at = self.cursor;
+            match self.cursor.step()? {
+                Token::BeginNode(name) => {
+                    let child = Node { tree: self.tree, offset: at.offset, body: self.cursor.offset, name };
+                    self.cursor.offset = child.end();
+                    return Some(child);
+                }
+                Token::EndNode => {
+                    self.cursor = at;
+                    return None;
+                }
+                Token::Property { .. } | Token::Nop => {}
+            }
+        }
+    }
+}
+
+/// A node's full path, as [`fmt::Display`] writes it: `/soc/serial@7e201000`, `/` for the root.
+#[derive(Clone, Copy)]
+pub struct NodePath<'a>(Node<'a>);
+
+impl fmt::Display for NodePath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(node) = *self;
+        let mut depth = 0usize;
+        let mut result = Ok(());
+        node.ancestors(|ancestor| {
+            if depth > 0 && result.is_ok() {
+                result = write!(f, "/{}", ancestor.name);
+            }
+            depth += 1;
+        });
+        result?;
+        // The root's own name does not count, whatever an old compiler put there.
+        write!(f, "/{}", if depth == 0 { "" } else { node.name })
+    }
+}

@@ -1,0 +1,10 @@
+//! Device trees against their oracle: what dtc compiles we read, and what we edit dtc accepts.
+//!
+//! `dtc`, `fdtget` and `fdtput` (Debian: device-tree-compiler) must be on PATH; the tests fail, and say so, if they are not.
+
+// A test's way to fail.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod board;
+mod edit;
+mod oracle;

@@ -1,0 +1,60 @@
+//! The device tree compiler, and buffers as the loader has them.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Runs a tool of the device-tree-compiler package on `input`; gives its output, or what it said.
+fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
+    let mut child = Command::new(tool)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{tool} does not start ({error}): install device-tree-compiler"));
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().expect("the tool ends");
+    writer.join().expect("the writer ends");
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(format!("{tool}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+/// Compiles a source.
+pub fn compile(source: &str) -> Vec<u8> {
+    run("dtc", &["-q", "-@", "-I", "dts", "-O", "dtb"], source.as_bytes())
+        .unwrap_or_else(|error| panic!("{error}\n{source}"))
+}
+
+/// The source of a tree; fails where dtc finds an error in it.
+pub fn decompile(tree: &[u8]) -> Result<String, String> {
+    run("dtc", &["-q", "-q", "-I", "dtb", "-O", "dts"], tree)
+        .map(|source| String::from_utf8_lossy(&source).into_owned())
+}
+
+/// Memory for a tree: zeroed, at a multiple of 8.
+pub struct Buffer {
+    memory: Vec<u8>,
+    start: usize,
+    size: usize,
+}
+
+impl Buffer {
+    /// `size` bytes, the first of them those of `tree`.
+    pub fn new(tree: &[u8], size: usize) -> Self {
+        let mut memory = vec![0u8; size + 8];
+        let start = memory.as_ptr().align_offset(8);
+        memory[start..start + tree.len()].copy_from_slice(tree);
+        Self { memory, start, size }
+    }
+
+    pub fn bytes(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.start + self.size]
+    }
+}
