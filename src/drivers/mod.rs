@@ -2,8 +2,10 @@
 //!
 //! * [`uart`] is what a console needs of a serial port; [`pl011`] and [`mini_uart`] are the two that reach the header, and
 //!   [`uart_choice`] says which of them does.
+//! * [`genet`] is the Ethernet controller with its PHY.
 //! * [`gpio`] is the pin multiplexer, which is where that answer comes from, and the activity LED.
 
+pub mod genet;
 pub mod gpio;
 pub mod mini_uart;
 #[cfg(test)]

@@ -1,0 +1,350 @@
+//! The PHY: finding it, waking it, its RGMII delays, and what it negotiated.
+//!
+//! The board has a BCM54213PE (identifier 600d:84a2). Facts from IEEE 802.3 clause 22 and annex 28B (registers 0-10), Linux
+//! `drivers/net/phy/broadcom.c`, `bcm-phy-lib.c`, `include/linux/brcmphy.h`, U-Boot `drivers/net/phy/broadcom.c` (the
+//! auxiliary status register). A PHY with another identifier is used with the standard's registers alone.
+//!
+//! What the sources do not agree on, and what was chosen:
+//! * **Address.** Device trees say 1 (4B, 400) or 0 (CM4). raspberrypi/linux#5497 reports CM4s whose PHY answers at 2 after a warm
+//!   reboot (the address strap shares a pin with an LED), which no fixed list finds. So: the tree's, 1, 0, then every other.
+//! * **Reset.** U-Boot and EDK2 reset the PHY and wait for a new negotiation, about 3 s. Linux leaves it alone. So does this driver:
+//!   one that has negotiated, or is negotiating all speeds, is not touched; it is reset only when it was powered down, or
+//!   when 5 s have not brought a link and one plain restart has not helped.
+//! * **Power.** raspberrypi/rpi-eeprom#417: Linux 5.16 and later may leave the PHY in IDDQ with soft recovery, where MDIO still works.
+//!   Linux's resume clears IDDQ, then power-down, waits 40 µs and resets; its comment says that writes other than to the control register
+//!   are ignored in power-down. Here IDDQ is looked at once more after power-down has been left.
+
+use super::error::Error;
+use super::mdio::Mdio;
+use crate::mmio::Bus;
+use crate::net::device::Link;
+use crate::time::{Clock, Duration, Instant};
+
+/// Basic mode control.
+const BMCR: u8 = 0;
+const BMCR_RESET: u16 = 1 << 15;
+const BMCR_LOOPBACK: u16 = 1 << 14;
+const BMCR_AUTONEGOTIATE: u16 = 1 << 12;
+const BMCR_POWER_DOWN: u16 = 1 << 11;
+const BMCR_ISOLATE: u16 = 1 << 10;
+const BMCR_RESTART: u16 = 1 << 9;
+/// Basic mode status.
+const BMSR: u8 = 1;
+const BMSR_COMPLETE: u16 = 1 << 5;
+/// Latches low: a link that was lost reads 0 once, even if it is back.
+const BMSR_LINK: u16 = 1 << 2;
+/// Identifier, high and low.
+const ID: [u8; 2] = [2, 3];
+/// What we offer up to 100 Mb/s, and what the partner does.
+const ANAR: u8 = 4;
+const ANLPAR: u8 = 5;
+const ANAR_SELECTOR_802_3: u16 = 1;
+const ANAR_10_HALF: u16 = 1 << 5;
+const ANAR_10_FULL: u16 = 1 << 6;
+const ANAR_100_HALF: u16 = 1 << 7;
+const ANAR_100_FULL: u16 = 1 << 8;
+const ANAR_ALL: u16 = ANAR_10_HALF | ANAR_10_FULL | ANAR_100_HALF | ANAR_100_FULL;
+/// What we offer at 1000 Mb/s; the partner's offer is in GBSR, two bits higher.
+const GBCR: u8 = 9;
+const GBSR: u8 = 10;
+const GBCR_HALF: u16 = 1 << 8;
+const GBCR_FULL: u16 = 1 << 9;
+const GBCR_ALL: u16 = GBCR_HALF | GBCR_FULL;
+
+/// Broadcom: data and address of the expansion registers.
+const EXPANSION_DATA: u8 = 0x15;
+const EXPANSION_SELECT: u8 = 0x17;
+const EXPANSION_IDDQ: u16 = 0x0d06;
+const IDDQ_LOW_POWER: u16 = 1 << 0;
+const IDDQ_SOFT_RECOVERY: u16 = 1 << 3;
+/// Broadcom: auxiliary control, a window on shadow registers; 7 is "miscellaneous".
+const AUXILIARY_CONTROL: u8 = 0x18;
+const AUXILIARY_READ_MISC: u16 = 7 << 12 | 7;
+const AUXILIARY_WRITE_MISC: u16 = 1 << 15 | 7;
+const MISC_DATA: u16 = 0x7ff8;
+const MISC_RXC_SKEW: u16 = 1 << 8;
+/// Broadcom: auxiliary status; bits 10:8 are the result of the negotiation.
+const AUXILIARY_STATUS: u8 = 0x19;
+/// Broadcom: shadow registers; 3 is clock control.
+const SHADOW: u8 = 0x1c;
+const SHADOW_WRITE: u16 = 1 << 15;
+const SHADOW_CLOCK_CONTROL: u16 = 3 << 10;
+const SHADOW_DATA: u16 = 0x3ff;
+const CLOCK_GTXCLK_DELAY: u16 = 1 << 9;
+
+/// The identifier of the BCM54210E family, whose revision 2 is the BCM54213PE.
+const FAMILY: u32 = 0x600d_84a0;
+/// The lowest four bits of an identifier are a revision.
+const FAMILY_MASK: u32 = 0xffff_fff0;
+
+/// A PHY in reset answers and shows the bit; Linux and EDK2 give it 500 ms.
+const RESET_LIMIT: Duration = Duration::from_millis(500);
+/// After power-down the PHY stays in internal reset for 40 µs (Linux, bcm54xx_resume).
+const WAKE_TIME: Duration = Duration::from_micros(40);
+
+/// Who delays the transmit clock by a quarter of a period. RGMII wants exactly one side to. The receive clock is always
+/// delayed by the PHY: the controller cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransmitDelay {
+    /// The controller: ID_MODE_DIS clear, the PHY's GTXCLK delay off. Device trees call it `rgmii-rxid`; Linux, EDK2 and the
+    /// EEPROM's network boot since 2021 do it.
+    Controller,
+    /// The PHY: ID_MODE_DIS set, the PHY's GTXCLK delay on (`rgmii-id`). What U-Boot and barebox amount to with the PHY as strapped.
+    Phy,
+}
+
+/// What bring-up found the PHY doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Negotiation {
+    /// It had negotiated: left alone.
+    Complete,
+    /// It was negotiating all speeds: left alone.
+    Running,
+    /// It was doing neither: told to.
+    Started,
+}
+
+/// The PHY at the address where it was found.
+#[derive(Debug)]
+pub(super) struct Phy<B: Bus + Copy, C: Clock + Copy> {
+    mdio: Mdio<B, C>,
+    clock: C,
+    /// Address on the management bus.
+    pub address: u8,
+    /// Identifier: register 2 in bits 31:16, register 3 in bits 15:0.
+    pub id: u32,
+}
+
+impl<B: Bus + Copy, C: Clock + Copy> Phy<B, C> {
+    /// Looks for the PHY at the address that the device tree names, then at 1, 0, and all others.
+    pub fn find(bus: B, clock: C, wanted: Option<u8>) -> Result<Self, Error> {
+        let mut phy = Self { mdio: Mdio::new(bus, clock), clock, address: 0, id: 0 };
+        phy.mdio.start()?;
+        let first = wanted.filter(|address| *address < 32);
+        for address in first.into_iter().chain([1, 0]).chain(2..32) {
+            phy.address = address;
+            match phy.read_id() {
+                // An idle bus reads as ones; 0 is no identifier either.
+                Ok(0 | u32::MAX) | Err(Error::NoReply { .. }) => {}
+                Ok(id) => {
+                    phy.id = id;
+                    return Ok(phy);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::NoPhy { wanted: first.unwrap_or(1) })
+    }
+
+    fn read_id(&mut self) -> Result<u32, Error> {
+        Ok(u32::from(self.read(ID[0])?) << 16 | u32::from(self.read(ID[1])?))
+    }
+
+    /// Whether this is the PHY of the board or a near relative, with Broadcom's registers.
+    pub const fn is_known(&self) -> bool {
+        self.id & FAMILY_MASK == FAMILY
+    }
+
+    /// Reads a register. For diagnosis; the link is looked at with [`begin_status`](Self::begin_status).
+    pub fn read(&mut self, register: u8) -> Result<u16, Error> {
+        self.mdio.read(self.address, register)
+    }
+
+    fn write(&mut self, register: u8, value: u16) -> Result<(), Error> {
+        self.mdio.write(self.address, register, value)
+    }
+
+    /// Brings the PHY to life with the delays of `delay`, and sees to it that it negotiates. Does not wait for a link.
+    pub fn start(&mut self, delay: TransmitDelay) -> Result<Negotiation, Error> {
+        let woken = self.wake()?;
+        self.set_delays(delay)?;
+        let control = self.read(BMCR)?;
+        let negotiates = control & BMCR_AUTONEGOTIATE != 0 && control & BMCR_LOOPBACK == 0;
+        if !woken && negotiates {
+            if self.read(BMSR)? & BMSR_COMPLETE != 0 {
+                return Ok(Negotiation::Complete);
+            }
+            if self.read(ANAR)? & ANAR_ALL == ANAR_ALL && self.read(GBCR)? & GBCR_ALL == GBCR_ALL {
+                return Ok(Negotiation::Running);
+            }
+        }
+        self.negotiate()?;
+        Ok(Negotiation::Started)
+    }
+
+    /// Resets the PHY and starts over. The bit clears by itself, at once on a healthy PHY, but for 500 ms is waited.
+    pub fn start_over(&mut self, delay: TransmitDelay) -> Result<(), Error> {
+        self.wake()?;
+        self.reset()?;
+        self.set_delays(delay)?;
+        self.negotiate()
+    }
+
+    /// Offers all speeds, no pause, and starts a negotiation.
+    pub fn negotiate(&mut self) -> Result<(), Error> {
+        self.write(ANAR, ANAR_SELECTOR_802_3 | ANAR_ALL)?;
+        let gigabit = self.read(GBCR)?;
+        self.write(GBCR, gigabit | GBCR_ALL)?;
+        self.write(BMCR, BMCR_AUTONEGOTIATE | BMCR_RESTART)
+    }
+
+    /// Leaves IDDQ, power-down and isolation; says whether the PHY was in one of them.
+    fn wake(&mut self) -> Result<bool, Error> {
+        let mut asleep = self.leave_iddq()?;
+        if self.read(BMCR)? & (BMCR_POWER_DOWN | BMCR_ISOLATE) != 0 {
+            self.write(BMCR, BMCR_AUTONEGOTIATE)?;
+            self.clock.delay(WAKE_TIME);
+            self.leave_iddq()?;
+            asleep = true;
+        }
+        if asleep {
+            self.reset()?;
+        }
+        Ok(asleep)
+    }
+
+    fn leave_iddq(&mut self) -> Result<bool, Error> {
+        if !self.is_known() {
+            return Ok(false);
+        }
+        self.write(EXPANSION_SELECT, EXPANSION_IDDQ)?;
+        let iddq = self.read(EXPANSION_DATA)?;
+        let asleep = iddq & (IDDQ_LOW_POWER | IDDQ_SOFT_RECOVERY) != 0;
+        if asleep {
+            self.write(EXPANSION_DATA, iddq & !(IDDQ_LOW_POWER | IDDQ_SOFT_RECOVERY))?;
+        }
+        self.write(EXPANSION_SELECT, 0)?;
+        Ok(asleep)
+    }
+
+    fn reset(&mut self) -> Result<(), Error> {
+        self.write(BMCR, BMCR_RESET | BMCR_AUTONEGOTIATE)?;
+        let end = self.clock.now().after(RESET_LIMIT);
+        loop {
+            let late = self.clock.now() >= end;
+            if self.read(BMCR)? & BMCR_RESET == 0 {
+                return Ok(());
+            }
+            if late {
+                return Err(Error::PhyReset { phy: self.address, milliseconds: RESET_LIMIT.as_millis() as u32 });
+            }
+        }
+    }
+
+    /// Programs the PHY's side of the RGMII delays. A PHY of another family keeps those that its straps gave it.
+    pub fn set_delays(&mut self, delay: TransmitDelay) -> Result<(), Error> {
+        if !self.is_known() {
+            return Ok(());
+        }
+        self.write(AUXILIARY_CONTROL, AUXILIARY_READ_MISC)?;
+        let misc = self.read(AUXILIARY_CONTROL)? & MISC_DATA;
+        self.write(AUXILIARY_CONTROL, AUXILIARY_WRITE_MISC | misc | MISC_RXC_SKEW)?;
+
+        self.write(SHADOW, SHADOW_CLOCK_CONTROL)?;
+        let clock = self.read(SHADOW)? & SHADOW_DATA & !CLOCK_GTXCLK_DELAY;
+        let gtxclk = match delay {
+            TransmitDelay::Controller => 0,
+            TransmitDelay::Phy => CLOCK_GTXCLK_DELAY,
+        };
+        self.write(SHADOW, SHADOW_WRITE | SHADOW_CLOCK_CONTROL | clock | gtxclk)
+    }
+
+    /// Starts a look at the link.
+    pub fn begin_status(&mut self) -> Result<(), Error> {
+        self.mdio.begin_read(self.address, BMSR)
+    }
+
+    /// Whether a look has been started and its answer is still to be fetched. Any other access to the PHY throws the answer away.
+    pub fn is_asked(&self) -> bool {
+        self.mdio.is_pending()
+    }
+
+    /// Whether there is a link and its negotiation is complete; `None` while the answer is on its way.
+    pub fn finish_status(&mut self, now: Instant) -> Option<Result<bool, Error>> {
+        let answer = self.mdio.finish_read(now)?;
+        Some(answer.map(|status| status & (BMSR_LINK | BMSR_COMPLETE) == BMSR_LINK | BMSR_COMPLETE))
+    }
+
+    /// What was negotiated. Meaningful once [`finish_status`](Self::finish_status) has said that there is a link.
+    pub fn resolve(&mut self) -> Result<Link, Error> {
+        if self.is_known()
+            && let Some(link) = from_auxiliary_status(self.read(AUXILIARY_STATUS)?)
+        {
+            return Ok(link);
+        }
+        let gigabit = self.read(GBCR)? & (self.read(GBSR)? >> 2);
+        let fast = self.read(ANAR)? & self.read(ANLPAR)?;
+        Ok(from_common_offers(gigabit, fast))
+    }
+}
+
+/// The result of the negotiation as the auxiliary status register (0x19) shows it in bits 10:8; `None` where it is not complete, or
+/// is a technology that the board cannot have.
+const fn from_auxiliary_status(status: u16) -> Option<Link> {
+    let (megabits, full_duplex) = match status >> 8 & 7 {
+        1 => (10, false),
+        2 => (10, true),
+        3 => (100, false),
+        5 => (100, true),
+        6 => (1000, false),
+        7 => (1000, true),
+        _ => return None,
+    };
+    Some(Link::Up { megabits, full_duplex })
+}
+
+/// The best of what both sides offer: `gigabit` in the layout of GBCR, `fast` in that of ANAR (IEEE 802.3 annex 28B.3).
+const fn from_common_offers(gigabit: u16, fast: u16) -> Link {
+    let (megabits, full_duplex) = if gigabit & GBCR_FULL != 0 {
+        (1000, true)
+    } else if gigabit & GBCR_HALF != 0 {
+        (1000, false)
+    } else if fast & ANAR_100_FULL != 0 {
+        (100, true)
+    } else if fast & ANAR_100_HALF != 0 {
+        (100, false)
+    } else {
+        (10, fast & ANAR_10_FULL != 0)
+    };
+    Link::Up { megabits, full_duplex }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn up(megabits: u16, full_duplex: bool) -> Link {
+        Link::Up { megabits, full_duplex }
+    }
+
+    #[test]
+    fn the_auxiliary_status_names_each_technology() {
+        let expected = [
+            None,
+            Some(up(10, false)),
+            Some(up(10, true)),
+            Some(up(100, false)),
+            None,
+            Some(up(100, true)),
+            Some(up(1000, false)),
+            Some(up(1000, true)),
+        ];
+        for (code, link) in expected.into_iter().enumerate() {
+            assert_eq!(from_auxiliary_status((code as u16) << 8), link, "code {code}");
+            assert_eq!(from_auxiliary_status((code as u16) << 8 | 0xf8ff), link, "other bits do not count");
+        }
+        // Registers of a Pi 4 with a 1000BASE-T link (raspberrypi/linux#3108).
+        assert_eq!(from_auxiliary_status(0xff1f), Some(up(1000, true)));
+    }
+
+    #[test]
+    fn the_best_common_offer_wins() {
+        assert_eq!(from_common_offers(0x300, 0x1e0), up(1000, true));
+        assert_eq!(from_common_offers(0x100, 0x1e0), up(1000, false));
+        assert_eq!(from_common_offers(0, 0x1e0), up(100, true));
+        assert_eq!(from_common_offers(0, 0x0e0), up(100, false));
+        assert_eq!(from_common_offers(0, 0x060), up(10, true));
+        assert_eq!(from_common_offers(0, 0x020), up(10, false));
+        assert_eq!(from_common_offers(0, 0), up(10, false));
+    }
+}
