@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod boot;
 pub mod config;
 pub mod console;
 pub mod device_tree;
