@@ -311,7 +311,8 @@ macro_rules! println {
 mod tests {
     use super::*;
     use crate::drivers::mini_uart::MiniUart;
-    use crate::drivers::models::{HasLine, MiniUartModel, Peer, Pl011Model, VirtualClock};
+    use crate::drivers::models::VirtualClock;
+    use crate::drivers::models::uart::{HasLine, MiniUartModel, Peer, Pl011Model};
     use crate::drivers::pl011::Pl011;
     use core::fmt::Write;
 

@@ -175,7 +175,8 @@ impl<B: Bus> Uart for MiniUart<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drivers::models::{MiniUartModel, Peer, VirtualClock};
+    use crate::drivers::models::VirtualClock;
+    use crate::drivers::models::uart::{MiniUartModel, Peer};
 
     fn model() -> (Peer<MiniUartModel>, VirtualClock) {
         let clock = VirtualClock::default();

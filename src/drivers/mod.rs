@@ -2,11 +2,14 @@
 //!
 //! * [`uart`] is what a console needs of a serial port; [`pl011`] and [`mini_uart`] are the two that reach the header, and
 //!   [`uart_choice`] says which of them does.
-//! * [`genet`] is the Ethernet controller with its PHY.
 //! * [`gpio`] is the pin multiplexer, which is where that answer comes from, and the activity LED.
+//! * [`mailbox`] asks the firmware: clocks, memory, serial number, MAC address. [`board_revision`] is one of its answers.
+//! * [`genet`] is the Ethernet controller with its PHY.
 
+pub mod board_revision;
 pub mod genet;
 pub mod gpio;
+pub mod mailbox;
 pub mod mini_uart;
 #[cfg(test)]
 pub(crate) mod models;

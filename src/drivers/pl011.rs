@@ -199,7 +199,8 @@ impl<B: Bus> Uart for Pl011<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drivers::models::{Peer, Pl011Model, VirtualClock};
+    use crate::drivers::models::VirtualClock;
+    use crate::drivers::models::uart::{Peer, Pl011Model};
 
     fn model() -> (Peer<Pl011Model>, VirtualClock) {
         let clock = VirtualClock::default();

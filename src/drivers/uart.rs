@@ -133,7 +133,8 @@ impl<U: Uart, C: Clock> fmt::Write for Polled<'_, U, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drivers::models::{Peer, Pl011Model, VirtualClock};
+    use crate::drivers::models::VirtualClock;
+    use crate::drivers::models::uart::{Peer, Pl011Model};
     use crate::drivers::pl011::Pl011;
     use core::fmt::Write;
 
