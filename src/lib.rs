@@ -14,11 +14,15 @@ pub mod config;
 pub mod console;
 pub mod device_tree;
 #[allow(unsafe_code)]
+pub mod arch;
+#[allow(unsafe_code)]
 pub mod dma;
 pub mod drivers;
 pub mod logger;
 #[allow(unsafe_code)]
 pub mod mmio;
 pub mod net;
+#[allow(unsafe_code)]
+pub mod ram;
 pub mod range;
 pub mod time;

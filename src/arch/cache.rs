@@ -1,0 +1,63 @@
+//! Maintenance of the data cache by address, to the point of coherency (Arm ARM DDI 0487, D7.5.9).
+//!
+//! Safe functions: none of them can lose a byte, except [`invalidate`], whose rule is in its own documentation.
+
+use crate::dma::LINE;
+use crate::range::PhysicalRange;
+
+/// The smallest data-cache line of any level, in bytes (CTR_EL0.DminLine); on the host, [`LINE`].
+pub fn line_size() -> u64 {
+    #[cfg(target_os = "none")]
+    {
+        let ctr: u64;
+        // SAFETY: reading CTR_EL0 at EL2 has no side effect.
+        unsafe { core::arch::asm!("mrs {}, ctr_el0", out(reg) ctr, options(nomem, nostack, preserves_flags)) };
+        4 << ((ctr >> 16) & 0xf)
+    }
+    #[cfg(not(target_os = "none"))]
+    {
+        LINE as u64
+    }
+}
+
+macro_rules! by_address {
+    ($range:expr, $instruction:literal) => {{
+        let line = line_size();
+        let mut address = $range.start & !(line - 1);
+        while address < $range.end {
+            #[cfg(target_os = "none")]
+            // SAFETY: maintenance by address of mapped memory; the caller of `invalidate` answers for what it discards, the
+            // other operations discard nothing.
+            unsafe {
+                core::arch::asm!(concat!("dc ", $instruction, ", {}"), in(reg) address, options(nostack, preserves_flags));
+            }
+            match address.checked_add(line) {
+                Some(next) => address = next,
+                None => break,
+            }
+        }
+        super::barrier::dsb_sy();
+    }};
+}
+
+/// Writes `range`'s lines back to memory. The range must be mapped.
+pub fn clean(range: PhysicalRange) {
+    by_address!(range, "cvac");
+}
+
+/// Writes `range`'s lines back to memory and drops them. The range must be mapped.
+pub fn clean_invalidate(range: PhysicalRange) {
+    by_address!(range, "civac");
+}
+
+/// Drops `range`'s lines without writing them back. Only whole lines are dropped: `None`, and nothing done, where the range does
+/// not start and end on a multiple of [`LINE`], because then its neighbours' bytes would be lost. For memory that a device has
+/// written and the CPU has not touched since it gave the range away; anything else in it is lost.
+pub fn invalidate(range: PhysicalRange) -> Option<()> {
+    let line = LINE as u64;
+    if !range.start.is_multiple_of(line) || !range.end.is_multiple_of(line) {
+        return None;
+    }
+    by_address!(range, "ivac");
+    Some(())
+}
