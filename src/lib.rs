@@ -9,12 +9,12 @@
 
 extern crate alloc;
 
+#[allow(unsafe_code)]
+pub mod arch;
 pub mod boot;
 pub mod config;
 pub mod console;
 pub mod device_tree;
-#[allow(unsafe_code)]
-pub mod arch;
 #[allow(unsafe_code)]
 pub mod dma;
 pub mod drivers;
