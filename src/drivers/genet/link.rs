@@ -70,7 +70,7 @@ impl Monitor {
             if now < self.next_look {
                 return None;
             }
-            return match phy.begin_status() {
+            return match phy.begin_status(now) {
                 Ok(()) => None,
                 Err(error) => self.failed(error, now),
             };
@@ -138,5 +138,171 @@ impl Monitor {
             Ok(()) => log::info!("Ethernet: no link for {} s, PHY negotiates anew", patience.as_secs()),
             Err(error) => log::warn!("{error}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rig::{BCM54213PE, Management};
+    use super::*;
+    use crate::drivers::models::VirtualClock;
+
+    const GIGABIT: Link = Link::Up { megabits: 1000, full_duplex: true };
+    const NOTHING: u16 = 0x7949;
+    const LINK: u16 = 0x796d;
+
+    struct Watch<'a> {
+        bus: &'a Management,
+        phy: Phy<&'a Management, &'a VirtualClock>,
+        monitor: Monitor,
+        milliseconds: u64,
+    }
+
+    impl<'a> Watch<'a> {
+        fn new(bus: &'a Management, clock: &'a VirtualClock) -> Self {
+            bus.set(25, 0x0700);
+            let phy = Phy::find(bus, clock, None).unwrap();
+            bus.accesses.borrow_mut().clear();
+            Self { bus, phy, monitor: Monitor::new(Instant::default()), milliseconds: 0 }
+        }
+        /// Polls once a millisecond; the changes with the time of each.
+        fn run(&mut self, milliseconds: u64) -> Vec<(u64, Change)> {
+            let mut changes = Vec::new();
+            for _ in 0..milliseconds {
+                let now = Instant::from_micros(self.milliseconds * 1000);
+                if let Some(change) = self.monitor.poll(&mut self.phy, TransmitDelay::Controller, now) {
+                    changes.push((self.milliseconds, change));
+                }
+                self.milliseconds += 1;
+            }
+            changes
+        }
+        fn looks(&self) -> usize {
+            self.bus.accesses.borrow().iter().filter(|(register, _)| *register == 1).count()
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_there_is_seen_at_once_and_looked_at_ten_times_a_second() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        bus.set(1, LINK);
+        let mut watch = Watch::new(&bus, &clock);
+        // Busy for two reads: asked at 0, still on its way at 1 and 2, there at 3.
+        assert_eq!(watch.run(1000), [(3, Change::Up(GIGABIT))]);
+        assert_eq!(watch.monitor.link(), GIGABIT);
+        let looks = watch.looks();
+        assert!((9..=11).contains(&looks), "{looks} looks in a second");
+    }
+
+    #[test]
+    fn without_a_link_it_looks_fifty_times_a_second() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut watch = Watch::new(&bus, &clock);
+        assert_eq!(watch.run(1000), []);
+        let looks = watch.looks();
+        assert!((40..=50).contains(&looks), "{looks} looks in a second");
+    }
+
+    #[test]
+    fn a_loss_and_a_return_are_seen_also_when_the_return_came_first() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        bus.set(1, LINK);
+        let mut watch = Watch::new(&bus, &clock);
+        watch.run(50);
+        bus.set(1, NOTHING);
+        let lost = watch.run(100);
+        assert!(matches!(lost[..], [(_, Change::Down)]), "{lost:?}");
+        assert_eq!(watch.monitor.link(), Link::Down);
+        assert_eq!(watch.monitor.losses, 1);
+        bus.set(1, LINK);
+        bus.set(25, 0x0500);
+        let back = watch.run(30);
+        assert!(matches!(back[..], [(_, Change::Up(Link::Up { megabits: 100, full_duplex: true }))]), "{back:?}");
+
+        // Latched: reads 0 once, then what is.
+        bus.set(1, NOTHING);
+        while watch.monitor.link() != Link::Down {
+            watch.run(1);
+        }
+        bus.set(1, LINK);
+        let back = watch.run(4);
+        assert!(matches!(back[..], [(_, Change::Up(_))]), "at once, not after 20 ms: {back:?}");
+        assert_eq!(watch.monitor.losses, 2);
+    }
+
+    #[test]
+    fn a_phy_without_a_link_negotiates_anew_after_five_seconds_and_is_reset_each_fifteen() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut watch = Watch::new(&bus, &clock);
+        watch.run(5000);
+        assert_eq!(bus.written(0), []);
+        watch.run(100);
+        assert_eq!(bus.written(0), [0x1200], "first without a reset");
+        watch.run(14_900);
+        assert_eq!(bus.written(0), [0x1200]);
+        watch.run(200);
+        assert_eq!(bus.written(0), [0x1200, 0x9000, 0x1200]);
+        assert_eq!(bus.auxiliary.borrow()[7], 0x100, "the reset's loss of delays is made good");
+        watch.run(15_200);
+        assert_eq!(bus.written(0), [0x1200, 0x9000, 0x1200, 0x9000, 0x1200]);
+    }
+
+    #[test]
+    fn after_a_link_the_five_seconds_start_anew() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut watch = Watch::new(&bus, &clock);
+        watch.run(5500);
+        assert_eq!(bus.written(0), [0x1200]);
+        bus.set(1, LINK);
+        watch.run(10_000);
+        bus.set(1, NOTHING);
+        watch.run(4900);
+        assert_eq!(bus.written(0), [0x1200]);
+        watch.run(400);
+        assert_eq!(bus.written(0), [0x1200, 0x1200], "and the next attempt is the gentle one again");
+    }
+
+    #[test]
+    fn two_failed_looks_are_borne_the_third_loses_the_link() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        bus.set(1, LINK);
+        let mut watch = Watch::new(&bus, &clock);
+        watch.run(50);
+        bus.phy.set(9);
+        while watch.monitor.failed_looks < 2 {
+            assert_eq!(watch.run(1), []);
+        }
+        bus.phy.set(1);
+        assert_eq!(watch.run(500), []);
+        assert_eq!(watch.monitor.link(), GIGABIT);
+        bus.phy.set(9);
+        let lost = watch.run(500);
+        assert!(matches!(lost[..], [(_, Change::Down)]), "{lost:?}");
+        assert_eq!(watch.monitor.losses, 1);
+        bus.phy.set(1);
+        let back = watch.run(100);
+        assert!(matches!(back[..], [(_, Change::Up(GIGABIT))]), "{back:?}");
+    }
+
+    #[test]
+    fn a_bus_that_stays_busy_is_counted_and_hangs_nothing() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut watch = Watch::new(&bus, &clock);
+        bus.busy_reads.set(usize::MAX);
+        let before = clock.now();
+        watch.run(1000);
+        assert!(watch.monitor.failed_looks > 10);
+        assert!(clock.now().since(before) < Duration::from_millis(10), "no poll waited");
+    }
+
+    #[test]
+    fn an_access_in_between_does_not_end_the_watch() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        bus.set(1, LINK);
+        let mut watch = Watch::new(&bus, &clock);
+        watch.run(1);
+        assert!(watch.phy.is_asked());
+        watch.phy.set_delays(TransmitDelay::Phy).unwrap();
+        assert!(matches!(watch.run(10)[..], [(_, Change::Up(GIGABIT))]));
     }
 }

@@ -52,7 +52,7 @@ impl<B: Bus + Copy, C: Clock + Copy> Mdio<B, C> {
     /// Reads a PHY's register and waits for the answer.
     pub fn read(&mut self, phy: u8, register: u8) -> Result<u16, Error> {
         self.settle(phy, register)?;
-        self.begin_read(phy, register)?;
+        self.begin_read(phy, register, self.clock.now())?;
         self.pending = None;
         self.wait(phy, register)?;
         self.result(phy, register)
@@ -72,7 +72,7 @@ impl<B: Bus + Copy, C: Clock + Copy> Mdio<B, C> {
     }
 
     /// Starts reading a PHY's register. Does not wait for a bus that is busy: that is an error.
-    pub fn begin_read(&mut self, phy: u8, register: u8) -> Result<(), Error> {
+    pub fn begin_read(&mut self, phy: u8, register: u8, now: Instant) -> Result<(), Error> {
         if self.command().is_set(MDIO::START_BUSY) {
             return Err(busy(phy, register));
         }
@@ -82,7 +82,7 @@ impl<B: Bus + Copy, C: Clock + Copy> Mdio<B, C> {
                 + MDIO::REGISTER.val(register.into())
                 + MDIO::START_BUSY::SET,
         );
-        self.pending = Some(Pending { phy, register, since: self.clock.now() });
+        self.pending = Some(Pending { phy, register, since: now });
         Ok(())
     }
 
@@ -130,4 +130,82 @@ impl<B: Bus + Copy, C: Clock + Copy> Mdio<B, C> {
 
 const fn busy(phy: u8, register: u8) -> Error {
     Error::MdioBusy { phy, register, milliseconds: LIMIT.as_millis() as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rig::{BCM54213PE, Management};
+    use super::*;
+    use crate::drivers::models::VirtualClock;
+
+    const BUSY: Error = Error::MdioBusy { phy: 1, register: 4, milliseconds: 10 };
+
+    #[test]
+    fn the_clock_is_slowed_down_and_other_settings_stay() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        Mdio::new(&bus, &clock).start().unwrap();
+        assert_eq!(bus.divider.get(), 0x3f1);
+    }
+
+    #[test]
+    fn reads_and_writes_wait_for_their_end() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut mdio = Mdio::new(&bus, &clock);
+        mdio.write(1, 4, 0x1234).unwrap();
+        assert_eq!(bus.get(4), 0x1234);
+        assert_eq!(mdio.read(1, 4), Ok(0x1234));
+        assert_eq!(mdio.read(1, 3), Ok(0x84a2));
+    }
+
+    #[test]
+    fn an_address_where_nobody_is_is_told_from_a_bus_that_is_stuck() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut mdio = Mdio::new(&bus, &clock);
+        assert_eq!(mdio.read(7, 2), Err(Error::NoReply { phy: 7, register: 2 }));
+        bus.busy_reads.set(usize::MAX);
+        let before = clock.now();
+        assert_eq!(mdio.read(1, 4), Err(BUSY));
+        let took = clock.now().since(before).as_millis();
+        assert!((10..12).contains(&took), "{took} ms");
+        assert_eq!(mdio.write(1, 4, 0), Err(BUSY), "and nothing is started on it");
+        assert_eq!(mdio.start(), Err(Error::MdioBusy { phy: 0, register: 0, milliseconds: 10 }));
+    }
+
+    #[test]
+    fn a_read_in_two_steps_never_waits() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut mdio = Mdio::new(&bus, &clock);
+        assert!(mdio.finish_read(clock.now()).is_none(), "nothing was asked");
+        mdio.begin_read(1, 4, clock.now()).unwrap();
+        assert!(mdio.is_pending());
+        assert_eq!(mdio.begin_read(1, 4, clock.now()), Err(BUSY));
+        assert!(mdio.finish_read(clock.now()).is_none());
+        assert_eq!(mdio.finish_read(clock.now()), Some(Ok(0x0de1)));
+        assert!(!mdio.is_pending());
+        assert!(mdio.finish_read(clock.now()).is_none(), "an answer is fetched once");
+    }
+
+    #[test]
+    fn a_read_in_two_steps_that_gets_no_answer_ends_too() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut mdio = Mdio::new(&bus, &clock);
+        bus.busy_reads.set(usize::MAX);
+        let start = clock.now();
+        mdio.begin_read(1, 4, start).unwrap();
+        assert!(mdio.finish_read(start).is_none());
+        assert_eq!(mdio.finish_read(start.after(LIMIT)), Some(Err(BUSY)));
+        assert!(!mdio.is_pending());
+    }
+
+    #[test]
+    fn an_access_in_between_throws_the_answer_away_and_leaves_the_bus_in_order() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut mdio = Mdio::new(&bus, &clock);
+        mdio.begin_read(1, 4, clock.now()).unwrap();
+        mdio.write(1, 4, 1).unwrap();
+        assert!(!mdio.is_pending());
+        mdio.begin_read(1, 2, clock.now()).unwrap();
+        assert_eq!(mdio.read(1, 3), Ok(0x84a2));
+        assert!(!mdio.is_pending());
+    }
 }

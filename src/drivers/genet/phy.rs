@@ -250,8 +250,8 @@ impl<B: Bus + Copy, C: Clock + Copy> Phy<B, C> {
     }
 
     /// Starts a look at the link.
-    pub fn begin_status(&mut self) -> Result<(), Error> {
-        self.mdio.begin_read(self.address, BMSR)
+    pub fn begin_status(&mut self, now: Instant) -> Result<(), Error> {
+        self.mdio.begin_read(self.address, BMSR, now)
     }
 
     /// Whether a look has been started and its answer is still to be fetched. Any other access to the PHY throws the answer away.
@@ -311,7 +311,9 @@ const fn from_common_offers(gigabit: u16, fast: u16) -> Link {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rig::{BCM54213PE, Management};
     use super::*;
+    use crate::drivers::models::VirtualClock;
 
     const fn up(megabits: u16, full_duplex: bool) -> Link {
         Link::Up { megabits, full_duplex }
@@ -346,5 +348,201 @@ mod tests {
         assert_eq!(from_common_offers(0, 0x060), up(10, true));
         assert_eq!(from_common_offers(0, 0x020), up(10, false));
         assert_eq!(from_common_offers(0, 0), up(10, false));
+    }
+
+    type Rigged<'a> = Phy<&'a Management, &'a VirtualClock>;
+
+    fn found<'a>(bus: &'a Management, clock: &'a VirtualClock) -> Rigged<'a> {
+        Phy::find(bus, clock, None).unwrap()
+    }
+
+    #[test]
+    fn the_trees_address_is_tried_first_then_one_zero_and_all_others() {
+        let clock = VirtualClock::default();
+        for (phy, wanted, before) in [
+            (5, Some(5), vec![]),
+            (1, None, vec![]),
+            (0, None, vec![1]),
+            (1, Some(3), vec![3]),
+            (0, Some(1), vec![1, 1]),
+            (2, Some(0), vec![0, 1, 0]),
+            (4, Some(99), vec![1, 0, 2, 3]),
+        ] {
+            let bus = Management::new(phy, BCM54213PE);
+            let found = Phy::find(&bus, &clock, wanted).unwrap();
+            assert_eq!((found.address, found.id), (phy, BCM54213PE));
+            assert_eq!(*bus.asked.borrow(), before, "PHY at {phy}, tree says {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_board_without_a_phy_is_told_from_one_with_a_dead_bus() {
+        let (bus, clock) = (Management::new(40, BCM54213PE), VirtualClock::default());
+        assert_eq!(Phy::find(&bus, &clock, Some(2)).err(), Some(Error::NoPhy { wanted: 2 }));
+        assert!((0..32).all(|address| bus.asked.borrow().contains(&address)));
+        for nobody in [0, u32::MAX] {
+            let bus = Management::new(1, nobody);
+            assert_eq!(Phy::find(&bus, &clock, None).err(), Some(Error::NoPhy { wanted: 1 }));
+        }
+        bus.busy_reads.set(usize::MAX);
+        let busy = Error::MdioBusy { phy: 1, register: 2, milliseconds: 10 };
+        assert_eq!(Phy::find(&bus, &clock, None).err(), Some(busy));
+    }
+
+    #[test]
+    fn a_phy_that_negotiates_or_has_is_left_alone() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        assert_eq!(found(&bus, &clock).start(TransmitDelay::Controller), Ok(Negotiation::Running));
+        bus.set(BMSR, 0x796d);
+        bus.set(ANAR, 0x0081);
+        assert_eq!(found(&bus, &clock).start(TransmitDelay::Controller), Ok(Negotiation::Complete));
+        for register in [BMCR, ANAR, GBCR] {
+            assert_eq!(bus.written(register), [], "register {register}");
+        }
+    }
+
+    #[test]
+    fn a_phy_that_does_not_negotiate_or_offers_too_little_is_told_to() {
+        for (register, value) in
+            [(BMCR, 0x0100), (BMCR, 0x5000), (ANAR, 0x01c1), (ANAR, 0x0061), (GBCR, 0x0200), (GBCR, 0)]
+        {
+            let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+            bus.set(register, value);
+            assert_eq!(found(&bus, &clock).start(TransmitDelay::Controller), Ok(Negotiation::Started));
+            assert_eq!(bus.written(ANAR), [0x01e1], "all speeds, no pause");
+            assert_eq!(bus.get(GBCR), 0x0300);
+            assert_eq!(bus.written(BMCR), [0x1200]);
+        }
+        // Forced to a speed, with a link: what has not negotiated is not complete, whatever the bit says.
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        bus.set(BMCR, 0x2100);
+        bus.set(BMSR, 0x796d);
+        assert_eq!(found(&bus, &clock).start(TransmitDelay::Controller), Ok(Negotiation::Started));
+    }
+
+    #[test]
+    fn who_is_master_stays_as_it_was() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        bus.set(GBCR, 0x1c00);
+        found(&bus, &clock).negotiate().unwrap();
+        assert_eq!(bus.get(GBCR), 0x1f00);
+    }
+
+    #[test]
+    fn both_delays_are_programmed_whatever_they_were_and_the_rest_stays() {
+        for (misc, clock_control) in [(0, 0), (0x7ff8, 0x3ff), (0x0100, 0x200), (0x2a10, 0x155)] {
+            let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+            bus.auxiliary.borrow_mut()[7] = misc;
+            bus.shadow.borrow_mut()[3] = clock_control;
+            let mut phy = found(&bus, &clock);
+            phy.set_delays(TransmitDelay::Controller).unwrap();
+            assert_eq!(bus.auxiliary.borrow()[7], misc | 0x100);
+            assert_eq!(bus.shadow.borrow()[3], clock_control & !0x200);
+            phy.set_delays(TransmitDelay::Phy).unwrap();
+            assert_eq!(bus.auxiliary.borrow()[7], misc | 0x100);
+            assert_eq!(bus.shadow.borrow()[3], clock_control | 0x200);
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_used_without_broadcoms_registers() {
+        let (bus, clock) = (Management::new(1, 0x0022_1622), VirtualClock::default());
+        let mut phy = found(&bus, &clock);
+        assert!(!phy.is_known());
+        phy.start(TransmitDelay::Phy).unwrap();
+        bus.set(GBSR, 0x0800);
+        bus.set(AUXILIARY_STATUS, 0x0100);
+        assert_eq!(phy.resolve(), Ok(up(1000, true)), "register 0x19 is somebody else's");
+        assert!(bus.accesses.borrow().iter().all(|(register, _)| *register < 0x10));
+    }
+
+    #[test]
+    fn revisions_of_the_family_are_known() {
+        let clock = VirtualClock::default();
+        for (id, known) in [(0x600d_84a0, true), (0x600d_84af, true), (0x600d_84b0, false), (0x600c_84a2, false)] {
+            assert_eq!(found(&Management::new(1, id), &clock).is_known(), known, "{id:#x}");
+        }
+    }
+
+    #[test]
+    fn a_phy_in_power_down_isolation_or_iddq_is_woken_reset_and_told_to_negotiate() {
+        for (control, iddq, deaf) in [
+            (0x0800, 0, false),
+            (0x1400, 0, false),
+            (0x1000, 1, false),
+            (0x1000, 8, false),
+            (0x1800, 9, false),
+            (0x1800, 9, true),
+        ] {
+            let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+            bus.set(BMCR, control);
+            bus.set(BMSR, 0x796d);
+            bus.deaf_in_power_down.set(deaf);
+            bus.reset_reads.set(3);
+            bus.expansion.borrow_mut().insert(EXPANSION_IDDQ, 0x30 | iddq);
+            let mut phy = found(&bus, &clock);
+            let said = phy.start(TransmitDelay::Controller);
+            assert_eq!(said, Ok(Negotiation::Started), "control {control:#x}, IDDQ {iddq:#x}");
+            if !deaf {
+                assert_eq!(bus.expansion.borrow()[&EXPANSION_IDDQ], 0x30);
+            }
+            assert!(bus.written(BMCR).contains(&0x9000), "reset");
+            assert_eq!(bus.get(BMCR), 0x1200);
+            assert_eq!(bus.get(EXPANSION_SELECT), 0);
+            assert_eq!(bus.get(ANAR), 0x01e1);
+            assert_eq!(bus.shadow.borrow()[3], 0);
+            assert_eq!(bus.auxiliary.borrow()[7], 0x100);
+        }
+    }
+
+    #[test]
+    fn a_reset_that_does_not_end_is_reported_after_half_a_second() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut phy = found(&bus, &clock);
+        bus.reset_stays.set(true);
+        let before = clock.now();
+        let said = phy.start_over(TransmitDelay::Controller);
+        assert_eq!(said, Err(Error::PhyReset { phy: 1, milliseconds: 500 }));
+        let took = clock.now().since(before).as_millis();
+        assert!((500..502).contains(&took), "{took} ms");
+    }
+
+    #[test]
+    fn starting_over_resets_and_programs_everything_again() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut phy = found(&bus, &clock);
+        phy.start_over(TransmitDelay::Phy).unwrap();
+        assert_eq!(bus.written(BMCR), [0x9000, 0x1200]);
+        assert_eq!(bus.shadow.borrow()[3], 0x200);
+        assert_eq!(bus.written(ANAR), [0x01e1]);
+    }
+
+    #[test]
+    fn a_link_counts_when_its_negotiation_is_complete() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        bus.busy_reads.set(0);
+        let mut phy = found(&bus, &clock);
+        for (status, up) in [(0x7949, false), (0x794d, false), (0x7969, false), (0x796d, true)] {
+            bus.set(BMSR, status);
+            phy.begin_status(clock.now()).unwrap();
+            assert!(phy.is_asked());
+            assert_eq!(phy.finish_status(clock.now()), Some(Ok(up)), "{status:#x}");
+        }
+    }
+
+    #[test]
+    fn the_result_comes_from_broadcoms_register_or_else_from_both_offers() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        let mut phy = found(&bus, &clock);
+        bus.set(AUXILIARY_STATUS, 0x0300);
+        bus.set(GBSR, 0x0800);
+        assert_eq!(phy.resolve(), Ok(up(100, false)));
+        bus.set(AUXILIARY_STATUS, 0);
+        assert_eq!(phy.resolve(), Ok(up(1000, true)));
+        bus.set(GBSR, 0x0400);
+        assert_eq!(phy.resolve(), Ok(up(1000, false)));
+        bus.set(GBCR, 0x0200);
+        bus.set(ANLPAR, 0x4081);
+        assert_eq!(phy.resolve(), Ok(up(100, false)), "offered by the partner alone does not count");
     }
 }

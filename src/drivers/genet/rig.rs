@@ -121,3 +121,141 @@ impl DmaMemory for TwoViews {
         self.cpu[range.clone()].copy_from_slice(&self.device[range]);
     }
 }
+
+/// A management bus with one PHY on it: registers that remember, shadow and expansion registers behind their windows.
+pub(super) struct Management {
+    pub phy: Cell<u8>,
+    pub registers: RefCell<[u16; 32]>,
+    /// Behind register 0x18, by number.
+    pub auxiliary: RefCell<[u16; 8]>,
+    /// Behind register 0x1c, by number.
+    pub shadow: RefCell<[u16; 32]>,
+    pub expansion: RefCell<BTreeMap<u16, u16>>,
+    /// Reads of the command register that find an access still running; `usize::MAX` for ever.
+    pub busy_reads: Cell<usize>,
+    /// Accesses in order: register and, for a write, the value.
+    pub accesses: RefCell<Vec<(u8, Option<u16>)>>,
+    /// BMCR's reset bit stays.
+    pub reset_stays: Cell<bool>,
+    /// Reads of the control register until the reset bit clears.
+    pub reset_reads: Cell<u32>,
+    /// Writes other than to BMCR are ignored in power-down.
+    pub deaf_in_power_down: Cell<bool>,
+    /// PHY addresses that were asked.
+    pub asked: RefCell<Vec<u8>>,
+    command: Cell<u32>,
+    busy_left: Cell<usize>,
+    pub divider: Cell<u32>,
+}
+
+pub(super) const BCM54213PE: u32 = 0x600d_84a2;
+
+impl Management {
+    /// A PHY at `phy` that is negotiating, as after power-on.
+    pub fn new(phy: u8, id: u32) -> Self {
+        let mut registers = [0; 32];
+        registers[0] = 0x1000;
+        registers[1] = 0x7949;
+        registers[2] = (id >> 16) as u16;
+        registers[3] = id as u16;
+        registers[4] = 0x0de1;
+        registers[9] = 0x0300;
+        Self {
+            phy: Cell::new(phy),
+            registers: RefCell::new(registers),
+            auxiliary: RefCell::new([0; 8]),
+            shadow: RefCell::new([0; 32]),
+            expansion: RefCell::default(),
+            busy_reads: Cell::new(2),
+            accesses: RefCell::default(),
+            reset_stays: Cell::new(false),
+            reset_reads: Cell::new(0),
+            deaf_in_power_down: Cell::new(false),
+            asked: RefCell::default(),
+            command: Cell::new(0),
+            busy_left: Cell::new(0),
+            divider: Cell::new(0x0a1),
+        }
+    }
+    pub fn set(&self, register: u8, value: u16) {
+        self.registers.borrow_mut()[usize::from(register)] = value;
+    }
+    pub fn get(&self, register: u8) -> u16 {
+        self.registers.borrow()[usize::from(register)]
+    }
+    /// The values written to `register`, in order.
+    pub fn written(&self, register: u8) -> Vec<u16> {
+        self.accesses.borrow().iter().filter(|access| access.0 == register).filter_map(|access| access.1).collect()
+    }
+    fn read(&self, register: u8) -> u16 {
+        self.accesses.borrow_mut().push((register, None));
+        match register {
+            0 => {
+                let value = self.get(0);
+                if value & 0x8000 != 0 && !self.reset_stays.get() {
+                    match self.reset_reads.get() {
+                        0 => self.set(0, value & 0x7fff),
+                        left => self.reset_reads.set(left - 1),
+                    }
+                }
+                self.get(0)
+            }
+            0x15 => self.expansion.borrow().get(&self.get(0x17)).copied().unwrap_or(0),
+            0x18 => self.auxiliary.borrow()[usize::from(self.get(0x18) >> 12 & 7)],
+            0x1c => self.get(0x1c) & 0x7c00 | self.shadow.borrow()[usize::from(self.get(0x1c) >> 10 & 0x1f)],
+            _ => self.get(register),
+        }
+    }
+    fn write(&self, register: u8, value: u16) {
+        self.accesses.borrow_mut().push((register, Some(value)));
+        if self.deaf_in_power_down.get() && register != 0 && self.get(0) & 0x0800 != 0 {
+            return;
+        }
+        match register {
+            1..=3 => {}
+            0x15 => drop(self.expansion.borrow_mut().insert(self.get(0x17), value)),
+            0x18 if value & 7 == 7 && value & 0x8000 != 0 => self.auxiliary.borrow_mut()[7] = value & 0x7ff8,
+            0x1c if value & 0x8000 != 0 => self.shadow.borrow_mut()[usize::from(value >> 10 & 0x1f)] = value & 0x3ff,
+            _ => self.set(register, value),
+        }
+    }
+}
+
+impl Bus for Management {
+    fn read32(&self, offset: usize) -> u32 {
+        match offset {
+            0xe14 if self.busy_left.get() > 0 => {
+                if self.busy_left.get() != usize::MAX {
+                    self.busy_left.set(self.busy_left.get() - 1);
+                }
+                self.command.get() | 1 << 29
+            }
+            0xe14 => self.command.get(),
+            0xe18 => self.divider.get(),
+            _ => panic!("read of {offset:#x}"),
+        }
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        if offset == 0xe18 {
+            return self.divider.set(value);
+        }
+        assert_eq!(offset, 0xe14);
+        assert_eq!(self.busy_left.get(), 0, "an access while another runs");
+        assert_ne!(value & 1 << 29, 0, "a command that does not start");
+        self.busy_left.set(self.busy_reads.get());
+        let (phy, register) = ((value >> 21 & 31) as u8, (value >> 16 & 31) as u8);
+        let command = value & !(1 << 29);
+        if phy != self.phy.get() {
+            self.asked.borrow_mut().push(phy);
+            return self.command.set(command & 0xffff_0000 | 0xffff | 1 << 28);
+        }
+        match value >> 26 & 3 {
+            1 => {
+                self.write(register, value as u16);
+                self.command.set(command);
+            }
+            2 => self.command.set(command & 0xffff_0000 | u32::from(self.read(register))),
+            other => panic!("MDIO operation {other}"),
+        }
+    }
+}
