@@ -2,12 +2,16 @@
 //!
 //! * [`process`] runs programs; [`cache`] keeps what was built or fetched once.
 //! * [`apt`] reaches Debian's archive; [`packages`] names what is taken from it.
+//! * [`cpio`] writes archives; [`kernel_modules`] and [`ramdisk`] make the demonstration's Dom0.
 //! * [`emulator`] finds QEMU and runs the board in it.
 //! * [`commands`] is what each command does.
 
 pub mod apt;
 pub mod cache;
 pub mod commands;
+pub mod cpio;
 pub mod emulator;
+pub mod kernel_modules;
 pub mod packages;
 pub mod process;
+pub mod ramdisk;

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::cache::Cache;
 use crate::packages::{self, Release, Server};
+use crate::ramdisk;
 
 /// Fetches and builds what is not there, then prints a line for each part: its name and its path.
 pub fn run(cache: &Cache) -> Result<()> {
@@ -13,6 +14,7 @@ pub fn run(cache: &Cache) -> Result<()> {
         println!("xen ({name}): {}", packages::xen(cache, release)?.display());
         println!("linux ({name}): {}", linux.image.display());
         println!("device trees ({name}): {}", linux.device_trees.display());
+        println!("ramdisk ({name}): {}", ramdisk::ramdisk(cache, release)?.display());
         println!("network modules ({name}): {}", linux.modules.display());
     }
     println!("busybox: {}", packages::busybox(cache)?.display());
