@@ -3,6 +3,7 @@
 //! * [`process`] runs programs; [`cache`] keeps what was built or fetched once.
 //! * [`apt`] reaches Debian's archive; [`packages`] names what is taken from it.
 //! * [`cpio`] writes archives; [`kernel_modules`] and [`ramdisk`] make the demonstration's Dom0.
+//! * [`toolchain`] compiles for the board.
 //! * [`emulator`] finds QEMU and runs the board in it.
 //! * [`commands`] is what each command does.
 
@@ -15,3 +16,4 @@ pub mod kernel_modules;
 pub mod packages;
 pub mod process;
 pub mod ramdisk;
+pub mod toolchain;

@@ -176,8 +176,10 @@ pub fn host_program(cache: &Cache, packages: &[&str], program: &str, suite: Opti
         .input(LAYOUT)
         .input(packages.join(" "))
         .input(suite.unwrap_or_default());
-    let root = cache
-        .entry(&entry.needs_network(), |staging| unpack_for_host(cache, packages, suite, staging, not_documentation))?;
+    let root = cache.entry(&entry.needs_network(), |staging| {
+        let files = host_apt(cache, suite)?.download_with_dependencies(packages, suite)?;
+        files.iter().try_for_each(|file| unpack(file, staging, not_documentation))
+    })?;
     let directories = ["usr/sbin", "usr/bin", "sbin", "bin"];
     let path = directories.iter().map(|directory| root.join(directory).join(program)).find(|path| path.is_file());
     let path = path.with_context(|| format!("{} have no program {program}", packages.join(", ")))?;
@@ -188,14 +190,8 @@ fn not_documentation(path: &Path) -> bool {
     !path.starts_with("usr/share/doc") && !path.starts_with("usr/share/man") && !path.starts_with("usr/share/locale")
 }
 
-/// Unpacks what is `wanted` of `packages`, and of what the machine lacks of their dependencies, into `directory`.
-pub fn unpack_for_host(
-    cache: &Cache,
-    packages: &[&str],
-    suite: Option<&str>,
-    directory: &Path,
-    wanted: fn(&Path) -> bool,
-) -> Result<()> {
+/// apt for packages of this machine's own distribution and architecture; `suite` is one beyond its own sources.
+pub fn host_apt(cache: &Cache, suite: Option<&str>) -> Result<Apt> {
     let distribution = Distribution::of_this_machine()?;
     let architecture = architecture()?;
     let mut sources = own_sources(&distribution)?;
@@ -203,11 +199,7 @@ pub fn unpack_for_host(
         sources.push(base_source(&sources, &distribution)?.for_suite(suite, &architecture));
     }
     let state = format!("host{}", suite.map(|suite| format!("-{suite}")).unwrap_or_default());
-    let apt = Apt::open(cache, &state, &sources, &architecture, Installed::AsOnThisMachine)?;
-    for file in apt.download_with_dependencies(packages, suite)? {
-        unpack(&file, directory, wanted)?;
-    }
-    Ok(())
+    Apt::open(cache, &state, &sources, &architecture, Installed::AsOnThisMachine)
 }
 
 /// Every directory of the tree that holds shared libraries where the loader of the machine would look: `lib` and `lib/TRIPLET`.
@@ -235,7 +227,7 @@ fn debian_archive() -> Result<Source> {
 }
 
 /// The one entry of `directory` whose name starts and ends like this; of several, the last by name.
-fn find_one(directory: &Path, prefix: &str, suffix: &str) -> Result<PathBuf> {
+pub fn find_one(directory: &Path, prefix: &str, suffix: &str) -> Result<PathBuf> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
     let mut names = Vec::new();
     for entry in entries {

@@ -3,11 +3,15 @@
 use anyhow::Result;
 
 use crate::cache::Cache;
+use crate::emulator::Emulator;
 use crate::packages::{self, Release, Server};
 use crate::ramdisk;
+use crate::toolchain::Toolchain;
 
 /// Fetches and builds what is not there, then prints a line for each part: its name and its path.
 pub fn run(cache: &Cache) -> Result<()> {
+    println!("toolchain: {:?}", Toolchain::find(cache)?);
+    println!("emulator: {}", Emulator::find(cache)?.path().display());
     for release in [Release::Bookworm, Release::Trixie] {
         let name = release.name();
         let linux = packages::linux(cache, release)?;
