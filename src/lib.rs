@@ -11,6 +11,7 @@ extern crate alloc;
 
 #[allow(unsafe_code)]
 pub mod arch;
+pub mod banner;
 pub mod boot;
 pub mod config;
 pub mod console;

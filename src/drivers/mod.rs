@@ -4,6 +4,7 @@
 //!   [`uart_choice`] says which of them does.
 //! * [`gpio`] is the pin multiplexer, which is where that answer comes from, and the activity LED.
 //! * [`mailbox`] asks the firmware: clocks, memory, serial number, MAC address. [`board_revision`] is one of its answers.
+//! * [`watchdog`] feeds and restores the one that the firmware may have armed, resets the board, and says why it was reset.
 //! * [`genet`] is the Ethernet controller with its PHY.
 
 pub mod board_revision;
@@ -16,3 +17,4 @@ pub(crate) mod models;
 pub mod pl011;
 pub mod uart;
 pub mod uart_choice;
+pub mod watchdog;
