@@ -1,0 +1,213 @@
+//! The UMAC: command register with its sticky reset, station address, statistics.
+//!
+//! The reset is only complete if a receive clock ran while SW_RESET was set: from the PHY with a link, or looped back by LCL_LOOP_EN (Linux
+//! commits 28c2d1a7a0bf, 3a55402c9387, 88f6c8bf1aae).
+
+use crate::filter::{AddressFilter, Destination};
+use crate::link::Mode;
+use crate::refusal::Reason;
+use crate::registers::*;
+use crate::seed::Junk;
+
+/// How far the last reset got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reset {
+    /// Never, or released without a clock.
+    Incomplete,
+    /// Asserted, no clock seen yet.
+    Asserted,
+    /// Asserted, and a clock ran.
+    Clocked,
+    /// Released after a clock ran.
+    Done,
+}
+
+#[derive(Debug)]
+pub(crate) struct Umac {
+    command: u32,
+    reset: Reset,
+    /// SYS_RBUF_FLUSH_CTRL bit 1 holds the MAC in reset as well.
+    held: bool,
+    mac: [u32; 2],
+    pub(crate) max_frame: u32,
+    pub(crate) tx_flush: u32,
+    pub(crate) filter: AddressFilter,
+    pub(crate) counters: Counters,
+}
+
+/// The statistics that are kept (the rest of the MIB reads 0).
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) rx_packets: u32,
+    pub(crate) rx_bytes: u32,
+    pub(crate) rx_multicast: u32,
+    pub(crate) rx_broadcast: u32,
+    pub(crate) rx_fcs: u32,
+    pub(crate) rx_runts: u32,
+    pub(crate) tx_packets: u32,
+    pub(crate) tx_bytes: u32,
+    pub(crate) filtered: u32,
+    pub(crate) overflows: u32,
+    pub(crate) errors: u32,
+}
+
+impl Umac {
+    pub(crate) fn new(junk: &mut Junk) -> Self {
+        // The firmware may or may not have used the MAC.
+        let command = if junk.flag() { CMD_SW_RESET } else { 2 << CMD_SPEED_SHIFT };
+        Self {
+            command,
+            reset: Reset::Incomplete,
+            held: false,
+            mac: [junk.word32(), junk.word32() & 0xffff],
+            max_frame: 1518,
+            tx_flush: 0,
+            filter: AddressFilter::new(),
+            counters: Counters::default(),
+        }
+    }
+    pub(crate) fn command(&self) -> u32 {
+        self.command
+    }
+    pub(crate) fn set(&self, bits: u32) -> bool {
+        self.command & bits == bits
+    }
+    pub(crate) fn in_reset(&self) -> bool {
+        self.held || self.set(CMD_SW_RESET)
+    }
+    /// SPEED, in Mb/s.
+    pub(crate) fn megabits(&self) -> u16 {
+        match self.command >> CMD_SPEED_SHIFT & 3 {
+            0 => 10,
+            1 => 100,
+            2 => 1000,
+            _ => 2500,
+        }
+    }
+    pub(crate) fn address(&self) -> [u8; 6] {
+        let [a, b, c, d] = self.mac[0].to_be_bytes();
+        let [.., e, f] = self.mac[1].to_be_bytes();
+        [a, b, c, d, e, f]
+    }
+    pub(crate) fn mac_word(&self, second: bool) -> u32 {
+        self.mac[usize::from(second)]
+    }
+    pub(crate) fn set_mac_word(&mut self, second: bool, value: u32) -> Option<Reason> {
+        if self.command & (CMD_TX_EN | CMD_RX_EN) != 0 && !self.in_reset() {
+            return Some(Reason::AddressWhileEnabled);
+        }
+        self.mac[usize::from(second)] = if second { value & 0xffff } else { value };
+        None
+    }
+
+    pub(crate) fn write_command(&mut self, value: u32, clocked: bool) -> Option<Reason> {
+        // The clock may have started since the last write.
+        self.note_clock(clocked);
+        let was = self.set(CMD_SW_RESET);
+        self.command = value;
+        if self.set(CMD_SW_RESET) {
+            if !was {
+                self.reset = Reset::Asserted;
+                self.counters = Counters::default();
+            }
+            self.note_clock(clocked);
+            return None;
+        }
+        match self.reset {
+            Reset::Asserted => {
+                self.reset = Reset::Incomplete;
+                Some(Reason::ResetWithoutClock)
+            }
+            Reset::Clocked => {
+                self.reset = Reset::Done;
+                None
+            }
+            Reset::Incomplete | Reset::Done => None,
+        }
+    }
+    /// Tells the MAC whether its receive clock comes from the PHY at this moment.
+    pub(crate) fn note_clock(&mut self, from_phy: bool) {
+        if self.reset == Reset::Asserted && (from_phy || self.set(CMD_LCL_LOOP_EN)) {
+            self.reset = Reset::Clocked;
+        }
+    }
+    /// SYS_RBUF_FLUSH_CTRL bit 1.
+    pub(crate) fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// What a frame in `direction` meets in the MAC itself, apart from the RGMII. `link` is what the PHY negotiated.
+    pub(crate) fn obstacle(&self, direction: crate::Direction, link: Mode) -> Option<Reason> {
+        if self.in_reset() {
+            return Some(Reason::StillInReset { direction });
+        }
+        if self.reset != Reset::Done {
+            return Some(Reason::NeverReset { direction });
+        }
+        if self.set(CMD_LCL_LOOP_EN) {
+            return Some(Reason::Loopback { direction });
+        }
+        (self.megabits() != link.megabits).then_some(Reason::WrongSpeed {
+            direction,
+            programmed: self.megabits(),
+            link: link.megabits,
+        })
+    }
+    /// Whether the duplex is the link's.
+    pub(crate) fn duplex_complaint(&self, link: Mode) -> Option<Reason> {
+        let half = self.set(CMD_HD_EN);
+        (half == link.full_duplex).then_some(Reason::WrongDuplex { programmed_half: half })
+    }
+    pub(crate) fn passes(&self, destination: [u8; 6]) -> bool {
+        self.filter.passes(destination, self.address(), self.set(CMD_PROMISC))
+    }
+    pub(crate) fn count_received(&mut self, length: usize, destination: Destination) {
+        let counters = &mut self.counters;
+        counters.rx_packets = counters.rx_packets.wrapping_add(1);
+        counters.rx_bytes = counters.rx_bytes.wrapping_add(length as u32);
+        match destination {
+            Destination::Broadcast => counters.rx_broadcast = counters.rx_broadcast.wrapping_add(1),
+            Destination::Multicast => counters.rx_multicast = counters.rx_multicast.wrapping_add(1),
+            Destination::Unicast => {}
+        }
+    }
+    pub(crate) fn count_sent(&mut self, length: usize) {
+        self.counters.tx_packets = self.counters.tx_packets.wrapping_add(1);
+        self.counters.tx_bytes = self.counters.tx_bytes.wrapping_add(length as u32);
+    }
+    pub(crate) fn reset_counters(&mut self, which: u32) {
+        let old = core::mem::take(&mut self.counters);
+        if which & 1 == 0 {
+            self.counters.rx_packets = old.rx_packets;
+            self.counters.rx_bytes = old.rx_bytes;
+            self.counters.rx_multicast = old.rx_multicast;
+            self.counters.rx_broadcast = old.rx_broadcast;
+            self.counters.rx_fcs = old.rx_fcs;
+        }
+        if which & 2 == 0 {
+            self.counters.rx_runts = old.rx_runts;
+        }
+        if which & 4 == 0 {
+            self.counters.tx_packets = old.tx_packets;
+            self.counters.tx_bytes = old.tx_bytes;
+        }
+        self.counters.filtered = old.filtered;
+        self.counters.overflows = old.overflows;
+        self.counters.errors = old.errors;
+    }
+    /// A statistics register, by its offset from the start of the MIB (`struct bcmgenet_mib_counters`).
+    pub(crate) fn mib(&self, offset: u32) -> u32 {
+        let counters = &self.counters;
+        match offset {
+            0x28 => counters.rx_packets,
+            0x2c => counters.rx_bytes,
+            0x30 => counters.rx_multicast,
+            0x34 => counters.rx_broadcast,
+            0x38 => counters.rx_fcs,
+            0xa8 => counters.tx_packets,
+            0xec => counters.tx_bytes,
+            0x100 => counters.rx_runts,
+            _ => 0,
+        }
+    }
+}
