@@ -3,7 +3,7 @@
 //! * [`process`] runs programs; [`cache`] keeps what was built or fetched once.
 //! * [`apt`] reaches Debian's archive; [`packages`] names what is taken from it.
 //! * [`cpio`] writes archives; [`kernel_modules`] and [`ramdisk`] make the demonstration's Dom0.
-//! * [`toolchain`] compiles for the board.
+//! * [`toolchain`] compiles for the board; [`loader`] builds `loader.bin`, and [`product`] checks it.
 //! * [`emulator`] finds QEMU and runs the board in it.
 //! * [`commands`] is what each command does.
 
@@ -13,7 +13,9 @@ pub mod commands;
 pub mod cpio;
 pub mod emulator;
 pub mod kernel_modules;
+pub mod loader;
 pub mod packages;
 pub mod process;
+pub mod product;
 pub mod ramdisk;
 pub mod toolchain;
