@@ -2,9 +2,14 @@
 //!
 //! * [`image`] – what a kernel or hypervisor file is, and how much memory it needs. [`gzip`] – unpacking.
 //! * [`layout`] – who lies where in physical memory: the one allocator.
+//! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it.
 //!
 //! These are pure and host-tested.
 
 pub mod gzip;
 pub mod image;
 pub mod layout;
+#[cfg(test)]
+mod test_tree;
+pub mod xen;
+pub mod xen_console;
