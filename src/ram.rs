@@ -238,3 +238,7 @@ impl Ram {
         self.touched.push(merged);
     }
 }
+
+#[cfg(test)]
+#[path = "ram_tests.rs"]
+mod tests;

@@ -229,15 +229,26 @@ pub const DEEPEST: usize = 24;
 /// Follows the chain of frame records (AAPCS64, 6.4.6) from `frame_pointer`, reading words of `stack` with `read`, which is asked only for
 /// addresses inside it. Gives how many of `found` were filled. Each address is that of the call, not of the return, so that
 /// addr2line names the calling line.
+///
+/// At an exception the link register, `link_register`, may hold the caller of a function that has made no record (yet): it goes first. It
+/// may as well be left over from a call that has returned, so the first address is a hint, the others are certain.
 pub fn backtrace(
     mut frame_pointer: u64,
+    link_register: Option<u64>,
     stack: PhysicalRange,
     text: PhysicalRange,
     read: impl Fn(u64) -> u64,
     found: &mut [u64],
 ) -> usize {
     let mut count = 0;
-    for slot in found.iter_mut() {
+    if let (Some(link), Some(slot)) = (link_register, found.first_mut()) {
+        let call = link.wrapping_sub(4);
+        if Regions::has(text, call) {
+            *slot = call;
+            count = 1;
+        }
+    }
+    for slot in found.iter_mut().skip(count) {
         let Some(record) = PhysicalRange::sized(frame_pointer, 16) else { break };
         if !frame_pointer.is_multiple_of(8) || !stack.contains(&record) {
             break;
@@ -271,8 +282,8 @@ mod target {
         unsafe { core::ptr::read_volatile(address as *const u64) }
     }
 
-    fn trace(frame_pointer: u64, found: &mut [u64; DEEPEST]) -> &[u64] {
-        let count = backtrace(frame_pointer, image::stack(), image::text(), read_stack, found);
+    fn trace(frame_pointer: u64, link_register: Option<u64>, found: &mut [u64; DEEPEST]) -> &[u64] {
+        let count = backtrace(frame_pointer, link_register, image::stack(), image::text(), read_stack, found);
         found.get(..count).unwrap_or_default()
     }
 
@@ -287,7 +298,7 @@ mod target {
     #[unsafe(no_mangle)]
     extern "C" fn xenlift_exception(frame: &Frame) -> ! {
         let mut found = [0; DEEPEST];
-        let backtrace = trace(frame.x[29], &mut found);
+        let backtrace = trace(frame.x[29], Some(frame.x[30]), &mut found);
         let report = Report { frame, regions: Regions::of_image(), backtrace };
         let _ = write!(RawOutput(start::board()), "{report}");
         end(Fault::Exception)
@@ -318,7 +329,7 @@ mod target {
         let mut output = RawOutput(start::board());
         let _ = write!(output, "\n*** Xenlift {}: {information}\nbacktrace (loader.elf):", env!("CARGO_PKG_VERSION"));
         let mut found = [0; DEEPEST];
-        for address in trace(frame_pointer, &mut found) {
+        for address in trace(frame_pointer, None, &mut found) {
             let _ = write!(output, " {:#x}", address.wrapping_sub(image::start()));
         }
         let _ = writeln!(output, "\nimage at {:#x}", image::start());
@@ -331,3 +342,7 @@ mod target {
         barrier::isb();
     }
 }
+
+#[cfg(test)]
+#[path = "exception_tests.rs"]
+mod tests;

@@ -410,3 +410,7 @@ impl Iterator for Entries<'_> {
         Some((start, self.take(self.cells.size)?))
     }
 }
+
+#[cfg(test)]
+#[path = "firmware_memory_tests.rs"]
+pub(crate) mod tests;

@@ -148,7 +148,9 @@ impl<'a> Tables<'a> {
             let entry = (address >> shift) as usize % ENTRIES;
             let entry_end = (address & !(size - 1)) + size;
             let part_end = end.min(entry_end);
-            if address.is_multiple_of(size) && part_end == entry_end {
+            // A table stays a table: whoever split the block may count on it, and a live one must not become a block in one step.
+            let is_table = level < 3 && self.get(index, entry).is_some_and(|entry| entry & TABLE_OR_PAGE != 0);
+            if address.is_multiple_of(size) && part_end == entry_end && !is_table {
                 let kind = if level == 3 { TABLE_OR_PAGE } else { 0 };
                 let attributes = access.attributes();
                 self.set(index, entry, if attributes == 0 { 0 } else { address | attributes | kind });
@@ -331,3 +333,7 @@ mod target {
 
 #[cfg(target_os = "none")]
 pub(super) use target::turn_on;
+
+#[cfg(test)]
+#[path = "mmu_tests.rs"]
+mod tests;

@@ -51,3 +51,7 @@ fn obstacle(memory: &FirmwareMemory, file: Option<PhysicalRange>, candidate: Phy
     let single = [Some(PAGE_ZERO), Some(memory.tree), memory.initrd, file];
     reserved.chain(single.into_iter().flatten()).find(|taken| taken.overlaps(&candidate))
 }
+
+#[cfg(test)]
+#[path = "placement_tests.rs"]
+mod tests;

@@ -50,10 +50,10 @@ pub struct Entry {
 ///
 /// # Errors
 /// As [`FirmwareMemory::read`], and where x0 does not lead to a tree at all.
-pub fn memory_from(
+pub fn memory_from<'a>(
     x0: u64,
     certain: PhysicalRange,
-    read: impl Fn(PhysicalRange) -> &'static [u8],
+    read: impl Fn(PhysicalRange) -> &'a [u8],
 ) -> Result<FirmwareMemory, FirmwareMemoryError> {
     let outside = FirmwareMemoryError::Address { address: x0 };
     let header = PhysicalRange::sized(x0, 40).ok_or(outside)?;
@@ -182,3 +182,7 @@ mod target {
 
 #[cfg(target_os = "none")]
 pub use target::board;
+
+#[cfg(test)]
+#[path = "start_tests.rs"]
+mod tests;
