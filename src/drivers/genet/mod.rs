@@ -165,6 +165,7 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
     fn bring_up(&mut self) -> Result<Found, Error> {
         let revision = self.mac.identify()?;
         self.sender.open = false;
+        self.receiver.close();
         self.delay = TransmitDelay::Controller;
         self.tried = 0;
         self.touched = true;
@@ -209,6 +210,7 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
             self.sender.open = false;
             self.sender.drain(self.clock);
         }
+        self.receiver.close();
         let mut result = self.quiesce();
         self.mac.set_delay(TransmitDelay::Controller);
         if self.delay != TransmitDelay::Controller {

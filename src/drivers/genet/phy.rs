@@ -164,7 +164,8 @@ impl<B: Bus + Copy, C: Clock + Copy> Phy<B, C> {
             if self.read(BMSR)? & BMSR_COMPLETE != 0 {
                 return Ok(Negotiation::Complete);
             }
-            if self.read(ANAR)? & ANAR_ALL == ANAR_ALL && self.read(GBCR)? & GBCR_ALL == GBCR_ALL {
+            // As strapped, the PHY offers no half duplex at 1000 Mb/s, which nobody has.
+            if self.read(ANAR)? & ANAR_ALL == ANAR_ALL && self.read(GBCR)? & GBCR_FULL != 0 {
                 return Ok(Negotiation::Running);
             }
         }
@@ -404,7 +405,7 @@ mod tests {
     #[test]
     fn a_phy_that_does_not_negotiate_or_offers_too_little_is_told_to() {
         for (register, value) in
-            [(BMCR, 0x0100), (BMCR, 0x5000), (ANAR, 0x01c1), (ANAR, 0x0061), (GBCR, 0x0200), (GBCR, 0)]
+            [(BMCR, 0x0100), (BMCR, 0x5000), (ANAR, 0x01c1), (ANAR, 0x0061), (GBCR, 0x0100), (GBCR, 0)]
         {
             let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
             bus.set(register, value);

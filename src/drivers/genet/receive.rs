@@ -74,6 +74,8 @@ pub struct Receiver<B: Bus + Copy, D: DmaMemory> {
     /// The last descriptor was not the last one of its frame.
     in_fragment: bool,
     discards: u16,
+    /// The ring is set up and the controller has not been stopped.
+    open: bool,
     pub(super) received: u64,
     pub(super) discarded: u64,
     pub(super) errors: ReceiveErrors,
@@ -90,6 +92,7 @@ impl<B: Bus + Copy, D: DmaMemory> Receiver<B, D> {
             current: None,
             in_fragment: false,
             discards: 0,
+            open: false,
             received: 0,
             discarded: 0,
             errors: ReceiveErrors::default(),
@@ -111,6 +114,13 @@ impl<B: Bus + Copy, D: DmaMemory> Receiver<B, D> {
         self.discards = progress.discards;
         self.current = None;
         self.in_fragment = false;
+        self.open = true;
+    }
+
+    /// No more frames: the memory may soon be somebody else's.
+    pub(super) fn close(&mut self) {
+        self.current = None;
+        self.open = false;
     }
 
     /// Asks how far the controller is, and counts what it threw away meanwhile.
@@ -185,6 +195,9 @@ const fn lines(used: &Range<usize>) -> Range<usize> {
 
 impl<B: Bus + Copy, D: DmaMemory> FrameReceiver for Receiver<B, D> {
     fn frame(&mut self) -> Option<&[u8]> {
+        if !self.open {
+            return None;
+        }
         // No more than a ring of bad frames at a time: a flood of them must not keep the caller here.
         for _ in 0..DESCRIPTORS {
             if self.current.is_some() {
