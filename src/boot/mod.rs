@@ -4,6 +4,7 @@
 //! * [`layout`] – who lies where in physical memory: the one allocator.
 //! * [`plan`] – what an entry takes, checked before a byte is fetched wherever it can be.
 //! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it.
+//! * [`summary`] – the lines before the jump.
 //!
 //! These are pure and host-tested.
 
@@ -11,6 +12,7 @@ pub mod gzip;
 pub mod image;
 pub mod layout;
 pub mod plan;
+pub mod summary;
 #[cfg(test)]
 mod test_tree;
 pub mod xen;

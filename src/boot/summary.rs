@@ -1,0 +1,209 @@
+//! What is printed before the jump: everything that a person needs to find out why Xen said nothing.
+//!
+//! Most of Xen's early failures are silent, so these lines are often the only diagnosis there is. Two forms: [`Summary::short`] for a
+//! boot that nobody watches (a line a file, then the command lines and notes; a UART prints 11 characters in a millisecond), and
+//! [`Summary::long`] with sizes, longer digests and everything else that lies in memory.
+
+use core::fmt;
+
+use super::layout::Occupant;
+use crate::range::PhysicalRange;
+
+/// A file that is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded<'a> {
+    /// What it is for, such as `Dom0 kernel`.
+    pub label: &'a str,
+    /// Where it is from.
+    pub source: &'a str,
+    /// Where it lies, exact to the byte.
+    pub range: PhysicalRange,
+    /// Its SHA-256, where it was computed.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// A command line and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandLine<'a> {
+    /// Whose, such as `Dom0`.
+    pub label: &'a str,
+    /// The line.
+    pub args: &'a str,
+}
+
+/// What is about to be started.
+#[derive(Clone, Copy)]
+pub struct Summary<'a> {
+    /// Xen, the device tree, and all modules.
+    pub files: &'a [Loaded<'a>],
+    /// Xen's command line, Dom0's, the domains'.
+    pub command_lines: &'a [CommandLine<'a>],
+    /// Path of the UART that Xen will use; `None` where it will be silent.
+    pub console: Option<&'a str>,
+    /// What a person should know.
+    pub notes: &'a [&'a dyn fmt::Display],
+    /// Everything that lies in memory; for the long form.
+    pub memory: &'a [Occupant],
+}
+
+impl Summary<'_> {
+    /// Writes the short form.
+    pub fn short(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let width = self.label_width();
+        for file in self.files {
+            let Loaded { label, source, range, .. } = file;
+            writeln!(out, "{label:width$} {range} {} {source}", Digest { of: file, bytes: 4 })?;
+        }
+        self.rest(out)
+    }
+
+    /// Writes the long form.
+    pub fn long(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let width = self.label_width();
+        for file in self.files {
+            let Loaded { label, source, range, .. } = file;
+            let size = range.size();
+            writeln!(
+                out,
+                "{label:width$} {range} {size:>9} bytes, SHA-256 {}, {source}",
+                Digest { of: file, bytes: 8 }
+            )?;
+        }
+        let others = self.memory.iter().filter(|occupant| !self.files.iter().any(|file| file.range == occupant.range));
+        for (index, occupant) in others.enumerate() {
+            let title = if index == 0 { "Also in memory:\n" } else { "" };
+            writeln!(out, "{title}  {} {}", occupant.range, occupant.name)?;
+        }
+        self.rest(out)
+    }
+
+    fn rest(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        for CommandLine { label, args } in self.command_lines {
+            writeln!(out, "{label} args: {args}")?;
+        }
+        for note in self.notes {
+            writeln!(out, "Note: {note}")?;
+        }
+        match self.console {
+            Some(path) => writeln!(out, "Xen's console is {path}; the next line is Xen's."),
+            None => writeln!(out, "Xen has no console; nothing more will be seen here."),
+        }
+    }
+
+    fn label_width(&self) -> usize {
+        self.files.iter().map(|file| file.label.len()).max().unwrap_or(0)
+    }
+}
+
+/// The first `bytes` bytes of a file's digest.
+struct Digest<'a> {
+    of: &'a Loaded<'a>,
+    bytes: usize,
+}
+
+impl fmt::Display for Digest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.of.sha256 {
+            Some(digest) => digest.iter().take(self.bytes).try_for_each(|byte| write!(f, "{byte:02x}")),
+            None => f.write_str("unverified"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::plan::Note;
+    use alloc::string::String;
+
+    fn range(start: u64, size: u64) -> PhysicalRange {
+        PhysicalRange::sized(start, size).unwrap()
+    }
+
+    const FILES: [Loaded<'static>; 4] = [
+        Loaded {
+            label: "Xen",
+            source: "xen-4.17-arm64",
+            range: PhysicalRange { start: 0x20_0000, end: 0x33_60c8 },
+            sha256: Some([0x1a; 32]),
+        },
+        Loaded {
+            label: "device tree",
+            source: "firmware",
+            range: PhysicalRange { start: 0x1000, end: 0xe123 },
+            sha256: None,
+        },
+        Loaded {
+            label: "Dom0 kernel",
+            source: "vmlinuz-6.1.0-50-arm64",
+            range: PhysicalRange { start: 0x40_0000, end: 0x236_de00 },
+            sha256: Some([0xfe; 32]),
+        },
+        Loaded {
+            label: "Dom0 ramdisk",
+            source: "rootfs.cpio.gz",
+            range: PhysicalRange { start: 0x236_e000, end: 0x246_e067 },
+            sha256: Some([0x00; 32]),
+        },
+    ];
+    const LINES: [CommandLine<'static>; 2] = [
+        CommandLine {
+            label: "Xen",
+            args: "console=dtuart dtuart=serial1 dom0_mem=768M dom0_max_vcpus=1 bootscrub=0 vwfi=native",
+        },
+        CommandLine { label: "Dom0", args: "console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0" },
+    ];
+
+    #[test]
+    fn the_short_form_has_a_line_a_file() {
+        let summary = Summary {
+            files: &FILES,
+            command_lines: &LINES,
+            console: Some("/soc/serial@7e215040"),
+            notes: &[&Note::NoDom0Memory],
+            memory: &[],
+        };
+        let mut text = String::new();
+        summary.short(&mut text).unwrap();
+        assert_eq!(
+            text,
+            "\
+Xen          0x00200000-0x003360c7 1a1a1a1a xen-4.17-arm64
+device tree  0x00001000-0x0000e122 unverified firmware
+Dom0 kernel  0x00400000-0x0236ddff fefefefe vmlinuz-6.1.0-50-arm64
+Dom0 ramdisk 0x0236e000-0x0246e066 00000000 rootfs.cpio.gz
+Xen args: console=dtuart dtuart=serial1 dom0_mem=768M dom0_max_vcpus=1 bootscrub=0 vwfi=native
+Dom0 args: console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0
+Note: no dom0_mem= in Xen's args: Dom0 gets 512 MiB
+Xen's console is /soc/serial@7e215040; the next line is Xen's.
+"
+        );
+        assert!(text.len() < 600, "an unattended boot prints 1,500 bytes at most: {}", text.len());
+    }
+
+    #[test]
+    fn the_long_form_has_sizes_digests_and_the_rest_of_memory() {
+        let occupant = |name: &str, range| Occupant { name: name.into(), range, block: range, reserved: true };
+        let memory = [
+            occupant("page 0", range(0, 0x1000)),
+            occupant("Xen", FILES[0].range),
+            occupant("loader", range(0x3b20_0000, 0x20_0000)),
+        ];
+        let summary =
+            Summary { files: &FILES[..2], command_lines: &LINES[1..], console: None, notes: &[], memory: &memory };
+        let mut text = String::new();
+        summary.long(&mut text).unwrap();
+        assert_eq!(
+            text,
+            "\
+Xen         0x00200000-0x003360c7   1269960 bytes, SHA-256 1a1a1a1a1a1a1a1a, xen-4.17-arm64
+device tree 0x00001000-0x0000e122     53539 bytes, SHA-256 unverified, firmware
+Also in memory:
+  0x00000000-0x00000fff page 0
+  0x3b200000-0x3b3fffff loader
+Dom0 args: console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0
+Xen has no console; nothing more will be seen here.
+"
+        );
+    }
+}
