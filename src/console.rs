@@ -54,9 +54,9 @@ pub struct Console {
 
 impl Console {
     /// A console on `uart`; `started` is the moment that its time stamps count from.
-    pub fn new(uart: impl Uart + Send + 'static, clock: impl Clock + Send + 'static, started: Instant) -> Self {
+    pub fn new(uart: Box<dyn Uart + Send>, clock: impl Clock + Send + 'static, started: Instant) -> Self {
         Self {
-            uart: Box::new(uart),
+            uart,
             clock: Box::new(clock),
             started,
             output: VecDeque::with_capacity(OUTPUT_BUFFER),
@@ -323,14 +323,14 @@ mod tests {
         let clock = VirtualClock::default();
         let peer = Peer::new(&clock);
         let uart = MiniUart::attach(peer.clone(), &clock, || None);
-        (Console::new(uart, clock.clone(), clock.now()), peer, clock)
+        (Console::new(Box::new(uart), clock.clone(), clock.now()), peer, clock)
     }
 
     fn on_pl011() -> (Console, Peer<Pl011Model>, VirtualClock) {
         let clock = VirtualClock::default();
         let peer = Peer::new(&clock);
         let uart = Pl011::attach(peer.clone(), &clock, || None);
-        (Console::new(uart, clock.clone(), clock.now()), peer, clock)
+        (Console::new(Box::new(uart), clock.clone(), clock.now()), peer, clock)
     }
 
     #[test]
@@ -480,7 +480,7 @@ mod tests {
             }
         }
         let clock = VirtualClock::default();
-        let mut console = Console::new(Stuck, clock.clone(), clock.now());
+        let mut console = Console::new(Box::new(Stuck), clock.clone(), clock.now());
         console.poll();
         assert!(console.drain(Duration::from_millis(1)));
     }

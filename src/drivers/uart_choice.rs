@@ -5,8 +5,13 @@
 //! what somebody meant. So the multiplexer decides, and stdout-path only where it says nothing.
 
 use super::gpio::{Function, Gpio, Pin, Pull};
-use super::uart::UartKind;
+use super::mailbox::property::ClockId;
+use super::mini_uart::MiniUart;
+use super::pl011::Pl011;
+use super::uart::{Uart, UartKind};
 use crate::mmio::Bus;
+use crate::time::Clock;
+use alloc::boxed::Box;
 use core::fmt;
 
 /// What the transmit and receive pins of the header, GPIO 14 and 15, are connected to.
@@ -76,6 +81,21 @@ impl Choice {
         gpio.set_function(Pin::TRANSMIT, function);
         gpio.set_function(Pin::RECEIVE, function);
     }
+
+    /// Takes the chosen UART over: the PL011 behind `pl011`, or the mini UART in the auxiliary block behind `auxiliary`. The other
+    /// one is not touched. `rate` finds out a clock's rate in Hz; it is asked only if the firmware has not set the UART's speed.
+    pub fn attach<B: Bus + Send + 'static>(
+        &self,
+        pl011: B,
+        auxiliary: B,
+        clock: &impl Clock,
+        rate: impl FnOnce(ClockId) -> Option<u32>,
+    ) -> Box<dyn Uart + Send> {
+        match self.uart {
+            UartKind::Pl011 => Box::new(Pl011::attach(pl011, clock, || rate(ClockId::Uart))),
+            UartKind::MiniUart => Box::new(MiniUart::attach(auxiliary, clock, || rate(ClockId::Core))),
+        }
+    }
 }
 
 /// The UART for the console, from the state of the pins and from the UART that an enabled node at stdout-path stands for
@@ -124,7 +144,9 @@ pub fn stdout_uart(path: &str, compatible: &[u8]) -> Option<UartKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drivers::models::Registers;
+    use crate::drivers::models::{Registers, VirtualClock};
+    use crate::drivers::uart::Baud;
+    use std::sync::Arc;
 
     fn pins(transmit: Function, receive: Function) -> HeaderPins {
         HeaderPins { transmit, receive }
@@ -185,6 +207,44 @@ mod tests {
             assert_eq!(HeaderPins::read(&gpio), pins(function, function));
             assert_eq!(registers.peek(0xe4), 0b01 << 30);
         }
+    }
+
+    /// A window that only one of the two UARTs may use.
+    enum Window {
+        Used(Arc<Registers>),
+        Forbidden,
+    }
+
+    impl Bus for Window {
+        fn read32(&self, offset: usize) -> u32 {
+            match self {
+                Self::Used(registers) => registers.read32(offset),
+                Self::Forbidden => panic!("the other UART was read at {offset:#x}"),
+            }
+        }
+        fn write32(&self, offset: usize, value: u32) {
+            match self {
+                Self::Used(registers) => registers.write32(offset, value),
+                Self::Forbidden => panic!("the other UART was written at {offset:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_chosen_uart_is_touched_and_only_its_clock_is_asked_for() {
+        let clock = VirtualClock::default();
+        let registers = Arc::new(Registers::new(0x100));
+        let choice = Choice { uart: UartKind::Pl011, reason: Reason::OnHeader };
+        let rate = |id| (id == ClockId::Uart).then_some(48_000_000);
+        let uart = choice.attach(Window::Used(registers.clone()), Window::Forbidden, &clock, rate);
+        assert_eq!((uart.kind(), uart.baud()), (UartKind::Pl011, Baud::Computed { clock: 48_000_000 }));
+
+        let registers = Arc::new(Registers::new(0x100));
+        let choice = Choice { uart: UartKind::MiniUart, reason: Reason::OnHeader };
+        let rate = |id| (id == ClockId::Core).then_some(200_000_000);
+        let uart = choice.attach(Window::Forbidden, Window::Used(registers.clone()), &clock, rate);
+        assert_eq!((uart.kind(), uart.baud()), (UartKind::MiniUart, Baud::Computed { clock: 200_000_000 }));
+        assert_eq!(registers.peek(0x68), 216);
     }
 
     #[test]
