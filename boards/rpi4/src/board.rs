@@ -140,7 +140,8 @@ impl StartBoard for RaspberryPi4 {
                 }
             }
             Some(HeaderUart::Mini(uart)) => {
-                if clock.wait_until(LONGEST_CHARACTER, || uart.read32(MINI_UART_STAT) & MINI_UART_STAT_SPACE != 0) {
+                let space = || uart.read32(MINI_UART_STAT) & MINI_UART_STAT_SPACE != 0;
+                if clock.wait_until(LONGEST_CHARACTER, space) {
                     uart.write32(MINI_UART_IO, u32::from(byte));
                 }
             }

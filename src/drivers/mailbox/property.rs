@@ -38,8 +38,8 @@ plain_properties! {
     BoardRevisionCode = 0x0001_0002, 4 bytes -> BoardRevision, |[code, _]| Some(BoardRevision(code));
     /// The MAC address of the Ethernet controller, in transmission order. One that is zero or a group's is not believed.
     MacAddress = 0x0001_0003, 6 bytes -> [u8; 6], decode_mac;
-    /// The board's serial number.
-    SerialNumber = 0x0001_0004, 8 bytes -> u64, |[low, high]| Some(u64::from(high) << 32 | u64::from(low));
+    /// The board's serial number. Zero (QEMU's answer) is none.
+    SerialNumber = 0x0001_0004, 8 bytes -> u64, decode_serial;
     /// The memory below 1 GiB that is the ARM's.
     ArmMemory = 0x0001_0005, 8 bytes -> PhysicalRange, decode_range;
     /// The memory that is the VideoCore's.
@@ -48,6 +48,11 @@ plain_properties! {
     GetRebootFlags = 0x0003_0064, 4 bytes -> u32, |[flags, _]| Some(flags);
     /// Tells the firmware that a reset follows, so that it can put the SD card and the display to rest.
     NotifyReboot = 0x0003_0048, 0 bytes -> (), |_| Some(());
+}
+
+fn decode_serial([low, high]: [u32; 2]) -> Option<u64> {
+    let serial = u64::from(high) << 32 | u64::from(low);
+    (serial != 0).then_some(serial)
 }
 
 fn decode_mac([low, high]: [u32; 2]) -> Option<[u8; 6]> {
@@ -228,6 +233,12 @@ mod tests {
         assert_eq!(decode_mac([0x0132_a6dc, 0x0000_0302]), Some([0xdc, 0xa6, 0x32, 0x01, 0x02, 0x03]));
         assert_eq!(decode_mac([0xffff_ffff, 0xffff]), None);
         assert_eq!(decode_mac([0, 0xffff_0000]), None);
+    }
+
+    #[test]
+    fn a_serial_number_of_zero_is_none() {
+        assert_eq!(decode_serial([0, 0]), None);
+        assert_eq!(decode_serial([0xabcd_ef01, 0x1000_0000]), Some(0x1000_0000_abcd_ef01));
     }
 
     #[test]
