@@ -5,63 +5,19 @@
 mod simulation;
 
 use proptest::prelude::*;
+use simulation::memory::Memory;
 use simulation::network::{Datagram, Faults, Network, Random};
 use simulation::server::{ADDRESS, Manner, Server};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 use xenlift::net::tftp::packet::{Options, Packet};
-use xenlift::net::tftp::{Action, Client, Error, Parameters, Refusal, Sink};
+use xenlift::net::tftp::{Action, Client, Error, Parameters, Refusal};
 use xenlift::time::Instant;
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 15), 50_000);
 const FULL: Manner = Manner::Grants { block_size: 1468, window: 64 };
 /// As tftpd-hpa and dnsmasq are: all options but windowsize.
 const NO_WINDOW: Manner = Manner::Grants { block_size: 1468, window: 0 };
-
-/// A file's place in memory, with as much room as it is told.
-struct Memory {
-    bytes: Vec<u8>,
-    room: usize,
-    begun: u32,
-    announced: Option<u64>,
-    ended: Option<u64>,
-}
-
-impl Memory {
-    fn new(room: usize) -> Self {
-        Self { bytes: Vec::new(), room, begun: 0, announced: None, ended: None }
-    }
-}
-
-impl Sink for Memory {
-    fn begin(&mut self, size: Option<u64>) -> Result<(), Refusal> {
-        self.bytes.clear();
-        self.begun += 1;
-        self.announced = size;
-        match size {
-            Some(size) if size > self.room as u64 => Err(Refusal::TooLarge { size, room: self.room as u64 }),
-            _ => Ok(()),
-        }
-    }
-
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
-        assert!(self.ended.is_none(), "nothing is written after the end");
-        let start = usize::try_from(offset).unwrap();
-        let end = start + bytes.len();
-        if end > self.room {
-            return Err(Refusal::TooLarge { size: end as u64, room: self.room as u64 });
-        }
-        if self.bytes.len() < end {
-            self.bytes.resize(end, 0);
-        }
-        self.bytes[start..end].copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, size: u64) {
-        self.ended = Some(size);
-    }
-}
 
 struct Run {
     outcome: Result<u64, Error>,
@@ -128,7 +84,7 @@ fn run_into(mut sink: Memory, mut server: Server, faults: Faults, seed: u64, par
         let end = took.map(|took| started.after(took + Duration::from_secs(20)));
         match (soonest, end) {
             (_, Some(end)) if now >= end => break,
-            (Some(at), _) => now = at.max(now.after(Duration::from_micros(1))),
+            (Some(at), end) => now = at.min(end.unwrap_or(at)).max(now.after(Duration::from_micros(1))),
             (None, Some(_)) => break,
             (None, None) => panic!("the client waits for nothing: it hangs"),
         }

@@ -1,4 +1,13 @@
 //! The network: what a controller must offer ([`device`]), and the protocols over it.
+//!
+//! Frames go through [`interface`] (smoltcp, ARP), which [`dhcp`] gives its address. [`tftp`] is the transfer protocol, free of
+//! I/O. [`fetch`] puts them together into a session that brings files one after another, and [`settings`] finds the board's
+//! settings on the server. Everything is polled from one loop; nothing waits without a bound.
 
 pub mod device;
+pub mod dhcp;
+pub mod fetch;
+mod frames;
+pub mod interface;
+pub mod settings;
 pub mod tftp;

@@ -125,7 +125,11 @@ impl Server {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        self.transfers.iter().filter(|transfer| !transfer.over).map(|transfer| transfer.send_at).min()
+        let due = self.transfers.iter().filter(|transfer| !transfer.over).map(|transfer| transfer.send_at).min()?;
+        match self.absent {
+            Some((from, to)) if from <= due && due < to => Some(to),
+            _ => Some(due),
+        }
     }
 
     fn request(&mut self, now: Instant, client: SocketAddrV4, path: &[u8], asked: Options) -> Vec<Datagram> {

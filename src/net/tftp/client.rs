@@ -201,6 +201,18 @@ impl Client {
         }
     }
 
+    /// Whether the server has agreed to send the file.
+    pub fn has_begun(&self) -> bool {
+        self.peer.is_some() && self.state != State::Requested
+    }
+
+    /// Time during which no packet could pass, because the link was down, is not counted; what was sent last is sent again with
+    /// the next [`on_time`](Self::on_time).
+    pub fn resume(&mut self, now: Instant) {
+        self.progressed = now;
+        self.timer.resume(now);
+    }
+
     /// Bytes of the file received so far.
     pub fn received(&self) -> u64 {
         self.received
@@ -241,6 +253,11 @@ impl Client {
             return self.turn_away(from, &packet);
         }
         match (self.state, packet) {
+            (State::Failed(_), Packet::OptionAcknowledgement(_) | Packet::Data { .. }) if self.peer.is_none() => {
+                // Given up before the server had answered, so it could not be told then.
+                self.peer = Some(from);
+                self.error(from, code::UNKNOWN_TRANSFER, b"the client gave up")
+            }
             (State::Unsent | State::Failed(_), _) => Action::Wait,
             (State::Done { .. }, Packet::Data { block, .. }) => self.acknowledge_late(now, from, block),
             (State::Done { .. }, _) => Action::Wait,

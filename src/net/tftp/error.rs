@@ -64,6 +64,8 @@ pub enum Error {
     },
     /// The sink did not take it.
     Refused(Refusal),
+    /// The client's owner gave it up.
+    Aborted,
 }
 
 impl fmt::Display for Error {
@@ -111,6 +113,7 @@ impl fmt::Display for Error {
                 write!(f, "{received} bytes came where the server had announced {announced}: was it being written?")
             }
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::Aborted => f.write_str("given up"),
         }
     }
 }

@@ -59,6 +59,13 @@ impl Timer {
         self.restart(now);
     }
 
+    /// Nothing could pass until now: the time-out is over, and starts from its shortest.
+    pub fn resume(&mut self, now: Instant) {
+        self.measured_from = None;
+        self.doublings = 0;
+        self.deadline = now;
+    }
+
     pub fn expired(&self, now: Instant) -> bool {
         now >= self.deadline
     }

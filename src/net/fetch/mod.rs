@@ -1,0 +1,570 @@
+//! A session on the network: link, lease, and files one after another, from one controller that is never restarted in between.
+//!
+//! The boot flow owns a [`Session`] and asks it for files. Whatever is missing is waited for first, each with a bound of its
+//! own ([`Limits`]): the link, an address, an answer to ARP from the server or the router to it. Then the [`tftp::Client`] runs.
+//! While anything is waited for, the [`Observer`] is polled, so the console stays alive and a key can end it.
+//!
+//! What is done about trouble:
+//! * With the link up, no answer to DHCP or ARP for three seconds: the controller is told, which may have another way to try.
+//! * Link lost during a transfer: its return is waited for. After a short outage the transfer goes on; after a longer one, in which
+//!   the server will have given up, it starts again.
+//! * A server that falls silent during a transfer for longer than the client's patience: it starts again, twice at most, each
+//!   time with a quarter of the window.
+//!
+//! Several transfers can run side by side (the probes of `net::settings` do): each is a client, a port and a sink, and one loop
+//! serves them all.
+
+mod error;
+mod report;
+
+pub use error::Error;
+pub use report::{Event, FetchReport, Observer, Progress};
+
+use super::device::{EthernetController, Link};
+use super::dhcp::Lease;
+use super::interface::{Interface, Port};
+use super::tftp::{self, Action, Client, Refusal, Sink};
+use crate::config::Network;
+use crate::config::source::{ServerAddress, Source, TFTP_PORT};
+use crate::time::{Clock, Duration, Instant};
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+/// How long the things that may never happen are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The link's coming up. Autonegotiation takes about 3 s.
+    pub link: Duration,
+    /// The link's return during a transfer.
+    pub link_return: Duration,
+    /// A lease, from the moment the link is up.
+    pub lease: Duration,
+    /// An answer to ARP.
+    pub neighbor: Duration,
+    /// Progress of a transfer.
+    pub transfer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            link: Duration::from_secs(10),
+            link_return: Duration::from_secs(30),
+            lease: Duration::from_secs(30),
+            neighbor: Duration::from_secs(8),
+            transfer: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Attempts at one file.
+const ATTEMPTS: u32 = 3;
+
+/// With the link up and questions out, silence for so long lets the controller try another way.
+const NO_ANSWER: Duration = Duration::from_secs(3);
+
+/// An outage of the link that a server survives: it repeats its last window a few times, one second apart.
+const SHORT_OUTAGE: Duration = Duration::from_secs(3);
+
+/// Times between ARP requests: the first is doubled each time, up to the last.
+const FIRST_ASKED_AGAIN: Duration = Duration::from_millis(100);
+const LAST_ASKED_AGAIN: Duration = Duration::from_millis(800);
+
+/// How long a finished transfer stays to repeat its last acknowledgement.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Time between two reports of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Frames taken from the controller between two looks at the observer: some 0.8 ms at line rate.
+const FRAMES_PER_TURN: usize = 64;
+
+/// One transfer under way.
+pub(super) struct Transfer<'s> {
+    pub client: Client,
+    pub sink: &'s mut dyn Sink,
+    port: Port,
+}
+
+/// A transfer that is over, kept for a server that did not get the last acknowledgement.
+struct Lingering {
+    client: Client,
+    port: Port,
+    until: Instant,
+}
+
+/// A session on the network.
+pub struct Session<C: EthernetController, K: Clock> {
+    interface: Interface<C>,
+    clock: K,
+    network: Network,
+    limits: Limits,
+    /// The most blocks in flight, and how many the next transfer asks for.
+    most_window: u16,
+    window: u16,
+    lease: Option<Lease>,
+    link_up: bool,
+    lingering: Vec<Lingering>,
+    /// The controller has no other way to try.
+    ways_exhausted: bool,
+}
+
+impl<C: EthernetController, K: Clock> Session<C, K> {
+    /// A session over `controller`. What `network` leaves open is asked of DHCP. `seed` should differ from boot to boot.
+    ///
+    /// # Errors
+    /// [`Error::Interface`] where the controller has no usable address of its own.
+    pub fn new(controller: C, clock: K, network: Network, seed: u64) -> Result<Self, Error> {
+        let interface = Interface::new(controller, clock.now(), seed)?;
+        let window = tftp::Parameters::default().window;
+        Ok(Self {
+            interface,
+            clock,
+            network,
+            limits: Limits::default(),
+            most_window: window,
+            window,
+            lease: None,
+            link_up: false,
+            lingering: Vec::new(),
+            ways_exhausted: false,
+        })
+    }
+
+    /// Other bounds than the default ones.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// At most `window` blocks in flight from now on.
+    pub fn set_window(&mut self, window: u16) {
+        self.most_window = window.clamp(1, tftp::LARGEST_WINDOW);
+        self.window = self.most_window;
+    }
+
+    /// Other settings, as loader.toml gives them once it has been found. An address that they change is taken with the next
+    /// file.
+    pub fn set_network(&mut self, network: Network) {
+        if (network.address, network.gateway) != (self.network.address, self.network.gateway) {
+            self.interface.unconfigure();
+            self.lease = None;
+        }
+        self.network = network;
+    }
+
+    /// The settings in force.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The lease, where DHCP was asked and gave one.
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    /// The present moment, by the session's clock.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The interface, to look at link, address and counters.
+    pub fn interface(&self) -> &Interface<C> {
+        &self.interface
+    }
+
+    /// The controller, to stop it before the hand-off.
+    pub fn controller(&mut self) -> &mut C {
+        self.interface.controller()
+    }
+
+    /// The server that plain paths are fetched from: the settings' one, else the lease's.
+    pub fn server(&self) -> Option<SocketAddrV4> {
+        let leased = || self.lease.as_ref().and_then(|lease| lease.next_server);
+        match self.network.server {
+            Some(server) => Some(endpoint(server)),
+            None => leased().map(|address| SocketAddrV4::new(address, TFTP_PORT)),
+        }
+    }
+
+    /// Waits until there is a link and an address.
+    ///
+    /// # Errors
+    /// [`Error::NoLink`], [`Error::NoLease`], [`Error::Interface`], [`Error::Aborted`].
+    pub fn connect(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        self.wait_for_link(observer)?;
+        match self.network.address {
+            Some(own) if self.interface.address().is_none() => {
+                Ok(self.interface.configure(own.address, own.prefix, self.network.gateway)?)
+            }
+            Some(_) => Ok(()),
+            None => self.wait_for_lease(observer),
+        }
+    }
+
+    /// Brings the file that `source` names into `sink`.
+    ///
+    /// # Errors
+    /// All of [`Error`]; the sink then holds a part of the file, or nothing.
+    pub fn fetch(
+        &mut self,
+        source: &Source,
+        sink: &mut dyn Sink,
+        observer: &mut dyn Observer,
+    ) -> Result<FetchReport, Error> {
+        let path = match source {
+            Source::Path(path) | Source::Tftp(_, path) => path.as_str(),
+            Source::Http(..) => return Err(Error::Unsupported("http is not supported yet: use tftp")),
+            Source::Initramfs => return Err(Error::Unsupported("the firmware's initramfs is not a file on a server")),
+        };
+        self.connect(observer)?;
+        let server = match source {
+            Source::Tftp(server, _) => endpoint(*server),
+            _ => self.server().ok_or(Error::NoServer)?,
+        };
+
+        let started = self.clock.now();
+        let mut window = self.window;
+        for attempt in 1.. {
+            let error = match self.attempt(server, path, source.name(), window, started, sink, observer) {
+                Ok(report) => {
+                    self.learn_from(&report);
+                    return Ok(report);
+                }
+                Err(error) => error,
+            };
+            let again = match error {
+                Error::Tftp(tftp::Error::Stalled { .. }) | Error::LinkLost { .. } => self.link_up,
+                // The first time, nobody has ever answered there.
+                Error::Tftp(tftp::Error::NoAnswer { .. }) => attempt > 1,
+                _ => false,
+            };
+            if !again || attempt >= ATTEMPTS {
+                return Err(error);
+            }
+            observer.event(Event::Again { file: source.name(), reason: error });
+            window = (window / 4).max(1);
+        }
+        Err(Error::Aborted)
+    }
+
+    /// One transfer from its request to its end.
+    #[allow(clippy::too_many_arguments)]
+    fn attempt(
+        &mut self,
+        server: SocketAddrV4,
+        path: &str,
+        name: &str,
+        window: u16,
+        started: Instant,
+        sink: &mut dyn Sink,
+        observer: &mut dyn Observer,
+    ) -> Result<FetchReport, Error> {
+        self.wait_for_neighbor(*server.ip(), self.limits.neighbor, observer)?;
+        let transfer = self.start(server, path, window, sink)?;
+        let mut transfers = [transfer];
+        let mut reported = self.clock.now();
+        let result = loop {
+            if let Err(error) = self.turn(&mut transfers, observer) {
+                break Err(error);
+            }
+            let [transfer] = &transfers;
+            if let Some(outcome) = transfer.client.outcome() {
+                break outcome.map_err(Error::Tftp);
+            }
+            let now = self.clock.now();
+            if now.since(reported) >= PROGRESS_INTERVAL {
+                reported = now;
+                observer.event(Event::Progress { file: name, progress: progress(&transfer.client, started, now) });
+            }
+        };
+        let [transfer] = transfers;
+        let (client, now) = (&transfer.client, self.clock.now());
+        let counts = client.counts();
+        let report = result.map(|bytes| FetchReport {
+            bytes,
+            elapsed: now.since(started),
+            losses: counts.losses,
+            retransmissions: counts.retransmissions,
+            window: client.window(),
+            block_size: client.block_size(),
+            server,
+        });
+        self.finish(transfer);
+        report
+    }
+
+    /// Opens a transfer; [`turn`](Self::turn) sends its request. Every one must be given to [`finish`](Self::finish).
+    pub(super) fn start<'s>(
+        &mut self,
+        server: SocketAddrV4,
+        path: &str,
+        window: u16,
+        sink: &'s mut dyn Sink,
+    ) -> Result<Transfer<'s>, Error> {
+        let parameters = tftp::Parameters { window, patience: self.limits.transfer, ..tftp::Parameters::default() };
+        let client = Client::new(self.clock.now(), server, path, parameters)?;
+        Ok(Transfer { client, sink, port: self.interface.open() })
+    }
+
+    /// Ends a transfer, whether it is over or not: a server that still sends is told.
+    pub(super) fn finish(&mut self, transfer: Transfer<'_>) {
+        let Transfer { mut client, port, .. } = transfer;
+        let now = self.clock.now();
+        if let Action::Send { to, datagram } = client.abort(tftp::Error::Aborted) {
+            self.interface.send(&port, to, datagram);
+        }
+        self.interface.transmit(now);
+        self.lingering.push(Lingering { client, port, until: now.after(LINGER) });
+    }
+
+    /// Serves everything once: observer, link, timers, received frames, frames to send.
+    pub(super) fn turn(&mut self, transfers: &mut [Transfer<'_>], observer: &mut dyn Observer) -> Result<(), Error> {
+        let now = self.clock.now();
+        if !observer.poll(now) {
+            return Err(Error::Aborted);
+        }
+        self.look_at_link(now, observer);
+        if !self.link_up && !transfers.is_empty() {
+            let outage = self.wait_for_return(now, observer)?;
+            if outage > SHORT_OUTAGE {
+                return Err(Error::LinkLost { waited: outage });
+            }
+            let now = self.clock.now();
+            transfers.iter_mut().for_each(|transfer| transfer.client.resume(now));
+        }
+        for transfer in &mut *transfers {
+            if let Action::Send { to, datagram } = transfer.client.on_time(now) {
+                self.interface.send(&transfer.port, to, datagram);
+            }
+        }
+        self.interface.transmit(now);
+        for _ in 0..FRAMES_PER_TURN {
+            if !self.interface.receive(now) {
+                break;
+            }
+            self.deliver(now, transfers);
+        }
+        self.retire(now);
+        Ok(())
+    }
+
+    /// Hands received datagrams to the transfers, and sends what they answer.
+    fn deliver(&mut self, now: Instant, transfers: &mut [Transfer<'_>]) {
+        let mut answered = false;
+        for transfer in transfers {
+            answered |= serve(&mut self.interface, now, &mut transfer.client, &transfer.port, transfer.sink);
+        }
+        for over in &mut self.lingering {
+            answered |= serve(&mut self.interface, now, &mut over.client, &over.port, &mut Nowhere);
+        }
+        if answered {
+            self.interface.transmit(now);
+        }
+    }
+
+    /// Closes the ports of transfers that have lingered long enough.
+    fn retire(&mut self, now: Instant) {
+        while let Some(index) = self.lingering.iter().position(|over| now >= over.until) {
+            let over = self.lingering.swap_remove(index);
+            self.interface.close(over.port);
+        }
+    }
+
+    fn look_at_link(&mut self, now: Instant, observer: &mut dyn Observer) {
+        let link = self.interface.poll_link(now);
+        let up = link != Link::Down;
+        if up != self.link_up {
+            self.link_up = up;
+            observer.event(Event::Link(link));
+        }
+    }
+
+    fn wait_for_link(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let start = self.clock.now();
+        loop {
+            self.turn(&mut [], observer)?;
+            if self.link_up {
+                return Ok(());
+            }
+            let waited = self.clock.now().since(start);
+            if waited >= self.limits.link {
+                return Err(Error::NoLink { waited });
+            }
+        }
+    }
+
+    /// Waits for the link to come back; says how long that took.
+    fn wait_for_return(&mut self, lost_at: Instant, observer: &mut dyn Observer) -> Result<Duration, Error> {
+        loop {
+            let now = self.clock.now();
+            let waited = now.since(lost_at);
+            if !observer.poll(now) {
+                return Err(Error::Aborted);
+            }
+            self.look_at_link(now, observer);
+            if self.link_up {
+                return Ok(waited);
+            }
+            if waited >= self.limits.link_return {
+                return Err(Error::LinkLost { waited });
+            }
+        }
+    }
+
+    /// Waits for a lease, unless there is one that is not half over.
+    fn wait_for_lease(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let start = self.clock.now();
+        if self.lease.as_ref().is_some_and(|lease| !lease.is_old(start)) && self.interface.address().is_some() {
+            return Ok(());
+        }
+        self.interface.start_dhcp(start);
+        let result = self.ask_for_lease(start, observer);
+        self.interface.stop_dhcp();
+        let lease = result?;
+        self.interface.configure(lease.address, lease.prefix, lease.gateway)?;
+        observer.event(Event::Lease(&lease));
+        self.lease = Some(lease);
+        Ok(())
+    }
+
+    fn ask_for_lease(&mut self, start: Instant, observer: &mut dyn Observer) -> Result<Lease, Error> {
+        let mut silent_since = start;
+        loop {
+            let now = self.clock.now();
+            if !observer.poll(now) {
+                return Err(Error::Aborted);
+            }
+            self.look_at_link(now, observer);
+            self.interface.transmit(now);
+            for _ in 0..FRAMES_PER_TURN {
+                if !self.interface.receive(now) {
+                    break;
+                }
+                // At once: smoltcp's buffer holds one packet only, and the next might be another server's.
+                if let Some(lease) = self.interface.poll_dhcp(now) {
+                    return Ok(lease);
+                }
+            }
+            self.interface.poll_dhcp(now);
+            let waited = now.since(start);
+            if waited >= self.limits.lease {
+                return Err(Error::NoLease {
+                    waited,
+                    link: self.interface.link(),
+                    frames: self.interface.counters().received,
+                    answers: self.interface.dhcp_answers(),
+                });
+            }
+            let heard = self.interface.dhcp_answers() > 0;
+            if !heard && self.try_another_way(now, &mut silent_since, observer) {
+                self.interface.start_dhcp(now);
+            }
+        }
+    }
+
+    /// Asks for the next hop to `server` until it answers.
+    pub(super) fn wait_for_neighbor(
+        &mut self,
+        server: Ipv4Addr,
+        limit: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let Some(neighbor) = self.interface.next_hop(server) else {
+            let (address, prefix) = self.interface.address().unwrap_or((Ipv4Addr::UNSPECIFIED, 0));
+            return Err(Error::Unreachable { server, address, prefix });
+        };
+        let start = self.clock.now();
+        let (mut silent_since, mut interval, mut ask_at) = (start, FIRST_ASKED_AGAIN, start);
+        self.interface.forget_answer();
+        loop {
+            let now = self.clock.now();
+            if now >= ask_at {
+                self.interface.ask(neighbor);
+                ask_at = now.after(interval);
+                interval = (interval * 2).min(LAST_ASKED_AGAIN);
+            }
+            self.turn(&mut [], observer)?;
+            if self.interface.answered() {
+                return Ok(());
+            }
+            let waited = now.since(start);
+            if waited >= limit {
+                let (link, frames) = (self.interface.link(), self.interface.counters().received);
+                return Err(Error::NoNeighbor { server, neighbor, waited, link, frames });
+            }
+            if self.try_another_way(now, &mut silent_since, observer) {
+                (interval, ask_at) = (FIRST_ASKED_AGAIN, now);
+            }
+        }
+    }
+
+    /// After long enough without any answer, tells the controller; true if it tries something else now.
+    fn try_another_way(&mut self, now: Instant, silent_since: &mut Instant, observer: &mut dyn Observer) -> bool {
+        if !self.link_up {
+            *silent_since = now;
+        }
+        if self.ways_exhausted || now.since(*silent_since) < NO_ANSWER {
+            return false;
+        }
+        *silent_since = now;
+        match self.interface.controller().no_answer(now) {
+            Some(way) => observer.event(Event::OtherWay(way)),
+            None => self.ways_exhausted = true,
+        }
+        !self.ways_exhausted
+    }
+
+    /// The next file is asked for with half of the window where more than one block in fifty was lost, and with the double, up
+    /// to what it was at first, where nothing was.
+    fn learn_from(&mut self, report: &FetchReport) {
+        let blocks = report.bytes / u64::from(report.block_size.max(1)) + 1;
+        if u64::from(report.losses) * 50 > blocks {
+            self.window = (report.window / 2).max(1);
+        } else if report.losses == 0 && report.window == self.window {
+            self.window = self.window.saturating_mul(2).min(self.most_window);
+        }
+    }
+}
+
+/// Hands what came in at `port` to `client`, and queues what it answers; says whether that was anything.
+fn serve<C: EthernetController>(
+    interface: &mut Interface<C>,
+    now: Instant,
+    client: &mut Client,
+    port: &Port,
+    sink: &mut dyn Sink,
+) -> bool {
+    let mut answered = false;
+    while let Some((from, datagram)) = interface.received(port) {
+        if let Action::Send { to, datagram } = client.on_packet(now, from, datagram, sink) {
+            interface.send(port, to, datagram);
+            answered = true;
+        }
+    }
+    answered
+}
+
+fn progress(client: &Client, started: Instant, now: Instant) -> Progress {
+    Progress {
+        received: client.received(),
+        size: client.size(),
+        elapsed: now.since(started),
+        losses: client.counts().losses,
+    }
+}
+
+fn endpoint(server: ServerAddress) -> SocketAddrV4 {
+    SocketAddrV4::new(server.address, server.port)
+}
+
+/// The sink of a transfer that is over.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn begin(&mut self, _size: Option<u64>) -> Result<(), Refusal> {
+        Err(Refusal::Other("the transfer is over"))
+    }
+    fn write(&mut self, _offset: u64, _bytes: &[u8]) -> Result<(), Refusal> {
+        Err(Refusal::Other("the transfer is over"))
+    }
+}

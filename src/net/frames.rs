@@ -1,0 +1,132 @@
+//! The controller as smoltcp wants to see it: a device that hands out tokens for frames.
+
+use super::device::{EthernetController, FrameReceiver, FrameSender};
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::time::Instant;
+use smoltcp::wire::{ArpPacket, ArpRepr, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, UdpPacket};
+
+/// Bytes of the longest frame without a VLAN tag and without the frame check sequence.
+const LONGEST_FRAME: usize = 1514;
+
+/// The port at which DHCP clients listen (RFC 2131, section 4.1).
+const DHCP_CLIENT_PORT: u16 = 68;
+
+/// What went by that smoltcp does not tell. Looking costs time, so it is done only while an address or a lease is awaited.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watch {
+    /// The neighbour whose ARP packet is awaited.
+    pub awaited: Option<Ipv4Addr>,
+    /// Whether it came.
+    pub seen: bool,
+    /// Whether answers from DHCP servers are counted, and how many came.
+    pub dhcp: bool,
+    pub dhcp_answers: u32,
+}
+
+impl Watch {
+    fn look_at(&mut self, frame: &[u8]) {
+        if self.awaited.is_none() && !self.dhcp {
+            return;
+        }
+        let Ok(frame) = EthernetFrame::new_checked(frame) else { return };
+        match frame.ethertype() {
+            EthernetProtocol::Arp => {
+                let Ok(packet) = ArpPacket::new_checked(frame.payload()) else { return };
+                if let Ok(ArpRepr::EthernetIpv4 { source_protocol_addr, .. }) = ArpRepr::parse(&packet) {
+                    self.seen |= self.awaited == Some(source_protocol_addr);
+                }
+            }
+            EthernetProtocol::Ipv4 if self.dhcp => {
+                let Ok(packet) = Ipv4Packet::new_checked(frame.payload()) else { return };
+                if packet.next_header() != IpProtocol::Udp {
+                    return;
+                }
+                let for_client = UdpPacket::new_checked(packet.payload())
+                    .is_ok_and(|datagram| datagram.dst_port() == DHCP_CLIENT_PORT);
+                self.dhcp_answers = self.dhcp_answers.saturating_add(u32::from(for_client));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A controller, borrowed for one call into smoltcp.
+pub(super) struct Frames<'a, C> {
+    pub controller: &'a mut C,
+    /// Where a frame is put together before it is queued.
+    pub scratch: &'a mut Vec<u8>,
+    pub watch: &'a mut Watch,
+    /// Whether the link is up: without it nothing is sent, so that protocols send at once when it comes.
+    pub link_up: bool,
+}
+
+impl<C: EthernetController> Device for Frames<'_, C> {
+    type RxToken<'t>
+        = Received<'t, C::Receiver>
+    where
+        Self: 't;
+    type TxToken<'t>
+        = Outgoing<'t, C::Sender>
+    where
+        Self: 't;
+
+    fn receive(&mut self, _now: Instant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
+        let (receiver, sender) = self.controller.halves();
+        self.watch.look_at(receiver.frame()?);
+        Some((Received(receiver), Outgoing { sender, scratch: self.scratch }))
+    }
+
+    fn transmit(&mut self, _now: Instant) -> Option<Self::TxToken<'_>> {
+        let (_, sender) = self.controller.halves();
+        (self.link_up && sender.ready()).then_some(Outgoing { sender, scratch: self.scratch })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        // Checksums stay with smoltcp in both directions: TFTP has none of its own.
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = LONGEST_FRAME;
+        capabilities
+    }
+}
+
+/// The oldest received frame.
+pub(super) struct Received<'t, R>(&'t mut R);
+
+impl<R: FrameReceiver> RxToken for Received<'_, R> {
+    fn consume<T, F: FnOnce(&[u8]) -> T>(self, read: F) -> T {
+        let result = read(self.0.frame().unwrap_or_default());
+        self.0.release();
+        result
+    }
+}
+
+/// Room for a frame to send.
+pub(super) struct Outgoing<'t, S> {
+    sender: &'t mut S,
+    scratch: &'t mut Vec<u8>,
+}
+
+impl<S: FrameSender> TxToken for Outgoing<'_, S> {
+    /// What is sent here is short (acknowledgements, requests), so it is put together aside and copied: an answer to a received
+    /// frame must be made even where the queue has no room for it. Then it is lost, as any frame may be.
+    fn consume<T, F: FnOnce(&mut [u8]) -> T>(self, length: usize, write: F) -> T {
+        self.scratch.clear();
+        self.scratch.resize(length, 0);
+        let result = write(self.scratch);
+        let frame = &self.scratch[..];
+        if self.sender.send(length, |buffer| copy(frame, buffer)).is_none() {
+            log::debug!("net: no room to send a frame of {length} bytes");
+        }
+        result
+    }
+}
+
+/// Fills `buffer` with `frame`.
+pub(super) fn copy(frame: &[u8], buffer: &mut [u8]) {
+    for (to, from) in buffer.iter_mut().zip(frame) {
+        *to = *from;
+    }
+}

@@ -1,0 +1,369 @@
+//! The board's end of the network: one Ethernet controller, one IPv4 address, UDP ports. smoltcp underneath.
+//!
+//! Three things are done here because smoltcp does them in a way that does not suit a loader:
+//!
+//! * **ARP.** smoltcp repeats a request after one second, and a switch port often drops the first frames after link-up.
+//!   [`Interface::ask`] sends requests as often as its caller wants; smoltcp learns from the answer as from any other.
+//! * **Blocked queues.** A datagram whose next hop does not answer stays at the head of its socket's queue and holds back all
+//!   that follow. So nothing is queued for a next hop that has not answered yet ([`Interface::send`]).
+//! * **DHCP retries.** A new transaction starts with every DISCOVER, so an answer that takes longer than the retry interval
+//!   (servers probe an address for up to three seconds before they offer it) would never fit. The interval grows.
+//!
+//! Received frames are taken one at a time and what they bring is handed on before the next is looked at, so the sockets' buffers
+//! stay small: the controller's ring is what holds a window of blocks.
+
+use super::device::{Counters, EthernetController, FrameSender, Link};
+use super::dhcp::{self, Lease};
+use super::frames::{Frames, Watch, copy};
+use crate::time::{Duration, Instant};
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use smoltcp::iface::{Config, SocketHandle, SocketSet};
+use smoltcp::socket::{dhcpv4, udp};
+use smoltcp::wire::{
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, IpAddress, IpEndpoint, Ipv4Cidr,
+};
+
+/// Datagrams that a socket can hold, and room for their bytes.
+const SOCKET_DATAGRAMS: usize = 8;
+const SOCKET_BYTES: usize = SOCKET_DATAGRAMS * 1536;
+
+/// The first of the ports that are free for anybody's use (RFC 6335, section 6).
+const FIRST_PORT: u16 = 49152;
+
+/// An ARP request or answer in an Ethernet frame.
+const ARP_FRAME: usize = 14 + 28;
+
+/// A UDP port that is open; give it back with [`Interface::close`].
+#[derive(Debug)]
+pub struct Port {
+    handle: SocketHandle,
+}
+
+/// The DHCP client, which smoltcp runs as long as it is in the set of sockets.
+#[derive(Debug)]
+enum Dhcp {
+    Running { handle: SocketHandle, since: Instant },
+    Parked(Box<dhcpv4::Socket<'static>>),
+}
+
+/// One controller with its IPv4 address.
+pub struct Interface<C: EthernetController> {
+    controller: C,
+    stack: smoltcp::iface::Interface,
+    sockets: SocketSet<'static>,
+    dhcp: Dhcp,
+    link: Link,
+    address: Option<Ipv4Cidr>,
+    gateway: Option<Ipv4Addr>,
+    /// Next hops that have answered.
+    neighbors: Vec<Ipv4Addr>,
+    watch: Watch,
+    scratch: Vec<u8>,
+    next_port: u16,
+}
+
+impl<C: EthernetController> Interface<C> {
+    /// An interface over `controller`, without address yet. `seed` should differ from boot to boot: transaction numbers and
+    /// ports come from it.
+    ///
+    /// # Errors
+    /// [`Error::Station`] where the controller's address is not one that a station can have.
+    pub fn new(mut controller: C, now: Instant, seed: u64) -> Result<Self, Error> {
+        let station = controller.address();
+        let hardware = EthernetAddress(station);
+        if !hardware.is_unicast() || station == [0; 6] {
+            return Err(Error::Station(station));
+        }
+        let mut config = Config::new(hardware.into());
+        config.random_seed = seed;
+        let (mut scratch, mut watch) = (Vec::new(), Watch::default());
+        let mut frames =
+            Frames { controller: &mut controller, scratch: &mut scratch, watch: &mut watch, link_up: false };
+        let stack = smoltcp::iface::Interface::new(config, &mut frames, instant(now));
+        Ok(Self {
+            controller,
+            stack,
+            sockets: SocketSet::new(Vec::new()),
+            dhcp: Dhcp::Parked(Box::new(dhcp::socket())),
+            link: Link::Down,
+            address: None,
+            gateway: None,
+            neighbors: Vec::new(),
+            watch,
+            scratch,
+            next_port: FIRST_PORT | (seed >> 17) as u16,
+        })
+    }
+
+    /// Looks at the link. Cheap: the controller limits how often it asks the PHY.
+    pub fn poll_link(&mut self, now: Instant) -> Link {
+        self.link = self.controller.poll_link(now);
+        self.link
+    }
+
+    /// The link as it was when it was last looked at.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
+    /// The controller's counters.
+    pub fn counters(&self) -> Counters {
+        self.controller.counters()
+    }
+
+    /// The controller, to tell it that nobody answers, or to stop it.
+    pub fn controller(&mut self) -> &mut C {
+        &mut self.controller
+    }
+
+    /// The station address (MAC).
+    pub fn station(&self) -> [u8; 6] {
+        self.controller.address()
+    }
+
+    /// The interface's own address and the length of its network prefix.
+    pub fn address(&self) -> Option<(Ipv4Addr, u8)> {
+        self.address.map(|cidr| (cidr.address(), cidr.prefix_len()))
+    }
+
+    /// Takes an address, with the router to everything outside of its network.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for an address or router that no single machine can have, or a prefix that is not 1 to 32 bits.
+    pub fn configure(&mut self, address: Ipv4Addr, prefix: u8, gateway: Option<Ipv4Addr>) -> Result<(), Error> {
+        let cidr = match (is_host(address), prefix) {
+            (true, 1..=32) => Ipv4Cidr::new(address, prefix),
+            _ => return Err(Error::Address { address, prefix }),
+        };
+        if let Some(router) = gateway
+            && (!is_host(router) || !cidr.contains_addr(&router))
+        {
+            return Err(Error::Gateway { gateway: router, address, prefix });
+        }
+        self.unconfigure();
+        self.stack.update_ip_addrs(|addresses| {
+            // There is room: the list was emptied, and holds two.
+            let _ = addresses.push(cidr.into());
+        });
+        if let Some(router) = gateway {
+            // There is room here, too.
+            let _ = self.stack.routes_mut().add_default_ipv4_route(router);
+        }
+        self.address = Some(cidr);
+        self.gateway = gateway;
+        Ok(())
+    }
+
+    /// Gives the address up.
+    pub fn unconfigure(&mut self) {
+        self.stack.update_ip_addrs(|addresses| addresses.clear());
+        self.stack.routes_mut().remove_default_ipv4_route();
+        self.address = None;
+        self.gateway = None;
+        self.neighbors.clear();
+    }
+
+    /// Starts to ask for a lease, from the beginning. The first DISCOVER goes out with the next [`transmit`](Self::transmit).
+    pub fn start_dhcp(&mut self, now: Instant) {
+        self.stop_dhcp();
+        self.watch = Watch { dhcp: true, ..Watch::default() };
+        let parked = core::mem::replace(&mut self.dhcp, Dhcp::Parked(Box::new(dhcpv4::Socket::new())));
+        if let Dhcp::Parked(mut socket) = parked {
+            socket.reset();
+            socket.set_retry_config(dhcp::retries(Duration::ZERO));
+            self.dhcp = Dhcp::Running { handle: self.sockets.add(*socket), since: now };
+        }
+    }
+
+    /// Stops the DHCP client; an address taken from it stays.
+    pub fn stop_dhcp(&mut self) {
+        self.watch.dhcp = false;
+        if let Dhcp::Running { handle, .. } = self.dhcp
+            && let smoltcp::socket::Socket::Dhcpv4(socket) = self.sockets.remove(handle)
+        {
+            self.dhcp = Dhcp::Parked(Box::new(socket));
+        }
+    }
+
+    /// The lease, once there is one. It is not taken yet: that is [`configure`](Self::configure).
+    pub fn poll_dhcp(&mut self, now: Instant) -> Option<Lease> {
+        let Dhcp::Running { handle, since } = self.dhcp else { return None };
+        let socket = self.sockets.get_mut::<dhcpv4::Socket<'_>>(handle);
+        socket.set_retry_config(dhcp::retries(now.since(since)));
+        match socket.poll() {
+            Some(dhcpv4::Event::Configured(config)) => Some(Lease::read(&config, now)),
+            Some(dhcpv4::Event::Deconfigured) | None => None,
+        }
+    }
+
+    /// Answers from DHCP servers since [`start_dhcp`](Self::start_dhcp), whether they brought a lease or not.
+    pub fn dhcp_answers(&self) -> u32 {
+        self.watch.dhcp_answers
+    }
+
+    /// The station to which datagrams for `destination` go first: itself, or the router; `None` where neither can be reached.
+    pub fn next_hop(&self, destination: Ipv4Addr) -> Option<Ipv4Addr> {
+        let address = self.address?;
+        if !is_host(destination) || destination == address.address() {
+            return None;
+        }
+        if address.contains_addr(&destination) { Some(destination) } else { self.gateway }
+    }
+
+    /// Sends an ARP request for `neighbor`, a next hop.
+    pub fn ask(&mut self, neighbor: Ipv4Addr) {
+        if self.watch.awaited != Some(neighbor) {
+            self.watch.awaited = Some(neighbor);
+            self.watch.seen = false;
+        }
+        let (Some(address), Link::Up { .. }) = (self.address, self.link) else { return };
+        let station = EthernetAddress(self.controller.address());
+        let request = ArpRepr::EthernetIpv4 {
+            operation: ArpOperation::Request,
+            source_hardware_addr: station,
+            source_protocol_addr: address.address(),
+            target_hardware_addr: EthernetAddress([0; 6]),
+            target_protocol_addr: neighbor,
+        };
+        let mut bytes = [0; ARP_FRAME];
+        let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
+        frame.set_src_addr(station);
+        frame.set_dst_addr(EthernetAddress::BROADCAST);
+        frame.set_ethertype(EthernetProtocol::Arp);
+        request.emit(&mut ArpPacket::new_unchecked(frame.payload_mut()));
+        let (_, sender) = self.controller.halves();
+        // A frame that finds no room is asked for again, as one that is lost.
+        let _ = sender.send(ARP_FRAME, |buffer| copy(&bytes, buffer));
+    }
+
+    /// Forgets who was asked for, and what was answered.
+    pub fn forget_answer(&mut self) {
+        self.watch.awaited = None;
+        self.watch.seen = false;
+    }
+
+    /// Whether the neighbour that was [asked](Self::ask) for has answered.
+    pub fn answered(&mut self) -> bool {
+        if let (Some(neighbor), true) = (self.watch.awaited, self.watch.seen) {
+            self.watch.awaited = None;
+            if !self.neighbors.contains(&neighbor) {
+                self.neighbors.push(neighbor);
+            }
+        }
+        self.watch.seen
+    }
+
+    /// Opens a port, another one than the last.
+    pub fn open(&mut self) -> Port {
+        let buffer = || {
+            let metadata = vec![udp::PacketMetadata::EMPTY; SOCKET_DATAGRAMS];
+            udp::PacketBuffer::new(metadata, vec![0; SOCKET_BYTES])
+        };
+        let mut socket = udp::Socket::new(buffer(), buffer());
+        let number = self.next_port;
+        self.next_port = FIRST_PORT | number.wrapping_add(1);
+        if let Err(error) = socket.bind(number) {
+            // Cannot be: the socket is new, and the port is not zero.
+            log::error!("net: port {number}: {error}");
+        }
+        Port { handle: self.sockets.add(socket) }
+    }
+
+    /// Closes a port. What still comes for it is answered with ICMP "port unreachable".
+    pub fn close(&mut self, port: Port) {
+        self.sockets.remove(port.handle);
+    }
+
+    /// Queues a datagram. It is dropped, as the network might do, where its next hop is not known to answer, or where the queue
+    /// is full.
+    pub fn send(&mut self, port: &Port, to: SocketAddrV4, datagram: &[u8]) {
+        let reachable = self.next_hop(*to.ip()).is_some_and(|next_hop| self.neighbors.contains(&next_hop));
+        if !reachable {
+            log::debug!("net: nothing is sent to {to}, whose next hop is unknown");
+            return;
+        }
+        let to = IpEndpoint::new(IpAddress::Ipv4(*to.ip()), to.port());
+        if let Err(error) = self.sockets.get_mut::<udp::Socket<'_>>(port.handle).send_slice(datagram, to) {
+            log::debug!("net: a datagram to {to} is lost: {error}");
+        }
+    }
+
+    /// The oldest datagram that came in at `port`, and who sent it.
+    pub fn received(&mut self, port: &Port) -> Option<(SocketAddrV4, &[u8])> {
+        let (datagram, from) = self.sockets.get_mut::<udp::Socket<'_>>(port.handle).recv().ok()?;
+        let IpAddress::Ipv4(address) = from.endpoint.addr;
+        Some((SocketAddrV4::new(address, from.endpoint.port), datagram))
+    }
+
+    /// Takes one frame from the controller; false if there is none.
+    pub fn receive(&mut self, now: Instant) -> bool {
+        let link_up = self.link != Link::Down;
+        let mut frames =
+            Frames { controller: &mut self.controller, scratch: &mut self.scratch, watch: &mut self.watch, link_up };
+        let result = self.stack.poll_ingress_single(instant(now), &mut frames, &mut self.sockets);
+        result != smoltcp::iface::PollIngressSingleResult::None
+    }
+
+    /// Sends what is queued, as far as the controller has room.
+    pub fn transmit(&mut self, now: Instant) {
+        let link_up = self.link != Link::Down;
+        let mut frames =
+            Frames { controller: &mut self.controller, scratch: &mut self.scratch, watch: &mut self.watch, link_up };
+        self.stack.poll_egress(instant(now), &mut frames, &mut self.sockets);
+    }
+}
+
+/// Whether one machine on a network can have this address.
+pub fn is_host(address: Ipv4Addr) -> bool {
+    !(address.is_unspecified() || address.is_broadcast() || address.is_multicast() || address.is_loopback())
+}
+
+fn instant(now: Instant) -> smoltcp::time::Instant {
+    smoltcp::time::Instant::from_micros(i64::try_from(now.micros()).unwrap_or(i64::MAX))
+}
+
+/// Why the interface cannot be what it is asked to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The controller's own address is zero, or one of a group.
+    Station([u8; 6]),
+    /// No machine can have this address.
+    Address {
+        /// The address.
+        address: Ipv4Addr,
+        /// Length of the network prefix in bits.
+        prefix: u8,
+    },
+    /// The router does not lie in the interface's own network.
+    Gateway {
+        /// The router.
+        gateway: Ipv4Addr,
+        /// The interface's address.
+        address: Ipv4Addr,
+        /// Length of the network prefix in bits.
+        prefix: u8,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Station(station) => write!(
+                f,
+                "the Ethernet controller's address is {}, which no station can have: does the device tree or the \
+                 firmware give it one?",
+                EthernetAddress(station)
+            ),
+            Self::Address { address, prefix } => write!(f, "{address}/{prefix} is no address of one machine"),
+            Self::Gateway { gateway, address, prefix } => {
+                write!(f, "the gateway {gateway} does not lie in the network of {address}/{prefix}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}

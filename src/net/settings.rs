@@ -1,0 +1,222 @@
+//! Finding the board's settings on the server.
+//!
+//! Without settings of its own the board looks, in this order, for
+//!
+//! 1. DHCP's boot file, if its name ends in `.toml`. Any other boot file (`boot.scr`, `pxelinux.0`, `u-boot.bin` …) is meant for
+//!    another loader and is not asked for;
+//! 2. `xenlift/<serial>.toml`, the 16 hexadecimal digits of the board's serial number as Linux shows them;
+//! 3. `xenlift/<mac>.toml`, the station address as `dc-a6-32-01-02-03` (a colon is not allowed in file names everywhere);
+//! 4. `xenlift/default.toml`.
+//!
+//! All are asked for at once. The first in this order that the server has is taken; whatever has not begun to come after one
+//! second in total counts as not there, so a silent server costs no more than that.
+
+use super::device::EthernetController;
+use super::fetch::{self, Observer, Session, Transfer};
+use super::tftp::{self, Client, Refusal, Sink};
+use crate::time::{Clock, Duration, Instant};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Bytes that a settings file may have.
+pub const LARGEST_SETTINGS: usize = 256 * 1024;
+
+/// How long may be looked for settings, once the board has an address.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Blocks in flight: the files are small, and several come at once.
+const PROBE_WINDOW: u16 = 8;
+
+/// Settings that were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The path on the server.
+    pub path: String,
+    /// The file's bytes, not looked at yet.
+    pub bytes: Vec<u8>,
+}
+
+/// The paths to look for, in order. `serial` is the board's serial number in hexadecimal digits, where it is known.
+pub fn candidates(boot_file: Option<&str>, serial: Option<&str>, station: [u8; 6]) -> Vec<String> {
+    let mut paths = Vec::new();
+    if let Some(file) = boot_file.filter(|file| file.ends_with(".toml")) {
+        paths.push(String::from(file));
+    }
+    // Into a path goes only what cannot lead out of the directory.
+    if let Some(serial) = serial.filter(|serial| !serial.is_empty() && serial.bytes().all(|b| b.is_ascii_hexdigit())) {
+        paths.push(format!("xenlift/{}.toml", serial.to_ascii_lowercase()));
+    }
+    let [a, b, c, d, e, f] = station;
+    paths.push(format!("xenlift/{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}.toml"));
+    paths.push(String::from("xenlift/default.toml"));
+    paths
+}
+
+/// Looks for settings on the server that DHCP or `[network]` names. `Ok(None)` if it has none, or does not answer in time.
+///
+/// # Errors
+/// Those of [`Session::connect`], [`fetch::Error::NoServer`], and those of a file that is there but does not come whole.
+pub fn probe<C: EthernetController, K: Clock>(
+    session: &mut Session<C, K>,
+    serial: Option<&str>,
+    observer: &mut dyn Observer,
+) -> Result<Option<Found>, Error> {
+    session.connect(observer)?;
+    let server = session.server().ok_or(fetch::Error::NoServer)?;
+    let boot_file = session.lease().and_then(|lease| lease.boot_file.as_deref());
+    let paths = candidates(boot_file, serial, session.interface().station());
+
+    let end = session.now().after(PROBE_LIMIT);
+    match session.wait_for_neighbor(*server.ip(), PROBE_LIMIT, observer) {
+        Err(fetch::Error::NoNeighbor { .. } | fetch::Error::Unreachable { .. }) => return Ok(None),
+        other => other?,
+    }
+    let mut sinks: Vec<_> = paths.iter().map(|_| Bounded::default()).collect();
+    let mut started = Vec::new();
+    let mut transfers = Vec::new();
+    for ((index, path), sink) in paths.iter().enumerate().zip(&mut sinks) {
+        // A path that no request can hold is as good as not there.
+        if let Ok(transfer) = session.start(server, path, PROBE_WINDOW, sink) {
+            started.push(index);
+            transfers.push(transfer);
+        }
+    }
+    let result = race(session, &mut transfers, end, observer);
+    for transfer in transfers {
+        session.finish(transfer);
+    }
+    let chosen = |place: usize| started.get(place).copied();
+    match result {
+        Ok(None) => Ok(None),
+        Ok(Some(place)) => Ok(chosen(place).and_then(|index| {
+            let (path, sink) = paths.into_iter().zip(sinks).nth(index)?;
+            Some(Found { path, bytes: sink.bytes })
+        })),
+        Err((place, error)) => {
+            let path = place.and_then(chosen).and_then(|index| paths.into_iter().nth(index));
+            Err(Error { path, error })
+        }
+    }
+}
+
+/// Runs the transfers until the first of them, in their order, that is not missing has come whole. Says which one it is, or
+/// which one failed and why.
+fn race<C: EthernetController, K: Clock>(
+    session: &mut Session<C, K>,
+    transfers: &mut [Transfer<'_>],
+    end: Instant,
+    observer: &mut dyn Observer,
+) -> Result<Option<usize>, (Option<usize>, fetch::Error)> {
+    loop {
+        session.turn(transfers, observer).map_err(|error| (None, error))?;
+        let in_time = session.now() < end;
+        let first = transfers.iter().position(|transfer| !is_missing(&transfer.client, in_time));
+        let Some(first) = first else { return Ok(None) };
+        match transfers.get(first).and_then(|transfer| transfer.client.outcome()) {
+            Some(Ok(_)) => return Ok(Some(first)),
+            Some(Err(error)) => return Err((Some(first), error.into())),
+            None => {}
+        }
+    }
+}
+
+/// Whether the server has said that it has no such file, or has not begun to send it in time.
+fn is_missing(client: &Client, in_time: bool) -> bool {
+    match client.outcome() {
+        Some(Err(tftp::Error::Server { .. } | tftp::Error::NoAnswer { .. })) => !client.has_begun(),
+        Some(_) => false,
+        None => !in_time && !client.has_begun(),
+    }
+}
+
+/// Memory for one settings file.
+#[derive(Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+}
+
+impl Bounded {
+    fn check(size: u64) -> Result<(), Refusal> {
+        match size > LARGEST_SETTINGS as u64 {
+            true => Err(Refusal::TooLarge { size, room: LARGEST_SETTINGS as u64 }),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Sink for Bounded {
+    fn begin(&mut self, size: Option<u64>) -> Result<(), Refusal> {
+        self.bytes.clear();
+        Self::check(size.unwrap_or(0))
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        let end = offset.saturating_add(bytes.len() as u64);
+        Self::check(end)?;
+        let (start, end) = (offset as usize, end as usize);
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        if let Some(place) = self.bytes.get_mut(start..end) {
+            place.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+}
+
+/// Why no settings could be had where there may be some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The settings file that is there, but did not come whole.
+    pub path: Option<String>,
+    /// Why.
+    pub error: fetch::Error,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{path}: {}", self.error),
+            None => self.error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<fetch::Error> for Error {
+    fn from(error: fetch::Error) -> Self {
+        Self { path: None, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATION: [u8; 6] = [0xdc, 0xa6, 0x32, 0x01, 0x02, 0x0f];
+
+    #[test]
+    fn the_boot_file_comes_first_then_serial_station_and_default() {
+        let paths = candidates(Some("pi/loader.toml"), Some("10000000ABCDEF01"), STATION);
+        assert_eq!(
+            paths,
+            [
+                "pi/loader.toml",
+                "xenlift/10000000abcdef01.toml",
+                "xenlift/dc-a6-32-01-02-0f.toml",
+                "xenlift/default.toml"
+            ]
+        );
+    }
+
+    #[test]
+    fn boot_files_of_other_loaders_and_strange_serial_numbers_are_left_alone() {
+        for boot_file in ["boot.scr.uimg", "pxelinux.0", "u-boot.bin", "grubaa64.efi"] {
+            let paths = candidates(Some(boot_file), Some("../../etc/passwd"), STATION);
+            assert_eq!(paths, ["xenlift/dc-a6-32-01-02-0f.toml", "xenlift/default.toml"]);
+        }
+    }
+}
