@@ -704,3 +704,80 @@ fn the_dump_says_how_things_stand_and_disturbs_nothing() {
     assert_eq!(driver.statistics().receive_errors, ReceiveErrors::default());
     desk.bench.assert_clean();
 }
+
+/// Leaves the controller as a driver that used everything might: interrupts unmasked, status blocks both ways, check sequences kept,
+/// another station's filter, a filter that sends all frames to ring 0, a short longest frame, a flow control that is off.
+fn leave_as_somebody_else_would(desk: &Desk) {
+    let bus = &desk.bus;
+    for controller in [0x200, 0x240] {
+        bus.write32(controller + 0x14, u32::MAX);
+    }
+    bus.write32(0x808, 0);
+    bus.write32(0x808, 1 << 13 | 1 << 15);
+    desk.bench.advance(Duration::from_micros(10));
+    bus.write32(0x808, 0);
+    bus.write32(0x80c, 0x0200_0000);
+    bus.write32(0x810, 0x0009);
+    bus.write32(0x814, 100);
+    bus.write32(0x300, bus.read32(0x300) | 3);
+    bus.write32(0x600, bus.read32(0x600) | 1);
+    bus.write32(0xe54, 0x0200);
+    bus.write32(0xe58, 0x0009);
+    bus.write32(0xe50, 1 << 16);
+    bus.write32(0x08c, bus.read32(0x08c) | 1 << 16 | 1 << 5 | 1 << 4);
+    bus.write32(0x004, 0);
+    bus.write32(0x808, 1 << 6 | 1 << 4 | 1 << 10 | 3);
+    desk.bench.take_refusals();
+}
+
+#[test]
+fn what_another_driver_left_is_undone() {
+    for seed in 0..10 {
+        let desk = Desk::new(Board { phy_start: PhyStart::Negotiated, ..quick(seed) });
+        leave_as_somebody_else_would(&desk);
+        let mut driver = desk.linked();
+        for length in [60, 1518] {
+            desk.bench.inject(&numbered(1, length));
+            send(&mut driver, &numbered(2, length));
+            assert_eq!(desk.sent(), [numbered(2, length)]);
+            assert_eq!(receive(&mut driver), Some(numbered(1, length)));
+        }
+        desk.bench.inject(&frame(PARTNER, &[1; 50]));
+        desk.bench.inject(&frame([2, 0, 0, 0, 0, 9], &[1; 50]));
+        desk.bench.advance(Duration::from_millis(1));
+        assert_eq!(receive(&mut driver), None, "neither promiscuous nor the other station's filter");
+        assert!(!desk.bench.interrupt(0) && !desk.bench.interrupt(1), "everything is polled");
+        driver.stop().unwrap();
+        assert!(!desk.bench.interrupt(0) && !desk.bench.interrupt(1));
+        assert_eq!(desk.bench.left_running(), Vec::<&str>::new());
+        desk.bench.assert_clean();
+    }
+}
+
+#[test]
+fn pause_frames_are_neither_heeded_nor_sent() {
+    let desk = Desk::new(quick(27));
+    let _driver = desk.linked();
+    let command = desk.bus.read32(0x808);
+    assert_eq!(command & (1 << 28 | 1 << 8), 1 << 28 | 1 << 8, "{command:#010x}");
+}
+
+#[test]
+fn stop_clears_what_a_driver_would_assume_to_be_in_its_reset_state() {
+    let desk = Desk::new(quick(28));
+    let mut driver = desk.linked();
+    exchange(&desk, &mut driver, 1);
+    driver.stop().unwrap();
+    let read = |offset| desk.bus.read32(offset);
+    assert_eq!(read(0x808), 0, "UMAC_CMD");
+    assert_eq!(read(0xe50), 0, "UMAC_MDF_CTRL");
+    assert_eq!(read(0x300) & 3, 0, "RBUF_CTRL");
+    assert_eq!(read(0x08c) & (1 << 4 | 1 << 16), 0, "RGMII_LINK and ID_MODE_DIS");
+    assert_eq!(read(0x008), 0, "SYS_RBUF_FLUSH_CTRL");
+    assert_eq!(read(0xb34), 0, "UMAC_TX_FLUSH");
+    for (ctrl, status) in [(0x3044, 0x3048), (0x5044, 0x5048)] {
+        assert_eq!(read(ctrl), 0, "DMA_CTRL");
+        assert_eq!(read(status) & 1, 1, "DMA_STATUS");
+    }
+    desk.bench.assert_clean();
+}
