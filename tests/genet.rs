@@ -613,10 +613,26 @@ fn a_phy_that_stays_in_reset_is_reported() {
 }
 
 #[test]
-fn dma_that_does_not_stop_is_reported() {
-    let (result, took, _) = start_with(Faults { dma_never_stops: true, ..Faults::default() }, PhyStart::Negotiated);
-    assert!(matches!(result, Err(Error::DmaRuns { direction: Direction::Receive, milliseconds: 5, .. })), "{result:?}");
-    assert!(took < Duration::from_millis(40), "{took:?}");
+fn dma_that_does_not_stop_is_reported_by_stop_and_hinders_no_start() {
+    let desk = Desk::new(Board { faults: Faults { dma_never_stops: true, ..Faults::default() }, ..quick(22) });
+    let mut driver = desk.linked();
+    exchange(&desk, &mut driver, 1);
+    let before = desk.bench.elapsed();
+    let result = driver.stop();
+    let stuck = |direction| Error::DmaRuns { direction, status: 0, milliseconds: 5 };
+    assert_eq!(result, Err(stuck(Direction::Receive)));
+    assert!(desk.bench.elapsed() - before < Duration::from_millis(20));
+    assert_eq!(driver.stop(), Ok(()), "there is no more that it could do");
+    for register in [0x3044, 0x5044, 0x808] {
+        assert_eq!(desk.bus.read32(register), 0, "all the rest was done, {register:#x}");
+    }
+    driver.start().unwrap();
+    // A second start finds both engines running and goes on, too.
+    let before = desk.bench.elapsed();
+    driver.start().unwrap();
+    assert!(desk.bench.elapsed() - before > Duration::from_millis(10), "each was waited for");
+    desk.poll_until(&mut driver, Duration::from_secs(1), |link| link == GIGABIT);
+    exchange(&desk, &mut driver, 2);
 }
 
 #[test]
@@ -780,4 +796,58 @@ fn stop_clears_what_a_driver_would_assume_to_be_in_its_reset_state() {
         assert_eq!(read(status) & 1, 1, "DMA_STATUS");
     }
     desk.bench.assert_clean();
+}
+
+/// A bus on whose cable frames never stop: one more arrives with every register write while `raging`.
+struct Storm {
+    bus: ModelBus,
+    bench: Bench,
+    raging: std::cell::Cell<bool>,
+}
+
+impl Bus for Storm {
+    fn read32(&self, offset: usize) -> u32 {
+        self.bus.read32(offset)
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        if self.raging.get() {
+            self.bench.inject(&frame(BROADCAST, &[0x77; 100]));
+        }
+        self.bus.write32(offset, value);
+    }
+}
+
+#[test]
+fn a_storm_of_broadcasts_during_stop_and_start_leaves_nothing_behind() {
+    for seed in 0..5 {
+        let bench = Bench::new(quick(seed));
+        let clock = bench.clock();
+        let storm = Storm { bus: bench.bus(), bench: bench.clone(), raging: std::cell::Cell::new(false) };
+        let (receive, send) = (bench.memory(RECEIVE_MEMORY), bench.memory(SEND_MEMORY));
+        let settings = Settings { address: ADDRESS, phy_address: None };
+        let mut driver = Genet::new(&storm, &clock, receive, send, settings).unwrap();
+        for _ in 0..2 {
+            driver.start().unwrap();
+            while driver.poll_link(clock.now()) == Link::Down {
+                bench.advance(Duration::from_millis(1));
+            }
+            storm.raging.set(true);
+            driver.stop().unwrap();
+            storm.raging.set(false);
+            assert_eq!(bench.left_running(), Vec::<&str>::new());
+        }
+        storm.raging.set(true);
+        driver.start().unwrap();
+        while driver.poll_link(clock.now()) == Link::Down {
+            bench.advance(Duration::from_millis(1));
+        }
+        storm.raging.set(false);
+        while driver.halves().0.frame().is_some() {
+            driver.halves().0.release();
+        }
+        bench.inject(&numbered(1, 200));
+        bench.advance(Duration::from_millis(1));
+        assert_eq!(driver.halves().0.frame(), Some(&numbered(1, 200)[..]));
+        bench.assert_clean();
+    }
 }

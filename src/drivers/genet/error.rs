@@ -111,7 +111,7 @@ impl fmt::Display for Error {
             }
             Self::DmaRuns { direction, status, milliseconds } => write!(
                 f,
-                "Ethernet: {direction} DMA does not stop: DMA_STATUS {status:#x} after {milliseconds} ms, expected bit 0 set: reset the board before an operating system is started"
+                "Ethernet: {direction} DMA does not stop: DMA_STATUS {status:#x} after {milliseconds} ms, expected bit 0 set"
             ),
         }
     }

@@ -169,7 +169,10 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
         self.delay = TransmitDelay::Controller;
         self.tried = 0;
         self.touched = true;
-        self.quiesce()?;
+        if let Err(error) = self.quiesce() {
+            // No reason to give up: all other drivers set the rings up without asking.
+            log::warn!("{error}");
+        }
         self.mac.connect(self.delay);
         self.mac.reset();
         self.mac.configure(self.settings.address);
@@ -200,8 +203,8 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
     /// is not in use.
     ///
     /// # Errors
-    /// The first thing that went wrong; everything after it was done all the same. [`Error::DmaRuns`] means that the
-    /// controller may still write to memory: do not start an operating system then.
+    /// The first thing that went wrong; everything after it was done all the same. After [`Error::DmaRuns`], too, nothing
+    /// more can arrive, because UMAC has been reset: say it and go on, as Linux does.
     pub fn stop(&mut self) -> Result<(), Error> {
         if !self.touched {
             return Ok(());

@@ -210,7 +210,8 @@ impl<B: Bus + Copy, C: Clock + Copy> Phy<B, C> {
         }
         self.write(EXPANSION_SELECT, EXPANSION_IDDQ)?;
         let iddq = self.read(EXPANSION_DATA)?;
-        let asleep = iddq & (IDDQ_LOW_POWER | IDDQ_SOFT_RECOVERY) != 0;
+        // Ones everywhere: there is no such register.
+        let asleep = iddq != u16::MAX && iddq & (IDDQ_LOW_POWER | IDDQ_SOFT_RECOVERY) != 0;
         if asleep {
             self.write(EXPANSION_DATA, iddq & !(IDDQ_LOW_POWER | IDDQ_SOFT_RECOVERY))?;
         }
@@ -494,6 +495,14 @@ mod tests {
             assert_eq!(bus.shadow.borrow()[3], 0);
             assert_eq!(bus.auxiliary.borrow()[7], 0x100);
         }
+    }
+
+    #[test]
+    fn an_iddq_register_that_is_not_there_wakes_nobody() {
+        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
+        bus.expansion.borrow_mut().insert(EXPANSION_IDDQ, 0xffff);
+        assert_eq!(found(&bus, &clock).start(TransmitDelay::Controller), Ok(Negotiation::Running));
+        assert_eq!(bus.expansion.borrow()[&EXPANSION_IDDQ], 0xffff);
     }
 
     #[test]

@@ -50,11 +50,13 @@ impl<B: Bus + Copy> Ring<B> {
         Reg::new(&self.bus, self.engine.ctrl())
     }
 
-    /// Stops the engine, then disables every ring, also where the engine does not report that it stopped.
+    /// Stops the engine, then disables every ring, also where the engine does not report that it stopped. One that was off is not
+    /// asked: only Linux looks at DMA_STATUS, and only after it has switched an engine off.
     pub fn stop<C: Clock + Copy>(&self, clock: C) -> Result<(), Error> {
+        let ran = self.ctrl().is_set(DMA_CTRL::EN);
         self.ctrl().modify(DMA_CTRL::EN::CLEAR);
         let status = Reg::<_, DMA_STATUS::Register>::new(&self.bus, self.engine.status());
-        let stopped = clock.wait_until(STOP_LIMIT, || status.is_set(DMA_STATUS::DISABLED));
+        let stopped = !ran || clock.wait_until(STOP_LIMIT, || status.is_set(DMA_STATUS::DISABLED));
         self.ctrl().modify(DMA_CTRL::RINGS::CLEAR);
         if stopped {
             return Ok(());
