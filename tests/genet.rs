@@ -707,6 +707,7 @@ fn the_dump_says_how_things_stand_and_disturbs_nothing() {
         "RDMA",
         "TDMA",
         "id 0x600d84a2",
+        "1 frames received, 0 with wrong FCS, 0 lost in RBUF, 1 sent",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
@@ -740,6 +741,7 @@ fn leave_as_somebody_else_would(desk: &Desk) {
     bus.write32(0xe54, 0x0200);
     bus.write32(0xe58, 0x0009);
     bus.write32(0xe50, 1 << 16);
+    bus.write32(0xfc00, 1);
     bus.write32(0x08c, bus.read32(0x08c) | 1 << 16 | 1 << 5 | 1 << 4);
     bus.write32(0x004, 0);
     bus.write32(0x808, 1 << 6 | 1 << 4 | 1 << 10 | 3);
@@ -752,6 +754,8 @@ fn what_another_driver_left_is_undone() {
         let desk = Desk::new(Board { phy_start: PhyStart::Negotiated, ..quick(seed) });
         leave_as_somebody_else_would(&desk);
         let mut driver = desk.linked();
+        assert_eq!(desk.bus.read32(0xfc00), 0, "no frame goes to another queue");
+        assert_eq!((desk.bus.read32(0x80c), desk.bus.read32(0x810) & 0xffff), (0xdca6_3211, 0x2233));
         for length in [60, 1518] {
             desk.bench.inject(&numbered(1, length));
             send(&mut driver, &numbered(2, length));
@@ -791,6 +795,7 @@ fn stop_clears_what_a_driver_would_assume_to_be_in_its_reset_state() {
     assert_eq!(read(0x08c) & (1 << 4 | 1 << 16), 0, "RGMII_LINK and ID_MODE_DIS");
     assert_eq!(read(0x008), 0, "SYS_RBUF_FLUSH_CTRL");
     assert_eq!(read(0xb34), 0, "UMAC_TX_FLUSH");
+    assert_eq!((read(0x200), read(0x240)), (0, 0), "INTRL2_CPU_STAT");
     for (ctrl, status) in [(0x3044, 0x3048), (0x5044, 0x5048)] {
         assert_eq!(read(ctrl), 0, "DMA_CTRL");
         assert_eq!(read(status) & 1, 1, "DMA_STATUS");

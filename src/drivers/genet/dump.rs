@@ -89,11 +89,11 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
         )?;
         writeln!(
             out,
-            "MIB      {} frames received well, {} with wrong FCS, {} lost in RBUF, {} sent well",
-            bus.read32(UMAC_MIB_RX_GOOD),
+            "MIB      {} frames received, {} with wrong FCS, {} lost in RBUF, {} sent",
+            bus.read32(UMAC_MIB_RX_FRAMES),
             bus.read32(UMAC_MIB_RX_FCS),
             bus.read32(UMAC_RBUF_OVFL_CNT),
-            bus.read32(UMAC_MIB_TX_GOOD)
+            bus.read32(UMAC_MIB_TX_FRAMES)
         )
     }
 }

@@ -173,8 +173,9 @@ impl<B: Bus + Copy, C: Clock + Copy> Mac<B, C> {
     }
 
     /// What a driver that assumes registers in their reset state must not find: addresses in the filter, an alignment of received
-    /// frames, a link.
+    /// frames, a link, an interrupt of what the last frames brought.
     pub fn leave(&self) {
+        self.mask_interrupts();
         self.link_down();
         self.bus.write32(UMAC_MDF_CTRL, 0);
         Reg::<_, RBUF::Register>::new(&self.bus, RBUF_CTRL).modify(RBUF::ALIGN_2B::CLEAR);

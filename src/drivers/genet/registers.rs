@@ -43,12 +43,12 @@ pub(super) const UMAC_MAC1: usize = 0x810;
 pub(super) const UMAC_MAX_FRAME_LEN: usize = 0x814;
 /// UniMAC: bit 0 flushes the transmit FIFO while it is set.
 pub(super) const UMAC_TX_FLUSH: usize = 0xb34;
-/// UniMAC statistics: frames received without error.
-pub(super) const UMAC_MIB_RX_GOOD: usize = 0xc64;
+/// UniMAC statistics: frames received, bad ones included.
+pub(super) const UMAC_MIB_RX_FRAMES: usize = 0xc28;
 /// UniMAC statistics: frames received with a wrong frame check sequence.
 pub(super) const UMAC_MIB_RX_FCS: usize = 0xc38;
-/// UniMAC statistics: frames sent without error.
-pub(super) const UMAC_MIB_TX_GOOD: usize = 0xcec;
+/// UniMAC statistics: frames sent.
+pub(super) const UMAC_MIB_TX_FRAMES: usize = 0xca8;
 /// UniMAC: bits 2:0 reset the statistics while they are set.
 pub(super) const UMAC_MIB_CTRL: usize = 0xd80;
 /// UniMAC: MDIO command and data.
