@@ -28,8 +28,8 @@ pub use phandle::PHANDLE_LIMIT;
 /// Why an edit was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The buffer does not hold a well-formed tree.
-    Malformed(check::Error),
+    /// The buffer does not hold a well-formed tree, or what it says about addresses makes no sense.
+    Tree(read::Error),
     /// The buffer does not lie on a multiple of 8 bytes, as Xen wants a tree.
     Misaligned {
         /// Where it lies.
@@ -104,7 +104,7 @@ pub enum NameFault {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(error) => error.fmt(f),
+            Self::Tree(error) => error.fmt(f),
             Self::Misaligned { address } => write!(f, "device tree buffer at {address:#x}, expected a multiple of 8"),
             Self::NoRoom { needed, have } => {
                 write!(f, "device tree does not fit: it needs {needed} bytes, its buffer has {have}")
@@ -137,18 +137,13 @@ impl core::error::Error for Error {}
 
 impl From<check::Error> for Error {
     fn from(error: check::Error) -> Self {
-        Self::Malformed(error)
+        Self::Tree(read::Error::Malformed(error))
     }
 }
 
 impl From<read::Error> for Error {
     fn from(error: read::Error) -> Self {
-        match error {
-            read::Error::Malformed(error) => Self::Malformed(error),
-            read::Error::Misaligned { address } => Self::Misaligned { address },
-            // What is left concerns addresses, which no edit reads.
-            _ => Self::Malformed(check::Error::TooShort { have: 0 }),
-        }
+        Self::Tree(error)
     }
 }
 
@@ -163,7 +158,7 @@ impl<'a> Editor<'a> {
     /// Takes the tree at the start of `buffer`, which it may fill to its last byte, and packs it.
     ///
     /// # Errors
-    /// [`Error::Malformed`] and [`Error::Misaligned`]; the buffer is unchanged then.
+    /// [`Error::Tree`] and [`Error::Misaligned`]; the buffer is unchanged then.
     pub fn new(buffer: &'a mut [u8]) -> Result<Self, Error> {
         let address = buffer.as_ptr().addr();
         if !address.is_multiple_of(8) {

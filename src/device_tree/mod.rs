@@ -6,12 +6,14 @@
 //!
 //! * [`check()`] - is this a tree at all, and where exactly not.
 //! * [`read`] - finding nodes and properties, memory, reservations, addresses as the CPU sees them. Tokens are parsed by fdt-rs.
+//! * [`firmware`] - what the firmware's tree knows about this board, carried into another tree.
 //! * [`edit`] - setting and deleting properties and nodes in a buffer with room to grow.
 //!
 //! All of it is pure: no module here imports `arch` or `drivers`.
 
 pub mod check;
 pub mod edit;
+pub mod firmware;
 mod header;
 pub mod label;
 pub mod read;

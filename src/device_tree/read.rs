@@ -21,7 +21,9 @@ use super::check::{self, check};
 use super::header::{self, Header, padded, word};
 use super::label::Label;
 
+pub(super) use address::Cells;
 pub use node::{Children, Node, NodePath, Nodes, Properties, Property};
+pub(super) use system::is_memory;
 pub use system::{Compatible, Memory, Reservations, ReservedMemory, ReservedRegion};
 
 /// What keeps a tree, or an address in it, from being read.

@@ -7,4 +7,7 @@
 
 mod board;
 mod edit;
+mod firmware;
+mod model;
 mod oracle;
+mod sequences;

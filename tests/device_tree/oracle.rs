@@ -32,6 +32,12 @@ pub fn compile(source: &str) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{error}\n{source}"))
 }
 
+/// Compiles a source without `__symbols__`.
+pub fn compile_plain(source: &str) -> Vec<u8> {
+    run("dtc", &["-q", "-q", "-I", "dts", "-O", "dtb"], source.as_bytes())
+        .unwrap_or_else(|error| panic!("{error}\n{source}"))
+}
+
 /// The source of a tree; fails where dtc finds an error in it.
 pub fn decompile(tree: &[u8]) -> Result<String, String> {
     run("dtc", &["-q", "-q", "-I", "dtb", "-O", "dts"], tree)

@@ -38,11 +38,27 @@ impl CellReader<'_> {
 }
 
 /// The address and size pairs of a `reg` value whose numbers have `cells` cells; an incomplete last pair is left out.
-pub(in super::super) fn pairs(value: &[u8], cells: Cells) -> impl Iterator<Item = (u64, u64)> + Clone + '_ {
-    // Without cells there would be no end of entries in no bytes.
-    let count = value.len().checked_div(cells.entry() * 4).unwrap_or(0);
-    let mut reader = CellReader(value);
-    (0..count).map_while(move |_| Some((reader.take(cells.address)?, reader.take(cells.size)?)))
+pub(in super::super) fn pairs(value: &[u8], cells: Cells) -> Pairs<'_> {
+    Pairs { reader: CellReader(value), cells }
+}
+
+/// Iterator over [`pairs`].
+#[derive(Clone)]
+pub(in super::super) struct Pairs<'a> {
+    reader: CellReader<'a>,
+    cells: Cells,
+}
+
+impl Iterator for Pairs<'_> {
+    type Item = (u64, u64);
+
+    fn next(&mut self) -> Option<(u64, u64)> {
+        // Entries without cells would never come to an end.
+        if self.cells.entry() == 0 {
+            return None;
+        }
+        Some((self.reader.take(self.cells.address)?, self.reader.take(self.cells.size)?))
+    }
 }
 
 impl<'a> Node<'a> {

@@ -1,7 +1,7 @@
 //! What a tree says about the machine as a whole: memory, reservations, console, initrd, devices by kind.
 
 use super::super::header::{self, double_word};
-use super::address::{Cells, pairs};
+use super::address::{Cells, Pairs, pairs};
 use super::node::{Children, Node, Nodes};
 use super::{Error, Tree};
 use crate::range::PhysicalRange;
@@ -20,7 +20,8 @@ impl<'a> Tree<'a> {
     /// [`Error::Cells`] if the root's cells make no sense.
     pub fn memory(&self) -> Result<Memory<'a>, Error> {
         let root = self.root();
-        Ok(Memory { cells: root.child_cells()?, nodes: root.children(), value: &[], index: 0 })
+        let cells = root.child_cells()?;
+        Ok(Memory { cells, nodes: root.children(), pairs: pairs(&[], cells) })
     }
 
     /// The regions of `/reserved-memory` that have an address. Those that the operating system is to place itself (a `size`
@@ -101,8 +102,7 @@ pub(in super::super) fn is_memory(node: &Node<'_>) -> bool {
 pub struct Memory<'a> {
     cells: Cells,
     nodes: Children<'a>,
-    value: &'a [u8],
-    index: usize,
+    pairs: Pairs<'a>,
 }
 
 impl Iterator for Memory<'_> {
@@ -110,13 +110,11 @@ impl Iterator for Memory<'_> {
 
     fn next(&mut self) -> Option<PhysicalRange> {
         loop {
-            let Some((start, size)) = pairs(self.value, self.cells).nth(self.index) else {
-                let node = self.nodes.by_ref().find(|node| is_memory(node) && node.is_enabled())?;
-                self.value = node.property("reg").map_or(&[], |reg| reg.value());
-                self.index = 0;
+            let Some((start, size)) = self.pairs.next() else {
+                let node = self.nodes.find(|node| is_memory(node) && node.is_enabled())?;
+                self.pairs = pairs(node.property("reg").map_or(&[], |reg| reg.value()), self.cells);
                 continue;
             };
-            self.index += 1;
             if let Some(range) = PhysicalRange::sized(start, size).filter(|range| !range.is_empty()) {
                 return Some(range);
             }
@@ -140,7 +138,7 @@ pub struct ReservedRegion<'a> {
 pub struct ReservedMemory<'a> {
     cells: Cells,
     nodes: Option<Children<'a>>,
-    current: Option<(Node<'a>, usize)>,
+    current: Option<(Node<'a>, Pairs<'a>)>,
 }
 
 impl<'a> Iterator for ReservedMemory<'a> {
@@ -148,17 +146,17 @@ impl<'a> Iterator for ReservedMemory<'a> {
 
     fn next(&mut self) -> Option<ReservedRegion<'a>> {
         loop {
-            let Some((node, index)) = self.current else {
+            let Some((node, pairs)) = &mut self.current else {
                 let node = self.nodes.as_mut()?.find(Node::is_enabled)?;
-                self.current = Some((node, 0));
+                let value = node.property("reg").map_or(&[][..], |reg| reg.value());
+                self.current = Some((node, pairs(value, self.cells)));
                 continue;
             };
-            let value = node.property("reg").map_or(&[][..], |reg| reg.value());
-            let Some((start, size)) = pairs(value, self.cells).nth(index) else {
+            let (node, pair) = (*node, pairs.next());
+            let Some((start, size)) = pair else {
                 self.current = None;
                 continue;
             };
-            self.current = Some((node, index + 1));
             if let Some(range) = PhysicalRange::sized(start, size).filter(|range| !range.is_empty()) {
                 return Some(ReservedRegion { node, range, no_map: node.property("no-map").is_some() });
             }
