@@ -5,9 +5,12 @@
 // A test's way to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod blob;
 mod board;
+mod check;
 mod edit;
 mod firmware;
 mod model;
 mod oracle;
+mod read;
 mod sequences;

@@ -186,10 +186,7 @@ fn untouched(raw: Vec<Raw>, changed: Option<&str>) -> Vec<Raw> {
     raw.into_iter()
         .filter(|(path, _)| match changed {
             None => true,
-            Some(changed) => {
-                path != "/" && path != changed && changed != "/" && !changed.starts_with(&format!("{path}/"))
-                    || changed == "/" && path != "/"
-            }
+            Some(changed) => path != "/" && path != changed && !changed.starts_with(&format!("{path}/")),
         })
         .collect()
 }
