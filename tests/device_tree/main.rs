@@ -11,6 +11,7 @@ mod check;
 mod edit;
 mod firmware;
 mod model;
+mod mutants;
 mod oracle;
 mod read;
 mod sequences;

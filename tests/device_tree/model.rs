@@ -37,6 +37,8 @@ struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
     raw: Vec<(String, std::ops::Range<usize>)>,
+    /// Whether all padding is zeroes.
+    clean: bool,
 }
 
 impl Parser<'_> {
@@ -63,10 +65,7 @@ impl Parser<'_> {
                     let name = text(self.bytes, word(self.bytes, 12) + word(self.bytes, self.at + 8));
                     let value = self.at + 12..self.at + 12 + length;
                     let padded = length.next_multiple_of(4);
-                    assert!(
-                        self.bytes[value.end..value.start + padded].iter().all(|&byte| byte == 0),
-                        "padding of {name}"
-                    );
+                    self.clean &= self.bytes[value.end..value.start + padded].iter().all(|&byte| byte == 0);
                     node.properties.push((name, self.bytes[value].to_vec()));
                     self.at += 12 + padded;
                 }
@@ -90,6 +89,14 @@ impl Model {
         (model, ranges.into_iter().map(|(path, range)| (path, bytes[range].to_vec())).collect())
     }
 
+    /// Whether the padding behind each value is zeroes.
+    pub fn is_padded_with_zeroes(bytes: &[u8]) -> bool {
+        let mut parser = Parser { bytes, at: word(bytes, 8), raw: Vec::new(), clean: true };
+        parser.skip_nops();
+        parser.node("");
+        parser.clean
+    }
+
     /// Reads a tree and says where each node's bytes are.
     pub fn read_ranges(bytes: &[u8]) -> (Self, Vec<(String, std::ops::Range<usize>)>) {
         let entries = word(bytes, 16);
@@ -97,7 +104,7 @@ impl Model {
             .map(|entry| (double_word(bytes, entries + 16 * entry), double_word(bytes, entries + 16 * entry + 8)))
             .take_while(|&entry| entry != (0, 0))
             .collect();
-        let mut parser = Parser { bytes, at: word(bytes, 8), raw: Vec::new() };
+        let mut parser = Parser { bytes, at: word(bytes, 8), raw: Vec::new(), clean: true };
         parser.skip_nops();
         let root = parser.node("");
         parser.skip_nops();

@@ -219,6 +219,7 @@ fn run(start: &[u8], room: usize, edits: &[Edit]) -> Result<(), TestCaseError> {
         prop_assert_eq!(editor.room(), end - header.total_size);
         let (read, after) = Model::read_raw(editor.as_bytes());
         prop_assert_eq!(&read, &model, "{:?}", edit);
+        prop_assert!(Model::is_padded_with_zeroes(editor.as_bytes()), "{:?}", edit);
         if !matches!(edit, Edit::Compact) {
             let kept: Vec<Raw> = untouched(before, changed.as_deref());
             for node in kept {
