@@ -5,10 +5,14 @@
 //!
 //! A file named `full_*.rs` is left out by `cargo xtask test --quick`.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use xtask::cache::Cache;
+use xtask::toolchain::Toolchain;
 
 pub use xtask::emulator::{Emulator, Machine, Uart};
+pub use xtask::loader::Loader;
 pub use xtask::packages;
 pub use xtask::packages::Release;
 
@@ -20,4 +24,18 @@ pub fn cache() -> Result<Cache> {
 /// The emulator, as `cargo xtask` finds it.
 pub fn emulator(cache: &Cache) -> Result<Emulator> {
     Emulator::find(cache).context("no emulator: `cargo xtask setup` gets one, or set QEMU")
+}
+
+/// The loader as it is in the sources now, compiled if need be, and checked.
+pub fn loader(cache: &Cache) -> Result<Loader> {
+    xtask::loader::build(&toolchain(cache)?)
+}
+
+/// Another program for the board, such as a payload that stands in for Xen: its ELF file.
+pub fn board_program(cache: &Cache, package: &str, binary: &str) -> Result<PathBuf> {
+    xtask::loader::build_package(&toolchain(cache)?, package, binary)
+}
+
+fn toolchain(cache: &Cache) -> Result<Toolchain> {
+    Toolchain::find(cache).context("no Rust for the board: `cargo xtask setup` gets one")
 }

@@ -4,10 +4,12 @@
 //! * [`apt`] reaches Debian's archive; [`packages`] names what is taken from it.
 //! * [`cpio`] writes archives; [`kernel_modules`] and [`ramdisk`] make the demonstration's Dom0.
 //! * [`toolchain`] compiles for the board; [`loader`] builds `loader.bin`, and [`product`] checks it.
+//! * [`bundle`] packs settings and images; [`serve`] serves them.
 //! * [`emulator`] finds QEMU and runs the board in it.
 //! * [`commands`] is what each command does.
 
 pub mod apt;
+pub mod bundle;
 pub mod cache;
 pub mod commands;
 pub mod cpio;
@@ -18,4 +20,5 @@ pub mod packages;
 pub mod process;
 pub mod product;
 pub mod ramdisk;
+pub mod serve;
 pub mod toolchain;

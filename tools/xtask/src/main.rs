@@ -1,5 +1,7 @@
 //! `cargo xtask`: the one entry point for people and CI.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::cache::Cache;
@@ -18,6 +20,42 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Boot Debian's Xen to a Dom0 shell on the emulated board
+    Demo {
+        /// End when Dom0 says that it is ready, and fail if it does not
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run all tests: format, lints, documentation, host, loader, end to end
+    Test {
+        /// Leave out the long end-to-end tests
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Make target/sdcard: loader.bin, config.txt, loader.toml
+    Image {
+        /// Copy it to a card's mounted boot partition, which has the firmware's own files
+        #[arg(long, value_name = "DIR")]
+        onto: Option<PathBuf>,
+    },
+    /// Make one file of a directory with loader.toml and images, to boot without network
+    Bundle {
+        /// The directory
+        directory: PathBuf,
+        /// The file to write
+        #[arg(long, short, value_name = "FILE", default_value = "target/bundle.cpio")]
+        output: PathBuf,
+    },
+    /// Run the loader on the emulated board with your files
+    Qemu(commands::qemu::Arguments),
+    /// Serve a directory over TFTP and HTTP for a real board
+    Serve(commands::serve::Arguments),
+    /// Measure, each figure beside its peer's
+    Bench {
+        /// An object a line instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Fetch and build everything the other commands need, and print where it lies
     Setup,
 }
@@ -26,6 +64,13 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let cache = Cache::open(arguments.offline)?;
     match arguments.command {
+        Command::Demo { check } => commands::demo::run(&cache, check),
+        Command::Test { quick } => commands::test::run(&cache, quick),
+        Command::Image { onto } => commands::image::run(&cache, onto.as_deref()),
+        Command::Bundle { directory, output } => commands::bundle::run(&directory, &output),
+        Command::Qemu(arguments) => commands::qemu::run(&cache, &arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
+        Command::Bench { json } => commands::bench::run(&cache, json),
         Command::Setup => commands::setup::run(&cache),
     }
 }

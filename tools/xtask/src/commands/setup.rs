@@ -1,31 +1,58 @@
 //! `cargo xtask setup`: everything the other commands need, ahead of time, such as before going offline.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
+use crate::apt::install::ensure_installed;
 use crate::cache::Cache;
 use crate::emulator::Emulator;
 use crate::packages::{self, Release, Server};
-use crate::ramdisk;
+use crate::ramdisk::ramdisk;
 use crate::toolchain::Toolchain;
 
-/// Fetches and builds what is not there, then prints a line for each part: its name and its path.
-pub fn run(cache: &Cache) -> Result<()> {
-    println!("toolchain: {:?}", Toolchain::find(cache)?);
-    println!("emulator: {}", Emulator::find(cache)?.path().display());
+/// What tests call that a machine with Rust may lack.
+const PACKAGES: [&str; 4] = ["cpio", "device-tree-compiler", "u-boot-tools", "xz-utils"];
+
+/// Everything the other commands need.
+pub struct Needed {
+    /// Compiles for the board.
+    pub toolchain: Toolchain,
+    /// Each part's name and where it lies.
+    pub parts: Vec<(String, PathBuf)>,
+}
+
+/// Fetches, installs and builds what is not there.
+pub fn everything(cache: &Cache) -> Result<Needed> {
+    ensure_installed(cache, &PACKAGES, "the tests")?;
+    let toolchain = Toolchain::find(cache)?;
+    let mut parts = vec![("emulator".to_owned(), Emulator::find(cache)?.path().to_owned())];
     for release in [Release::Bookworm, Release::Trixie] {
-        let name = release.name();
         let linux = packages::linux(cache, release)?;
-        println!("xen ({name}): {}", packages::xen(cache, release)?.display());
-        println!("linux ({name}): {}", linux.image.display());
-        println!("device trees ({name}): {}", linux.device_trees.display());
-        println!("ramdisk ({name}): {}", ramdisk::ramdisk(cache, release)?.display());
-        println!("network modules ({name}): {}", linux.modules.display());
+        for (name, path) in [
+            ("xen", packages::xen(cache, release)?),
+            ("linux", linux.image),
+            ("device trees", linux.device_trees),
+            ("network modules", linux.modules),
+            ("ramdisk", ramdisk(cache, release)?),
+        ] {
+            parts.push((format!("{name} ({})", release.name()), path));
+        }
     }
-    println!("busybox: {}", packages::busybox(cache)?.display());
-    println!("u-boot: {}", packages::u_boot(cache)?.display());
+    parts.push(("busybox".to_owned(), packages::busybox(cache)?));
+    parts.push(("u-boot".to_owned(), packages::u_boot(cache)?));
     for server in Server::ALL {
-        let program = packages::server(cache, server)?;
-        println!("{server:?}: {}", program.path.display());
+        parts.push((format!("{server:?}"), packages::server(cache, server)?.path));
+    }
+    Ok(Needed { toolchain, parts })
+}
+
+/// Does all that, then prints a line for each part.
+pub fn run(cache: &Cache) -> Result<()> {
+    let needed = everything(cache)?;
+    println!("toolchain: {:?}", needed.toolchain);
+    for (name, path) in needed.parts {
+        println!("{name}: {}", path.display());
     }
     Ok(())
 }
