@@ -1,11 +1,13 @@
 //! `cargo xtask`: the one entry point for people and CI.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::cache::Cache;
 use xtask::commands;
+use xtask::process::announce;
 
 /// Xenlift's one entry point. What a command needs and lacks it fetches or installs, after saying so.
 #[derive(Parser)]
@@ -60,8 +62,18 @@ enum Command {
     Setup,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            announce(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
     let cache = Cache::open(arguments.offline)?;
     match arguments.command {
         Command::Demo { check } => commands::demo::run(&cache, check),

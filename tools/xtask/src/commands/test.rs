@@ -83,7 +83,7 @@ impl Tests {
     }
 
     fn host(&self) -> Result<()> {
-        run_command(&mut cargo("test"))
+        run_command(cargo("test").arg("--no-fail-fast"))
     }
 
     fn loader(&self) -> Result<()> {
@@ -100,7 +100,7 @@ impl Tests {
 
     fn end_to_end(&self) -> Result<()> {
         let mut command = cargo("test");
-        command.args(["--package", END_TO_END]);
+        command.args(["--no-fail-fast", "--package", END_TO_END]);
         if self.quick {
             let directory = workspace().join("tests/e2e/tests");
             let entries =
