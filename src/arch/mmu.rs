@@ -1,6 +1,6 @@
 //! The identity map: every address that is mapped is mapped to itself.
 //!
-//! The builder ([`Tables`]) is arithmetic on arrays and is tested on the host by walking what it wrote. It follows the Arm ARM
+//! The builder (`Tables`) is arithmetic on arrays and is tested on the host by walking what it wrote. It follows the Arm ARM
 //! (DDI 0487, D8): 4 KiB granule, 39-bit addresses, so three levels that begin at level 1 with 1 GiB entries; blocks where a range
 //! allows them, pages where it does not. Tables come from a fixed pool inside the loader's image; where the pool ends, the rest
 //! of a range stays unmapped and the caller is told.

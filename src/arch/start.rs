@@ -1,6 +1,6 @@
 //! From the first instruction to `main`. The assembly is `start.s`; this is what it calls.
 //!
-//! In order: where loaded, writing only inside the file, [`choose_place`] picks free memory; the assembly copies and relocates
+//! In order: where loaded, writing only inside the file, `choose_place` picks free memory; the assembly copies and relocates
 //! there, zeroes .bss and sets the stacks; then the map, the caches, the heap, and `main` with an [`Entry`].
 
 use super::firmware_memory::{FirmwareMemory, FirmwareMemoryError};

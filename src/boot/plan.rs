@@ -287,7 +287,7 @@ fn beginning(digest: &[u8; 32]) -> u64 {
 pub enum Note {
     /// There is no `dom0_mem=`.
     NoDom0Memory,
-    /// A Xen from before [`OLDEST_XEN`].
+    /// A Xen from before `OLDEST_XEN`.
     OldXen {
         /// Its version's first number.
         major: u16,

@@ -1,7 +1,7 @@
 //! Reading a device tree: nodes by path, alias, phandle and `compatible`, properties, and addresses as the CPU sees them.
 //!
 //! A [`Tree`] exists only over bytes that passed [`check()`]; it is two words and a [`Header`], copied freely, and nothing is
-//! allocated. Tokens are parsed by fdt-rs ([`Cursor`] is the only place that calls it), nodes and their relations are ours: fdt-rs's own nodes refuse
+//! allocated. Tokens are parsed by fdt-rs (`Cursor` is the only place that calls it), nodes and their relations are ours: fdt-rs's own nodes refuse
 //! a whole tree for a name of 30 characters, which is legal.
 //!
 //! Contents are not trusted: a property of the wrong length reads as `None`, never as zero.

@@ -135,15 +135,18 @@ impl StartBoard for RaspberryPi4 {
         let clock = self.clock();
         match header_uart() {
             Some(HeaderUart::Pl011(uart)) => {
-                if clock.wait_until(LONGEST_CHARACTER, || uart.read32(PL011_FR) & PL011_FR_TX_FULL == 0) {
-                    uart.write32(PL011_DR, u32::from(byte));
+                let space = || uart.read32(PL011_FR) & PL011_FR_TX_FULL == 0;
+                if !clock.wait_until(LONGEST_CHARACTER, space) {
+                    return;
                 }
+                uart.write32(PL011_DR, u32::from(byte));
             }
             Some(HeaderUart::Mini(uart)) => {
                 let space = || uart.read32(MINI_UART_STAT) & MINI_UART_STAT_SPACE != 0;
-                if clock.wait_until(LONGEST_CHARACTER, space) {
-                    uart.write32(MINI_UART_IO, u32::from(byte));
+                if !clock.wait_until(LONGEST_CHARACTER, space) {
+                    return;
                 }
+                uart.write32(MINI_UART_IO, u32::from(byte));
             }
             None => {}
         }
