@@ -149,6 +149,11 @@ fn fixed_places_are_refused_with_both_ranges() {
     );
     assert!(matches!(layout.place("x", range(u64::MAX - 1, u64::MAX)), Err(Error::NotMemory { .. })));
     assert_eq!(layout.place("x", range(5, 5)), Err(Error::Empty { name: "x".into() }));
+    assert_eq!(
+        layout.shrink(range(0x80_0000, 0x80_1801), 1),
+        Ok(range(0x80_0000, 0x80_0001)),
+        "it is placed, not reserved"
+    );
 }
 
 #[test]
@@ -243,6 +248,7 @@ fn check(layout: &Layout) {
     for pair in free.windows(2) {
         assert!(pair[0].end <= pair[1].start);
     }
+    assert!(free.iter().all(|gap| !gap.is_empty()));
     // Every page of a bank is either free or taken.
     for bank in &layout.banks {
         let mut taken: Vec<PhysicalRange> = layout.occupants.iter().map(|occupant| occupant.block).collect();

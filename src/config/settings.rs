@@ -17,8 +17,9 @@ use super::source::{File, ServerAddress, Source, TFTP_PORT, parse_sha256};
 use super::{DeviceTree, Dom0, Domain, Entry, InterfaceAddress, Linux, Network, Payload, Settings, Timeout, Xen};
 use super::{command_line, nearest};
 
-/// The largest `loader.toml` in bytes. The largest sensible one is a twentieth of this; the parser's memory grows with it.
-pub const LARGEST: usize = 64 * 1024;
+/// The largest `loader.toml` in bytes. Sensible ones have a fifth of this. The parser takes up to 150 bytes of heap for each byte of the worst
+/// of texts, and the loader's heap has 4 MiB (`tests/settings_memory.rs` measures it).
+pub const LARGEST: usize = 16 * 1024;
 /// The longest name of an entry, in characters.
 pub const LONGEST_NAME: usize = 32;
 /// The longest title of an entry, in characters: one line of the menu.
