@@ -775,6 +775,24 @@ fn what_another_driver_left_is_undone() {
 }
 
 #[test]
+fn a_controller_that_somebody_else_left_running_is_silenced_without_a_word_to_the_phy() {
+    let desk = Desk::new(Board { phy_start: PhyStart::Negotiated, ..quick(29) });
+    std::mem::forget(desk.linked());
+    for number in 0..20 {
+        desk.bench.inject(&numbered(number, 500));
+    }
+    assert_ne!(desk.bench.left_running(), Vec::<&str>::new());
+    let before = phy_delays(&desk);
+    let mut driver = desk.driver();
+    driver.silence().unwrap();
+    assert_eq!(desk.bench.left_running(), Vec::<&str>::new());
+    assert_eq!(phy_delays(&desk), before);
+    assert!(desk.bench.link().is_some(), "the link stays");
+    driver.silence().unwrap();
+    desk.bench.assert_clean();
+}
+
+#[test]
 fn pause_frames_are_neither_heeded_nor_sent() {
     let desk = Desk::new(quick(27));
     let _driver = desk.linked();
@@ -855,4 +873,61 @@ fn a_storm_of_broadcasts_during_stop_and_start_leaves_nothing_behind() {
         assert_eq!(driver.halves().0.frame(), Some(&numbered(1, 200)[..]));
         bench.assert_clean();
     }
+}
+
+/// A bus that counts.
+struct Counting {
+    bus: ModelBus,
+    reads: std::cell::Cell<u32>,
+    writes: std::cell::Cell<u32>,
+}
+
+impl Bus for Counting {
+    fn read32(&self, offset: usize) -> u32 {
+        self.reads.set(self.reads.get() + 1);
+        self.bus.read32(offset)
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        self.writes.set(self.writes.get() + 1);
+        self.bus.write32(offset, value);
+    }
+}
+
+/// Register reads and writes for each block of a transfer that acknowledges every `window` blocks.
+fn accesses_per_block(window: u32) -> (f64, f64) {
+    let bench = Bench::new(quick(30));
+    let clock = bench.clock();
+    let bus = Counting { bus: bench.bus(), reads: Default::default(), writes: Default::default() };
+    let (receive, send) = (bench.memory(RECEIVE_MEMORY), bench.memory(SEND_MEMORY));
+    let mut driver = Genet::new(&bus, &clock, receive, send, Settings { address: ADDRESS, phy_address: None }).unwrap();
+    driver.start().unwrap();
+    while driver.poll_link(clock.now()) == Link::Down {
+        bench.advance(Duration::from_millis(1));
+    }
+    bus.reads.set(0);
+    bus.writes.set(0);
+    let windows = 50;
+    for _ in 0..windows {
+        for number in 0..window {
+            bench.inject(&numbered(number, 1514));
+        }
+        bench.advance(Duration::from_millis(1));
+        driver.poll_link(clock.now());
+        while driver.halves().0.frame().is_some() {
+            driver.halves().0.release();
+        }
+        assert!(driver.halves().1.send(46, |bytes| bytes.fill(0)).is_some());
+    }
+    assert_eq!(driver.counters().received, u64::from(windows * window));
+    bench.assert_clean();
+    let blocks = f64::from(windows * window);
+    (f64::from(bus.reads.get()) / blocks, f64::from(bus.writes.get()) / blocks)
+}
+
+#[test]
+fn a_block_costs_few_register_accesses() {
+    let (reads, writes) = accesses_per_block(1);
+    assert!(reads <= 4.0 && writes <= 4.0, "two frames a block: {reads} reads, {writes} writes");
+    let (reads, writes) = accesses_per_block(64);
+    assert!(reads <= 1.2 && writes <= 0.2, "windows of 64: {reads} reads, {writes} writes");
 }

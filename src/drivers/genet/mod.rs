@@ -230,6 +230,18 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
         result
     }
 
+    /// Takes a controller that the firmware's network boot may have left with a receiver that runs out of use, where the network is
+    /// not wanted: what waits in RBUF harms the next kernel no matter who let it in (raspberrypi/firmware#1882). The PHY is
+    /// not touched.
+    ///
+    /// # Errors
+    /// [`Error::Revision`], and those of [`stop`](Self::stop).
+    pub fn silence(&mut self) -> Result<(), Error> {
+        self.mac.identify()?;
+        self.touched = true;
+        self.stop()
+    }
+
     /// Stops receiver, both engines and transmitter, and empties the FIFOs.
     fn quiesce(&self) -> Result<(), Error> {
         self.mac.mask_interrupts();
