@@ -4,12 +4,13 @@
 
 mod loopback;
 
-use loopback::{fetch, file, free_port};
+use loopback::{fetch, file, free_port, local};
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use xenlift::net::tftp::{Error, Parameters};
 
 /// Starts a server of the `tftpd` crate in a thread; it serves `files` until the test ends.
-fn serve(name: &str, files: &[(&str, &[u8])], options: &[&str]) -> u16 {
+fn serve(name: &str, files: &[(&str, &[u8])], options: &[&str]) -> SocketAddrV4 {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&directory).unwrap();
     for (path, bytes) in files {
@@ -23,7 +24,7 @@ fn serve(name: &str, files: &[(&str, &[u8])], options: &[&str]) -> u16 {
     let config = tftpd::Config::new(arguments).unwrap();
     let mut server = tftpd::Server::new(&config).unwrap();
     std::thread::spawn(move || server.listen());
-    port
+    local(port)
 }
 
 #[test]
@@ -33,10 +34,10 @@ fn files_of_every_awkward_length_come_whole_in_every_window() {
     let contents = lengths.map(file);
     let files: Vec<_> = names.iter().map(String::as_str).zip(contents.iter().map(Vec::as_slice)).collect();
     for (directory, options) in [("ports", &[][..]), ("port", &["--single-port"])] {
-        let port = serve(directory, &files, options);
+        let server = serve(directory, &files, options);
         for window in [1, 2, 64, 192] {
             for (name, bytes) in &files {
-                let fetched = fetch(port, name, Parameters { window, ..Parameters::default() }).unwrap();
+                let fetched = fetch(server, name, Parameters { window, ..Parameters::default() }).unwrap();
                 assert!(fetched.bytes == *bytes, "{name} differs, window {window}");
                 assert_eq!((fetched.client.window(), fetched.client.block_size()), (window, 1468));
             }
@@ -48,18 +49,18 @@ fn files_of_every_awkward_length_come_whole_in_every_window() {
 fn block_numbers_roll_over() {
     let bytes = file(66_000 * 8);
     for (directory, options) in [("zero", ["--rollover", "0"]), ("one", ["--rollover", "1"])] {
-        let port = serve(directory, &[("f", &bytes)], &options);
-        let fetched = fetch(port, "f", Parameters { block_size: 8, window: 1, ..Parameters::default() }).unwrap();
+        let server = serve(directory, &[("f", &bytes)], &options);
+        let fetched = fetch(server, "f", Parameters { block_size: 8, window: 1, ..Parameters::default() }).unwrap();
         assert!(fetched.bytes == bytes, "rollover to {directory}");
     }
-    let port = serve("windows", &[("f", &bytes)], &[]);
-    let fetched = fetch(port, "f", Parameters { block_size: 8, window: 64, ..Parameters::default() }).unwrap();
+    let server = serve("windows", &[("f", &bytes)], &[]);
+    let fetched = fetch(server, "f", Parameters { block_size: 8, window: 64, ..Parameters::default() }).unwrap();
     assert!(fetched.bytes == bytes);
 }
 
 #[test]
 fn a_missing_file_is_said_to_be_missing() {
-    let port = serve("empty", &[], &[]);
-    let error = fetch(port, "nothing", Parameters::default()).err();
+    let server = serve("empty", &[], &[]);
+    let error = fetch(server, "nothing", Parameters::default()).err();
     assert!(matches!(error, Some(Error::Server { code: 1, .. })), "{error:?}");
 }
