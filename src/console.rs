@@ -413,6 +413,9 @@ mod tests {
             "{:?}",
             &sent[sent.len() - 60..]
         );
+
+        write!(console, "{}", "z".repeat(OUTPUT_BUFFER + 5000)).unwrap();
+        assert_eq!(console.lost(), 2000, "a line that moves again is waited for again");
     }
 
     #[test]

@@ -244,6 +244,32 @@ mod tests {
     }
 
     #[test]
+    fn a_divisor_counts_only_while_the_uart_is_enabled_and_none_is_no_divisor() {
+        for (enables, found) in [(1, 0), (0, 99)] {
+            let (peer, clock) = model();
+            peer.preset(0x04, enables);
+            peer.preset(0x4c, 3);
+            peer.preset(0x60, 3);
+            peer.preset(0x68, found);
+            let uart = MiniUart::attach(peer.clone(), &clock, || Some(200_000_000));
+            assert_eq!((uart.baud(), peer.register(0x68)), (Baud::Computed { clock: 200_000_000 }, 216));
+        }
+    }
+
+    #[test]
+    fn what_is_on_the_line_leaves_whole_and_what_came_in_at_another_speed_is_forgotten() {
+        let (peer, clock) = model();
+        peer.preset(0x04, 1);
+        peer.preset(0x60, 2);
+        peer.preset(0x68, 270);
+        let mut firmware = MiniUart::adopt(peer.clone());
+        assert!(b"abc".iter().all(|byte| firmware.try_write(*byte)));
+        peer.type_text("?");
+        let mut uart = MiniUart::attach(peer.clone(), &clock, || None);
+        assert_eq!((peer.sent_text().as_str(), uart.try_read()), ("abc", None));
+    }
+
+    #[test]
     fn bytes_leave_in_order_and_a_full_fifo_is_refused_at_once() {
         let (peer, clock) = model();
         let mut uart = MiniUart::attach(peer.clone(), &clock, || None);

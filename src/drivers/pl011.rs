@@ -293,6 +293,26 @@ mod tests {
     }
 
     #[test]
+    fn a_divisor_counts_only_while_the_uart_is_enabled() {
+        let (peer, clock) = model();
+        peer.preset(0x24, 17);
+        peer.preset(0x2c, 0x70);
+        let uart = Pl011::attach(peer.clone(), &clock, || Some(48_000_000));
+        assert_eq!((uart.baud(), peer.register(0x24)), (Baud::Computed { clock: 48_000_000 }, 26));
+    }
+
+    #[test]
+    fn what_is_on_the_line_leaves_whole_before_the_uart_is_set_up_anew() {
+        let (peer, clock) = model();
+        peer.preset(0x24, 26);
+        peer.preset(0x30, 0x301);
+        let mut firmware = Pl011::adopt(peer.clone());
+        assert!(b"abc".iter().all(|byte| firmware.try_write(*byte)));
+        Pl011::attach(peer.clone(), &clock, || None);
+        assert_eq!(peer.sent_text(), "abc");
+    }
+
+    #[test]
     fn bytes_leave_in_order_and_a_full_fifo_is_refused_at_once() {
         let (peer, clock) = model();
         let mut uart = Pl011::attach(peer.clone(), &clock, || None);

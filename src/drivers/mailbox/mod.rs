@@ -402,6 +402,21 @@ mod tests {
     }
 
     #[test]
+    fn the_word_that_ends_the_list_has_its_place_even_in_a_full_message() {
+        let (mut mailbox, _, _) = mailbox(Behaviour::Answers);
+        let mut request = Request::new();
+        // Two words of heading, eleven tags of five words, one of three: three words and the end are left.
+        for _ in 0..11 {
+            request.add(SerialNumber).unwrap();
+        }
+        request.add(NotifyReboot).unwrap();
+        let tag = FirmwareRevision::TAG;
+        assert_eq!(request.add(FirmwareRevision).map(drop), Err(Error::RequestFull { tag }));
+        let last = request.add(NotifyReboot).unwrap();
+        assert_eq!(mailbox.call(request).unwrap().get(last), Ok(()));
+    }
+
+    #[test]
     fn a_buffer_that_the_firmware_cannot_use_is_refused() {
         for (address, size) in [
             (0x1010, BYTES),

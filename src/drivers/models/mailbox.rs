@@ -82,7 +82,7 @@ pub(crate) enum Behaviour {
     Takes(Duration),
     /// Never.
     Silent,
-    /// As it should, but another word comes before.
+    /// As it should, but another word comes before, while the message is not yet answered.
     AfterStray(u32),
     /// Its question FIFO stays full.
     Full,
@@ -101,6 +101,8 @@ struct State {
     behaviour: Behaviour,
     /// Words for the ARM, each with the moment (ns) from which it is there.
     answers: VecDeque<(u64, u32)>,
+    /// When (ns) the message will be answered, and how.
+    answering: Option<(u64, Option<(usize, u32)>)>,
     messages: usize,
     unknown: BTreeSet<u32>,
     rates: BTreeMap<u32, u32>,
@@ -115,6 +117,7 @@ impl Firmware {
             device: memory.device.clone(),
             behaviour,
             answers: VecDeque::new(),
+            answering: None,
             messages: 0,
             unknown: BTreeSet::new(),
             rates: BTreeMap::from([(2, 48_000_000), (3, 600_000_000), (4, 500_000_000)]),
@@ -141,6 +144,7 @@ impl Bus for Firmware {
     fn read32(&self, offset: usize) -> u32 {
         let mut state = self.0.lock().unwrap();
         let now = state.clock.nanos();
+        state.work(now);
         let there = state.answers.front().is_some_and(|(from, _)| *from <= now);
         match offset {
             0x00 => {
@@ -173,11 +177,18 @@ impl State {
             Behaviour::Garbles(index, word) => (Duration::from_micros(100), None, Some((index, word))),
             Behaviour::Answers => (Duration::from_micros(100), None, None),
         };
-        self.answer_message(garbled);
         let at = self.clock.nanos() + delay.as_nanos() as u64;
-        self.answers.extend(stray.map(|word| (at, word)));
+        self.answers.extend(stray.map(|word| (at - delay.as_nanos() as u64 / 2, word)));
         self.answers.push_back((at, value));
-        self.messages += 1;
+        self.answering = Some((at, garbled));
+    }
+
+    /// Does what the firmware has done by now.
+    fn work(&mut self, now: u64) {
+        if let Some((_, garbled)) = self.answering.take_if(|(at, _)| *at <= now) {
+            self.answer_message(garbled);
+            self.messages += 1;
+        }
     }
 
     fn answer_message(&mut self, garbled: Option<(usize, u32)>) {

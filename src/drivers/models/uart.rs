@@ -77,6 +77,14 @@ impl Line {
         self.catch_up();
     }
 
+    /// Nobody turns the transmitter off in the middle of a character that would have ended.
+    fn assert_whole_characters(&self, turned_off: bool) {
+        assert!(
+            !turned_off || self.stopped || self.idle(),
+            "the transmitter was turned off in the middle of a character"
+        );
+    }
+
     fn idle(&self) -> bool {
         self.transmit.is_empty() && self.shifting.is_none()
     }
@@ -214,6 +222,10 @@ impl HasLine for Pl011Model {
                 assert!(self.registers[0x30 / 4] & 0x101 == 0x101, "a byte was sent with the transmitter disabled");
                 self.line.put(value as u8);
             }
+            0x30 => {
+                self.line.assert_whole_characters(value & 1 == 0);
+                self.registers[offset / 4] = value;
+            }
             0x24 | 0x28 | 0x2c => {
                 assert!(!enabled, "{offset:#x} was programmed while the UART was enabled");
                 self.registers[offset / 4] = value;
@@ -270,6 +282,10 @@ impl HasLine for MiniUartModel {
             0x40 => {
                 assert!(self.registers[0x60 / 4] & 2 != 0, "a byte was sent with the transmitter disabled");
                 self.line.put(value as u8);
+            }
+            0x60 => {
+                self.line.assert_whole_characters(value & 2 == 0);
+                self.registers[offset / 4] = value;
             }
             0x48 if value & 0b110 == 0b110 => {
                 self.line.receive.clear();
