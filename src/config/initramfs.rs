@@ -150,7 +150,7 @@ mod tests {
         let error = settings::parse(text).unwrap_err().to_string();
         assert_eq!(
             error,
-            "loader.toml: the file has 104857600 bytes, settings have at most 16384; is it really loader.toml?"
+            "loader.toml: the file has 104857600 bytes, settings have at most 8192; is it really loader.toml?"
         );
     }
 

@@ -17,9 +17,9 @@ use super::source::{File, ServerAddress, Source, TFTP_PORT, parse_sha256};
 use super::{DeviceTree, Dom0, Domain, Entry, InterfaceAddress, Linux, Network, Payload, Settings, Timeout, Xen};
 use super::{command_line, nearest};
 
-/// The largest `loader.toml` in bytes. Sensible ones have a fifth of this. The parser takes up to 150 bytes of heap for each byte of the worst
-/// of texts, and the loader's heap has 4 MiB (`tests/settings_memory.rs` measures it).
-pub const LARGEST: usize = 16 * 1024;
+/// The largest `loader.toml` in bytes. The parser takes up to 300 bytes of heap for each byte of the worst of texts, and the loader's heap
+/// has 4 MiB (`tests/settings_memory.rs` measures it). An entry with its comments takes about 400.
+pub const LARGEST: usize = 8 * 1024;
 /// The longest name of an entry, in characters.
 pub const LONGEST_NAME: usize = 32;
 /// The longest title of an entry, in characters: one line of the menu.
