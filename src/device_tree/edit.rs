@@ -11,141 +11,22 @@
 //! [`Editor::compact`] takes out the names that nothing uses any more, and NOP tokens.
 
 mod compact;
+mod error;
+mod name;
 mod phandle;
 mod splice;
 
 use alloc::vec::Vec;
-use core::fmt;
 
-use super::check::{self, LONGEST_NAME, check};
+use self::name::{check_node_name, check_property_name};
+use super::check::{self, check};
 use super::header::{self, Header, padded};
 use super::label::Label;
-use super::read::{self, Node, Property, Tree};
+use super::read::{Node, Property, Tree};
 use crate::range::PhysicalRange;
 
+pub use error::{Error, NameFault};
 pub use phandle::PHANDLE_LIMIT;
-
-/// Why an edit was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// The buffer does not hold a well-formed tree, or what it says about addresses makes no sense.
-    Tree(read::Error),
-    /// The buffer does not lie on a multiple of 8 bytes, as Xen wants a tree.
-    Misaligned {
-        /// Where it lies.
-        address: usize,
-    },
-    /// The buffer is too small.
-    NoRoom {
-        /// Bytes the tree would have after the edit.
-        needed: usize,
-        /// Bytes the buffer has.
-        have: usize,
-    },
-    /// There is no such node.
-    NoSuchNode {
-        /// The path that was asked for.
-        path: Label,
-        /// The part of it that is not there.
-        component: Label,
-    },
-    /// The node has no such property.
-    NoSuchProperty {
-        /// The node's path.
-        path: Label,
-        /// The property's name.
-        name: Label,
-    },
-    /// There is no such memory reservation.
-    NoSuchReservation(PhysicalRange),
-    /// The parent already has a child of that name.
-    Exists {
-        /// The parent's path.
-        parent: Label,
-        /// The name.
-        name: Label,
-    },
-    /// A name that no node, or no property, may have.
-    BadName {
-        /// The name.
-        name: Label,
-        /// What is wrong with it.
-        fault: NameFault,
-    },
-    /// The root node cannot be deleted.
-    Root,
-    /// The node would lie deeper than [`check::DEEPEST`].
-    TooDeep {
-        /// The parent's path.
-        parent: Label,
-    },
-    /// A reservation without a byte, which would read as the end of the list.
-    EmptyReservation {
-        /// Where it would start.
-        address: u64,
-    },
-    /// Every phandle below [`PHANDLE_LIMIT`] is in use.
-    NoPhandle,
-}
-
-/// What is wrong with a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameFault {
-    /// It is empty.
-    Empty,
-    /// It is longer than [`LONGEST_NAME`] bytes.
-    TooLong,
-    /// It has a character that the Devicetree Specification (2.2.1, 2.2.4) does not allow.
-    Character(char),
-    /// A node's name has more than one `@`.
-    SecondUnitAddress,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tree(error) => error.fmt(f),
-            Self::Misaligned { address } => write!(f, "device tree buffer at {address:#x}, expected a multiple of 8"),
-            Self::NoRoom { needed, have } => {
-                write!(f, "device tree does not fit: it needs {needed} bytes, its buffer has {have}")
-            }
-            Self::NoSuchNode { path, component } if path == component => write!(f, "device tree has no node {path}"),
-            Self::NoSuchNode { path, component } => write!(f, "device tree has no node {path}: no {component} there"),
-            Self::NoSuchProperty { path, name } => write!(f, "device tree node {path} has no property {name}"),
-            Self::NoSuchReservation(range) => write!(f, "device tree has no memory reservation {range}"),
-            Self::Exists { parent, name } => write!(f, "device tree node {parent} already has a child {name}"),
-            Self::BadName { name, fault } => {
-                write!(f, "{name:?} is no name in a device tree: ")?;
-                match fault {
-                    NameFault::Empty => f.write_str("it is empty"),
-                    NameFault::TooLong => write!(f, "it is longer than {LONGEST_NAME} bytes"),
-                    NameFault::Character(character) => write!(f, "{character:?} is not allowed"),
-                    NameFault::SecondUnitAddress => f.write_str("it has more than one @"),
-                }
-            }
-            Self::Root => f.write_str("the root of a device tree cannot be deleted"),
-            Self::TooDeep { parent } => {
-                write!(f, "device tree nodes below {parent} would nest deeper than {}", check::DEEPEST)
-            }
-            Self::EmptyReservation { address } => write!(f, "a memory reservation of no bytes at {address:#x}"),
-            Self::NoPhandle => write!(f, "device tree has no phandle left below {PHANDLE_LIMIT}"),
-        }
-    }
-}
-
-impl core::error::Error for Error {}
-
-impl From<check::Error> for Error {
-    fn from(error: check::Error) -> Self {
-        Self::Tree(read::Error::Malformed(error))
-    }
-}
-
-impl From<read::Error> for Error {
-    fn from(error: read::Error) -> Self {
-        Self::Tree(error)
-    }
-}
 
 /// A device tree being edited.
 pub struct Editor<'a> {
@@ -276,7 +157,7 @@ impl<'a> Editor<'a> {
             return Err(Error::TooDeep { parent: Label::new(parent) });
         }
         let at = node.end() - header::TOKEN_SIZE;
-        let name_size = padded(name.len() + 1).ok_or(Error::NoRoom { needed: usize::MAX, have: self.buffer.len() })?;
+        let name_size = (name.len() + 1).next_multiple_of(header::TOKEN_SIZE);
         self.make_room(name_size + 2 * header::TOKEN_SIZE)?;
         self.splice_structure(at, 0, name_size + 2 * header::TOKEN_SIZE);
         self.put_word(at, header::BEGIN_NODE);
@@ -320,13 +201,14 @@ impl<'a> Editor<'a> {
     /// # Errors
     /// [`Error::NoSuchReservation`].
     pub fn delete_reservation(&mut self, range: PhysicalRange) -> Result<(), Error> {
-        let entries = self.header.reservations_size / header::RESERVATION_SIZE - 1;
-        let entry = (0..entries)
-            .map(|index| self.header.reservations_offset + index * header::RESERVATION_SIZE)
-            .find(|&at| {
-                let (start, size) = (header::double_word(self.buffer, at), header::double_word(self.buffer, at + 8));
-                start == Some(range.start) && size == Some(range.size())
-            })
+        let wanted = [range.start.to_be_bytes(), range.size().to_be_bytes()];
+        let start = self.header.reservations_offset;
+        let block = self.buffer.get(start..start + self.header.reservations_size).unwrap_or(&[]);
+        // The last entry is the terminating one; a range of no bytes would be just that.
+        let entry = block
+            .chunks_exact(header::RESERVATION_SIZE)
+            .position(|entry| entry == wanted.as_flattened() && !range.is_empty())
+            .map(|index| start + index * header::RESERVATION_SIZE)
             .ok_or(Error::NoSuchReservation(range))?;
         self.splice_reservations(entry, header::RESERVATION_SIZE, 0);
         Ok(())
@@ -348,8 +230,7 @@ impl<'a> Editor<'a> {
         let at = property.offset;
         let old = property.value().len();
         let keep = if append { old } else { 0 };
-        let too_large = Error::NoRoom { needed: usize::MAX, have: self.buffer.len() };
-        let new = keep.checked_add(value.len()).ok_or(too_large)?;
+        let new = keep.saturating_add(value.len());
         let (old_size, new_size) = (property_size(old)?, property_size(new)?);
         self.make_room(new_size.saturating_sub(old_size))?;
         if new_size >= old_size {
@@ -370,9 +251,7 @@ impl<'a> Editor<'a> {
         let size = property_size(value.len())?;
         let known = self.find_string(name);
         let name_size = if known.is_some() { 0 } else { name.len() + 1 };
-        self.make_room(
-            size.checked_add(name_size).ok_or(Error::NoRoom { needed: usize::MAX, have: self.buffer.len() })?,
-        )?;
+        self.make_room(size.saturating_add(name_size))?;
         let name_offset = match known {
             Some(offset) => offset,
             None => self.push_string(name),
@@ -397,30 +276,4 @@ fn property_size(length: usize) -> Result<usize, Error> {
 
 fn property_end(property: &Property<'_>) -> Result<usize, Error> {
     Ok(property.offset + property_size(property.value().len())?)
-}
-
-fn check_node_name(name: &str) -> Result<(), Error> {
-    check_name(name, ",._+-@")?;
-    if name.matches('@').count() > 1 {
-        return Err(Error::BadName { name: Label::new(name), fault: NameFault::SecondUnitAddress });
-    }
-    Ok(())
-}
-
-fn check_property_name(name: &str) -> Result<(), Error> {
-    check_name(name, ",._+?#-*")
-}
-
-fn check_name(name: &str, others: &str) -> Result<(), Error> {
-    let wrong = |fault| Err(Error::BadName { name: Label::new(name), fault });
-    if name.is_empty() {
-        return wrong(NameFault::Empty);
-    }
-    if name.len() > LONGEST_NAME {
-        return wrong(NameFault::TooLong);
-    }
-    match name.chars().find(|&character| !character.is_ascii_alphanumeric() && !others.contains(character)) {
-        Some(character) => wrong(NameFault::Character(character)),
-        None => Ok(()),
-    }
 }

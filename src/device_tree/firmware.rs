@@ -7,6 +7,7 @@
 //! Nodes are found by what they are - an alias, `compatible`, the role that another node gives them - because
 //! Linux's own trees and the Raspberry Pi kernel's have different paths for the same device.
 
+mod find;
 mod report;
 
 use alloc::format;
@@ -18,6 +19,7 @@ use super::label::Label;
 use super::read::{self, Node, Tree};
 use crate::range::PhysicalRange;
 
+use find::{blconfig, blpubkey, bluetooth, chosen, cma, emmc2_bus, ethernet, ethernet_phy, pcie, root, uart_clock};
 pub use report::{Entry, Outcome, Report, Warning};
 
 /// What is known about the board from elsewhere than the firmware's tree, where that lacks it: the mailbox.
@@ -51,9 +53,9 @@ const RULES: &[Rule] = &[
     rule("model", root, "model"),
     rule("serial number", root, "serial-number"),
     rule("memreserve", root, "memreserve"),
-    rule_with_cells("linux,cma size", |tree| tree.find("/reserved-memory/linux,cma"), "size"),
+    rule_with_cells("linux,cma size", cma, "size"),
     rule_with_cells("emmc2bus dma-ranges", emmc2_bus, "dma-ranges"),
-    rule_with_cells("pcie0 dma-ranges", |tree| device(tree, "pcie0", "brcm,bcm2711-pcie"), "dma-ranges"),
+    rule_with_cells("pcie0 dma-ranges", pcie, "dma-ranges"),
     rule_with_cells("blconfig reg", blconfig, "reg"),
     rule("blconfig status", blconfig, "status"),
     rule_with_cells("blpubkey reg", blpubkey, "reg"),
@@ -292,51 +294,4 @@ fn other_board(firmware: &Tree<'_>, tree: &Tree<'_>) -> Option<Warning> {
     let first = tree.root().property("compatible").and_then(|property| property.string()).unwrap_or("");
     let same_chip = firmware.strings().last().is_some_and(|chip| tree.root().is_compatible(chip));
     Some(Warning { board: Label::new(board), tree: Label::new(first), same_chip })
-}
-
-/// The node behind an alias, or else the first that is compatible with `compatible`.
-fn device<'a>(tree: Tree<'a>, alias: &str, compatible: &str) -> Option<Node<'a>> {
-    tree.find(alias).or_else(|| tree.compatible(compatible).next())
-}
-
-fn root(tree: Tree<'_>) -> Option<Node<'_>> {
-    Some(tree.root())
-}
-
-fn chosen(tree: Tree<'_>) -> Option<Node<'_>> {
-    tree.find("/chosen")
-}
-
-fn emmc2_bus(tree: Tree<'_>) -> Option<Node<'_>> {
-    tree.find("emmc2bus").or_else(|| tree.compatible("brcm,bcm2711-emmc2").next()?.parent())
-}
-
-fn blconfig(tree: Tree<'_>) -> Option<Node<'_>> {
-    device(tree, "blconfig", "raspberrypi,bootloader-config")
-}
-
-fn blpubkey(tree: Tree<'_>) -> Option<Node<'_>> {
-    device(tree, "blpubkey", "raspberrypi,bootloader-public-key")
-}
-
-fn ethernet(tree: Tree<'_>) -> Option<Node<'_>> {
-    device(tree, "ethernet0", "brcm,bcm2711-genet-v5")
-}
-
-/// The PHY that the Ethernet controller names by `phy-handle`.
-fn ethernet_phy(tree: Tree<'_>) -> Option<Node<'_>> {
-    tree.by_phandle(ethernet(tree)?.property("phy-handle")?.u32()?)
-}
-
-/// The Bluetooth modem: there may be one under each UART, of which the firmware enables one.
-fn bluetooth(tree: Tree<'_>) -> Option<Node<'_>> {
-    let modems = || tree.nodes().filter(|node| node.name() == "bluetooth");
-    modems()
-        .find(|node| node.property("local-bd-address").is_some() && node.is_enabled())
-        .or_else(|| modems().find(Node::is_enabled))
-        .or_else(|| modems().next())
-}
-
-fn uart_clock(tree: Tree<'_>) -> Option<Node<'_>> {
-    tree.find("/clocks/clk-uart").or_else(|| tree.nodes().find(|node| node.name() == "clk-uart"))
 }

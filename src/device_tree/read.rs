@@ -8,6 +8,7 @@
 
 mod address;
 mod node;
+mod property;
 mod system;
 
 use core::fmt;
@@ -22,7 +23,8 @@ use super::header::{self, Header, padded, word};
 use super::label::Label;
 
 pub(super) use address::Cells;
-pub use node::{Children, Node, NodePath, Nodes, Properties, Property};
+pub use node::{Children, Node, NodePath, Nodes, Properties};
+pub use property::Property;
 pub(super) use system::is_memory;
 pub use system::{Compatible, Memory, Reservations, ReservedMemory, ReservedRegion};
 

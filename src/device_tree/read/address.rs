@@ -3,7 +3,8 @@
 use super::super::check::DEEPEST;
 use super::super::label::Label;
 use super::Error;
-use super::node::{Node, Property};
+use super::node::Node;
+use super::property::Property;
 use crate::range::PhysicalRange;
 
 /// How many 32-bit cells an address and a size have among a node's children.
