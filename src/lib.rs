@@ -12,6 +12,7 @@ extern crate alloc;
 #[allow(unsafe_code)]
 pub mod arch;
 pub mod banner;
+pub mod board;
 pub mod boot;
 pub mod config;
 pub mod console;

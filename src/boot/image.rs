@@ -31,7 +31,11 @@ pub struct Header {
 impl Header {
     /// Reads the header of an arm64 Image and checks it and the file's length.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let length = bytes.len() as u64;
+        Self::of_beginning(bytes, bytes.len() as u64)
+    }
+
+    /// As [`parse`](Self::parse), from the first bytes of a file of `length` bytes (`u64::MAX` where that is not known).
+    pub fn of_beginning(bytes: &[u8], length: u64) -> Result<Self, Error> {
         if bytes.get(56..60) != Some(b"ARM\x64") {
             return Err(Error::NoMagic { found: Known::of(bytes), length });
         }

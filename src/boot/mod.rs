@@ -6,13 +6,21 @@
 //! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it.
 //! * [`summary`] – the lines before the jump.
 //!
-//! These are pure and host-tested.
+//! These are pure and host-tested. Over them, in the order of a boot:
+//!
+//! * [`bring_up`] – the console, and what the firmware tells. [`loader`] – settings, choice, fallbacks, starting over.
+//! * [`attempt`] – one attempt at one entry, up to the jump; [`supply`] – where its files come from; [`store`] – where they go.
 
+pub mod attempt;
+pub mod bring_up;
 pub mod gzip;
 pub mod image;
 pub mod layout;
+pub mod loader;
 pub mod plan;
+pub mod store;
 pub mod summary;
+pub mod supply;
 #[cfg(test)]
 mod test_tree;
 pub mod xen;

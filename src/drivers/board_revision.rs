@@ -67,6 +67,17 @@ impl BoardRevision {
         if self.is_new_style() { Some((self.0 & 0xf) as u8) } else { None }
     }
 
+    /// The name of its device tree's file, as the firmware looks for it; `None` for a board that is not of this family.
+    pub const fn device_tree(self) -> Option<&'static str> {
+        match self.board_type() {
+            Some(BoardType::Pi4B) => Some("bcm2711-rpi-4-b.dtb"),
+            Some(BoardType::Pi400) => Some("bcm2711-rpi-400.dtb"),
+            Some(BoardType::Cm4) => Some("bcm2711-rpi-cm4.dtb"),
+            Some(BoardType::Cm4S) => Some("bcm2711-rpi-cm4s.dtb"),
+            Some(BoardType::Other(_)) | None => None,
+        }
+    }
+
     /// Whether the processor is a BCM2711.
     pub const fn is_bcm2711(self) -> bool {
         self.is_new_style() && self.0 >> 12 & 0xf == 3

@@ -1,41 +1,53 @@
-//! The device windows that drivers are given, each once.
+//! Where this board's devices are, for the drivers.
 //!
-//! Addresses: BCM2711 ARM Peripherals (2022-01-18), section 1.2.4, low peripheral mode, which the firmware sets. All of these are
-//! in the chip itself, so they answer on every board; a device that may be absent or switched off is taken from the tree.
+//! Addresses as in `board`. Each block is given out once, so that no two drivers drive the same device; the hooks of start-up use
+//! some of them too, but only before there are drivers, or when everything has failed.
 
+use crate::board::RaspberryPi4;
+use xenlift::arch::StartBoard;
+use xenlift::arch::timer::SystemClock;
+use xenlift::board::{Block, Board};
+use xenlift::dma::DmaBlock;
 use xenlift::mmio::Mmio;
 
-/// The windows of the chip's own devices.
+/// The devices of a Raspberry Pi 4B, 400 or CM4, those that have been given out marked.
+#[derive(Default)]
 pub struct Devices {
-    /// General-purpose pins.
-    pub gpio: Mmio,
-    /// UART0.
-    pub pl011: Mmio,
-    /// The auxiliary block with the mini UART, UART1.
-    pub auxiliary: Mmio,
-    /// The mailbox to the firmware.
-    pub mailbox: Mmio,
-    /// Power management: watchdog and resets.
-    pub power_management: Mmio,
+    given: [bool; BLOCKS.len()],
 }
 
-impl Devices {
-    /// All of them.
-    ///
-    /// # Safety
-    /// Once. The hooks of [`super::board`] use some of them too: they may run only before the first driver does, or once no
-    /// driver runs any more (an exception, a reset).
-    pub unsafe fn take() -> Self {
-        // SAFETY: every window is the whole register block of a device inside the BCM2711, inside the range that
-        // `StartBoard::devices` has start-up map as Device memory; the caller vouches for there being one taker.
-        unsafe {
-            Self {
-                gpio: Mmio::new(0xfe20_0000, 0xf4),
-                pl011: Mmio::new(0xfe20_1000, 0x90),
-                auxiliary: Mmio::new(0xfe21_5000, 0x6c),
-                mailbox: Mmio::new(0xfe00_b880, 0x40),
-                power_management: Mmio::new(0xfe10_0000, 0x28),
-            }
+/// Blocks, their physical addresses and lengths in bytes.
+const BLOCKS: [(Block, usize, usize); 5] = [
+    (Block::Gpio, 0xfe20_0000, 0xf4),
+    (Block::Pl011, 0xfe20_1000, 0x90),
+    (Block::Auxiliary, 0xfe21_5000, 0x6c),
+    (Block::Mailbox, 0xfe00_b880, 0x40),
+    (Block::PowerManagement, 0xfe10_0000, 0x28),
+];
+
+impl Board for Devices {
+    type Registers = Mmio;
+    type Memory = DmaBlock;
+    type Clock = SystemClock;
+
+    fn start(&self) -> &'static dyn StartBoard {
+        &RaspberryPi4
+    }
+    fn clock(&self) -> SystemClock {
+        SystemClock::new(RaspberryPi4.counter_frequency())
+    }
+    fn registers(&mut self, block: Block) -> Option<Mmio> {
+        let index = BLOCKS.iter().position(|(known, ..)| *known == block)?;
+        let (_, address, length) = BLOCKS.get(index)?;
+        let given = self.given.get_mut(index)?;
+        if core::mem::replace(given, true) {
+            return None;
         }
+        // SAFETY: every BCM2711 has these blocks at these addresses, inside the window that start-up mapped as Device memory;
+        // `given` makes this the only handle, and the hooks run only when no driver does.
+        Some(unsafe { Mmio::new(*address, *length) })
+    }
+    fn dma_memory(&mut self, size: usize) -> Option<DmaBlock> {
+        DmaBlock::take(size).ok()
     }
 }

@@ -1,0 +1,43 @@
+//! What the boot asks of a board: where its devices are, and nothing of how they work.
+//!
+//! A board is a value. It gives each block of registers out once, so that no two drivers can drive the same device; the drivers
+//! over them are the library's. Start-up, before there is a heap, asks [`StartBoard`] instead.
+
+use crate::arch::StartBoard;
+use crate::dma::DmaMemory;
+use crate::mmio::Bus;
+use crate::time::Clock;
+
+/// A block of device registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// Pins: multiplexer, levels, pulls.
+    Gpio,
+    /// UART0.
+    Pl011,
+    /// The auxiliary block, with the mini UART in it.
+    Auxiliary,
+    /// The property mailbox to the firmware.
+    Mailbox,
+    /// Watchdog and reset.
+    PowerManagement,
+}
+
+/// A kind of board. Its devices are reached through it once each.
+pub trait Board {
+    /// The bus on which its registers are.
+    type Registers: Bus + Send + 'static;
+    /// Memory that is shared with its devices.
+    type Memory: DmaMemory + Send + 'static;
+    /// Its clock.
+    type Clock: Clock + Clone + Send + 'static;
+
+    /// What start-up and the exception report use of it.
+    fn start(&self) -> &'static dyn StartBoard;
+    /// The clock, which runs since power-on.
+    fn clock(&self) -> Self::Clock;
+    /// The registers of `block`; `None` if they have been given out.
+    fn registers(&mut self, block: Block) -> Option<Self::Registers>;
+    /// At least `size` bytes to share with a device, in whole cache lines, below 1 GiB; `None` if there are none left.
+    fn dma_memory(&mut self, size: usize) -> Option<Self::Memory>;
+}

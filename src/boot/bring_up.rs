@@ -1,0 +1,275 @@
+//! From a machine with memory and caches to one with a console, and with all that the firmware can tell about itself.
+//!
+//! The order is that of usefulness to somebody who looks at a dark screen: first a copy of the firmware's tree (it lies in memory
+//! that will be wanted), then the console, then everything that can be missing without stopping a boot.
+
+use crate::arch::firmware_memory::FirmwareMemoryError;
+use crate::arch::selftest::SelfTest;
+use crate::arch::{Entry, StartBoard};
+use crate::banner;
+use crate::board::{Block, Board};
+use crate::config::overrides::Overrides;
+use crate::console::{self, Console};
+use crate::device_tree::Tree;
+use crate::drivers::board_revision::BoardRevision;
+use crate::drivers::gpio::Gpio;
+use crate::drivers::mailbox::message::{BYTES, Request};
+use crate::drivers::mailbox::property::{
+    ArmMemory, BoardRevisionCode, ClockId, ClockRate, MacAddress, NotifyReboot, SerialNumber,
+};
+use crate::drivers::mailbox::{self, Mailbox};
+use crate::drivers::uart::UartKind;
+use crate::drivers::uart_choice::{self, Choice, HeaderPins};
+use crate::drivers::watchdog::{AtEntry, Partition, ResetStatus, Watchdog};
+use crate::logger;
+use crate::println;
+use crate::ram::{Claim, Ram};
+use crate::range::PhysicalRange;
+use crate::time::{Clock, Duration};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// How long the console may take for its last words: a full buffer at 115,200 baud.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+
+/// What the firmware says of the board. `None` is a question without an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Type, memory size and maker.
+    pub revision: Option<BoardRevision>,
+    /// The serial number.
+    pub serial: Option<u64>,
+    /// The Ethernet controller's address.
+    pub mac: Option<[u8; 6]>,
+    /// The ARM's clock in Hz.
+    pub arm_clock: Option<u32>,
+}
+
+/// A mailbox on a board's own registers and memory.
+type BoardMailbox<B> = Mailbox<<B as Board>::Registers, <B as Board>::Memory, <B as Board>::Clock>;
+
+/// The machine once it has a console.
+pub struct Machine<B: Board> {
+    /// The board, with the blocks that nobody has taken yet.
+    pub board: B,
+    /// Physical memory.
+    pub ram: Ram,
+    /// Who it is.
+    pub identity: Identity,
+    /// The UART of the console.
+    pub uart: Choice,
+    /// A copy of the firmware's tree, checked; or in words why there is none.
+    pub tree: Result<Vec<u8>, String>,
+    /// What the firmware loaded as `initramfs`.
+    pub initramfs: Option<Claim>,
+    /// The `xenlift.*` words of the firmware's command line.
+    pub overrides: Overrides,
+    /// What has to be looked after as long as the loader runs.
+    pub keeper: Keeper<B>,
+}
+
+/// What has to be looked after as long as the loader runs.
+pub struct Keeper<B: Board> {
+    start: &'static dyn StartBoard,
+    watchdog: Option<Watchdog<B::Registers>>,
+    mailbox: Option<BoardMailbox<B>>,
+}
+
+impl<B: Board> Machine<B> {
+    /// Brings the console up and says hello.
+    pub fn bring_up(mut board: B, entry: Entry) -> Self {
+        let Entry { found, watchdog: at_entry, image, memory, mut ram } = entry;
+        let tree = match &memory {
+            Ok(memory) => copy_tree(&mut ram, memory.tree),
+            Err(error) => Err(no_tree(found.x[0], error)),
+        };
+        let parsed = tree.as_ref().ok().and_then(|bytes| Tree::new(bytes).ok());
+
+        let left_armed = AtEntry::decode(at_entry.control, at_entry.remaining);
+        let mut watchdog = board.registers(Block::PowerManagement).map(|bus| Watchdog::new(bus, left_armed));
+        if let Some(watchdog) = &mut watchdog {
+            watchdog.feed();
+        }
+        let mut mailbox = open_mailbox(&mut board);
+        let (identity, silence) = ask_identity(mailbox.as_mut());
+        let uart = open_console(&mut board, parsed, mailbox.as_mut());
+        if memory.is_err()
+            && let Some(mailbox) = mailbox.as_mut()
+            && let Ok(bank) = mailbox.ask(ArmMemory)
+            && let Err(error) = ram.add_bank(bank)
+        {
+            log::warn!("memory as the firmware's mailbox tells it: {error}");
+        }
+        let reset = parsed.and_then(reset_status).or(Some(ResetStatus(at_entry.reset_status)));
+        print_banner(&banner::Facts {
+            version: env!("CARGO_PKG_VERSION"),
+            board: identity.revision,
+            serial: identity.serial,
+            exception_level: 2,
+            memory: ram.banks().iter().map(PhysicalRange::size).sum(),
+            arm_clock: identity.arm_clock,
+            loaded_at: found.loaded_at,
+            moved_to: image.start,
+            tree: match (&tree, &memory) {
+                (Ok(_), Ok(memory)) => Ok(memory.tree),
+                (Err(words), _) => Err(words),
+                (Ok(_), Err(_)) => Err("none"),
+            },
+            reset,
+            watchdog: left_armed.left(),
+            uart,
+            baud: console::with(|console| console.uart().1).unwrap_or(crate::drivers::uart::Baud::AsFound),
+        });
+        if let Some(error) = silence {
+            println!(
+                "The firmware's mailbox: {error}. Going on without board revision, serial number and MAC address."
+            );
+        }
+
+        let bootargs = parsed.and_then(|tree| tree.bootargs()).unwrap_or_default();
+        if let Some(test) = SelfTest::asked_for(bootargs) {
+            println!("Self-test: {test}");
+            console::with(|console| console.drain(LAST_WORDS));
+            test.run();
+        }
+        let overrides = overrides(bootargs);
+        let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
+        let keeper = Keeper { start: board.start(), watchdog, mailbox };
+        Self { board, ram, identity, uart, tree, initramfs, overrides, keeper }
+    }
+}
+
+impl<B: Board> Keeper<B> {
+    /// What everything that loops calls, at least every 0.5 ms: the console's bytes move, and an armed watchdog sees progress.
+    pub fn breathe(&mut self) {
+        console::poll();
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.feed();
+        }
+    }
+
+    /// Puts everything that must not go on by itself back as the firmware left it, and lets the console finish.
+    pub fn settle(&mut self) {
+        console::with(|console| console.drain(LAST_WORDS));
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.restore();
+        }
+    }
+
+    /// Resets the board, as a user asks for it.
+    pub fn reset(&mut self) -> ! {
+        println!("Resetting.");
+        console::with(|console| console.drain(LAST_WORDS));
+        if let Some(mailbox) = &mut self.mailbox {
+            // The firmware puts the card to rest. It is a courtesy: a reset follows whatever it answers.
+            let _ = mailbox.ask(NotifyReboot);
+        }
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.reset(Partition::DEFAULT);
+        }
+        self.start.reset()
+    }
+}
+
+/// Copies the firmware's tree, which lies where something else may have to go, and checks the copy.
+fn copy_tree(ram: &mut Ram, range: PhysicalRange) -> Result<Vec<u8>, String> {
+    let bytes = ram.copy(range).map_err(|error| format!("the firmware's tree at {range}: {error}"))?;
+    match Tree::new(&bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(format!("the firmware's tree at {range}: {error}")),
+    }
+}
+
+fn no_tree(x0: u64, error: &FirmwareMemoryError) -> String {
+    format!("x0 is {x0:#x}: {error}")
+}
+
+fn open_mailbox<B: Board>(board: &mut B) -> Option<BoardMailbox<B>> {
+    let bus = board.registers(Block::Mailbox)?;
+    let memory = board.dma_memory(BYTES)?;
+    Mailbox::new(bus, memory, board.clock()).ok()
+}
+
+/// One call for everything; the second value says why there is no answer.
+fn ask_identity<R, M, C>(mailbox: Option<&mut Mailbox<R, M, C>>) -> (Identity, Option<mailbox::Error>)
+where
+    R: crate::mmio::Bus,
+    M: crate::dma::DmaMemory,
+    C: Clock,
+{
+    let Some(mailbox) = mailbox else { return (Identity::default(), None) };
+    let mut ask = || {
+        let mut request = Request::new();
+        let revision = request.add(BoardRevisionCode)?;
+        let serial = request.add(SerialNumber)?;
+        let mac = request.add(MacAddress)?;
+        let arm_clock = request.add(ClockRate(ClockId::Arm))?;
+        let answers = mailbox.call(request)?;
+        Ok(Identity {
+            revision: answers.get(revision).ok(),
+            serial: answers.get(serial).ok(),
+            mac: answers.get(mac).ok(),
+            arm_clock: answers.get(arm_clock).ok(),
+        })
+    };
+    match ask() {
+        Ok(identity) => (identity, None),
+        Err(error) => (Identity::default(), Some(error)),
+    }
+}
+
+/// Chooses the UART that is on the header and puts the console on it.
+fn open_console<B: Board>(board: &mut B, tree: Option<Tree<'_>>, mailbox: Option<&mut BoardMailbox<B>>) -> Choice {
+    let clock = board.clock();
+    let stdout = tree.and_then(|tree| tree.stdout()).filter(|(node, _)| node.is_enabled()).and_then(|(node, _)| {
+        let compatible = node.property("compatible").map_or(&[][..], |property| property.value());
+        uart_choice::stdout_uart(&node.path().to_string(), compatible)
+    });
+    let choice = match board.registers(Block::Gpio).map(Gpio::new) {
+        Some(mut gpio) => {
+            let choice = uart_choice::choose(HeaderPins::read(&gpio), stdout);
+            choice.connect(&mut gpio);
+            choice
+        }
+        None => Choice { uart: UartKind::Pl011, reason: uart_choice::Reason::NothingSaid },
+    };
+    let started = clock.now();
+    if let (Some(pl011), Some(auxiliary)) = (board.registers(Block::Pl011), board.registers(Block::Auxiliary)) {
+        let uart =
+            choice.attach(pl011, auxiliary, &clock, |id| mailbox.and_then(|mailbox| mailbox.ask(ClockRate(id)).ok()));
+        // Nothing can hold the console yet.
+        console::install(Console::new(uart, clock, started));
+    }
+    // The only way to fail is a logger that is there already.
+    let _ = logger::init(logger::DEFAULT_LEVEL);
+    choice
+}
+
+/// The reset status that the firmware read before us (reading clears it), from its tree.
+fn reset_status(tree: Tree<'_>) -> Option<ResetStatus> {
+    tree.find("/chosen/bootloader")?.property("rsts")?.u32().map(ResetStatus)
+}
+
+fn print_banner(facts: &banner::Facts<'_>) {
+    crate::print!("{facts}");
+}
+
+fn overrides(bootargs: &str) -> Overrides {
+    let (overrides, errors) = Overrides::parse(bootargs);
+    for error in errors {
+        println!("On the firmware's command line (cmdline.txt): {error}");
+    }
+    overrides
+}
+
+fn claim_initramfs(ram: &mut Ram, range: Option<PhysicalRange>) -> Option<Claim> {
+    let range = range?;
+    match ram.claim(range) {
+        Ok(claim) => Some(claim),
+        Err(error) => {
+            println!("The firmware's initramfs at {range} is not used: {error}.");
+            None
+        }
+    }
+}
