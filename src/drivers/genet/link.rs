@@ -1,7 +1,8 @@
 //! The look at the link: how often, what counts as up, and when a PHY that finds none is told to try again.
 
+use super::broadcom::TransmitDelay;
 use super::error::Error;
-use super::phy::{Phy, TransmitDelay};
+use super::phy::Phy;
 use crate::mmio::Bus;
 use crate::net::device::Link;
 use crate::time::{Clock, Duration, Instant};

@@ -1,7 +1,7 @@
 //! The UniMAC and what sits around it: reset, filter, speed, the controller's side of RGMII.
 
+use super::broadcom::TransmitDelay;
 use super::error::Error;
-use super::phy::TransmitDelay;
 use super::registers::*;
 use crate::mmio::{Bus, Reg};
 use crate::time::{Clock, Duration};

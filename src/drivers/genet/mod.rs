@@ -4,13 +4,13 @@
 //! takes a few milliseconds, and negotiation goes on while the loader does other things.
 //!
 //! * `registers` – where things are; `error` – what goes wrong, in words.
-//! * `mdio`, `phy`, `link` – the management bus, the PHY on it, the look at the link.
+//! * `mdio`, `phy`, `broadcom`, `link` – the management bus, the PHY on it, what this family of PHYs has of its own, the look at the link.
 //! * `mac` – reset, address filter, speed, RGMII. `ring` – a DMA engine; `receive` and `transmit` – the two halves over it.
 //! * `dump` – all registers in words, for a bug report.
 //!
 //! # What was decided, and why
 //! There is no public manual; facts come from drivers known to work on the board (named in `registers`). Where they disagree the
-//! module that deals with it says so: RGMII delays and PHY reset in `phy`, indices in `ring`, UniMAC reset, filter and receive alignment in `mac`.
+//! module that deals with it says so: PHY address and reset in `phy`, indices in `ring`, UniMAC reset, filter and receive alignment in `mac`.
 //!
 //! **Delays.** RGMII wants the transmit clock delayed by exactly one side. What the PHY starts with depends on who used it before
 //! (the EEPROM's network boot, an earlier kernel), so both ends are programmed: the controller delays ([`TransmitDelay::Controller`]).
@@ -26,6 +26,7 @@
 //! can be fatal to kernels without Linux 0a6380cb4c6b), resets UniMAC, puts the delays back to what device trees expect
 //! (`rgmii-rxid`) at both ends, and clears what a driver would assume to be in its reset state. The PHY keeps its link.
 
+mod broadcom;
 mod dump;
 mod error;
 mod link;
@@ -39,8 +40,9 @@ mod rig;
 mod ring;
 mod transmit;
 
+pub use broadcom::TransmitDelay;
 pub use error::{Direction, Error};
-pub use phy::{Negotiation, TransmitDelay};
+pub use phy::Negotiation;
 pub use receive::{RECEIVE_MEMORY, ReceiveErrors, Receiver};
 pub use registers::WINDOW;
 pub use transmit::{SEND_MEMORY, Sender};

@@ -1,8 +1,7 @@
-//! The PHY: finding it, waking it, its RGMII delays, and what it negotiated.
+//! The PHY: finding it, waking it, seeing to it that it negotiates, and what came of that.
 //!
-//! The board has a BCM54213PE (identifier 600d:84a2). Facts from IEEE 802.3 clause 22 and annex 28B (registers 0-10), Linux
-//! `drivers/net/phy/broadcom.c`, `bcm-phy-lib.c`, `include/linux/brcmphy.h`, U-Boot `drivers/net/phy/broadcom.c` (the
-//! auxiliary status register). A PHY with another identifier is used with the standard's registers alone.
+//! Facts from IEEE 802.3 clause 22 and annex 28B (registers 0-10) and Linux `drivers/net/phy/broadcom.c`. The board has a BCM54213PE
+//! (identifier 600d:84a2), whose own registers are in `broadcom`; a PHY with another identifier is used with the standard's alone.
 //!
 //! What the sources do not agree on, and what was chosen:
 //! * **Address.** Device trees say 1 (4B, 400) or 0 (CM4). raspberrypi/linux#5497 reports CM4s whose PHY answers at 2 after a warm
@@ -14,6 +13,7 @@
 //!   Linux's resume clears IDDQ, then power-down, waits 40 µs and resets; its comment says that writes other than to the control register
 //!   are ignored in power-down. Here IDDQ is looked at once more after power-down has been left.
 
+use super::broadcom::TransmitDelay;
 use super::error::Error;
 use super::mdio::Mdio;
 use crate::mmio::Bus;
@@ -51,47 +51,10 @@ const GBCR_HALF: u16 = 1 << 8;
 const GBCR_FULL: u16 = 1 << 9;
 const GBCR_ALL: u16 = GBCR_HALF | GBCR_FULL;
 
-/// Broadcom: data and address of the expansion registers.
-const EXPANSION_DATA: u8 = 0x15;
-const EXPANSION_SELECT: u8 = 0x17;
-const EXPANSION_IDDQ: u16 = 0x0d06;
-const IDDQ_LOW_POWER: u16 = 1 << 0;
-const IDDQ_SOFT_RECOVERY: u16 = 1 << 3;
-/// Broadcom: auxiliary control, a window on shadow registers; 7 is "miscellaneous".
-const AUXILIARY_CONTROL: u8 = 0x18;
-const AUXILIARY_READ_MISC: u16 = 7 << 12 | 7;
-const AUXILIARY_WRITE_MISC: u16 = 1 << 15 | 7;
-const MISC_DATA: u16 = 0x7ff8;
-const MISC_RXC_SKEW: u16 = 1 << 8;
-/// Broadcom: auxiliary status; bits 10:8 are the result of the negotiation.
-const AUXILIARY_STATUS: u8 = 0x19;
-/// Broadcom: shadow registers; 3 is clock control.
-const SHADOW: u8 = 0x1c;
-const SHADOW_WRITE: u16 = 1 << 15;
-const SHADOW_CLOCK_CONTROL: u16 = 3 << 10;
-const SHADOW_DATA: u16 = 0x3ff;
-const CLOCK_GTXCLK_DELAY: u16 = 1 << 9;
-
-/// The identifier of the BCM54210E family, whose revision 2 is the BCM54213PE.
-const FAMILY: u32 = 0x600d_84a0;
-/// The lowest four bits of an identifier are a revision.
-const FAMILY_MASK: u32 = 0xffff_fff0;
-
 /// A PHY in reset answers and shows the bit; Linux and EDK2 give it 500 ms.
 const RESET_LIMIT: Duration = Duration::from_millis(500);
 /// After power-down the PHY stays in internal reset for 40 µs (Linux, bcm54xx_resume).
 const WAKE_TIME: Duration = Duration::from_micros(40);
-
-/// Who delays the transmit clock by a quarter of a period. RGMII wants exactly one side to. The receive clock is always
-/// delayed by the PHY: the controller cannot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransmitDelay {
-    /// The controller: ID_MODE_DIS clear, the PHY's GTXCLK delay off. Device trees call it `rgmii-rxid`; Linux, EDK2 and the
-    /// EEPROM's network boot since 2021 do it.
-    Controller,
-    /// The PHY: ID_MODE_DIS set, the PHY's GTXCLK delay on (`rgmii-id`). What U-Boot and barebox amount to with the PHY as strapped.
-    Phy,
-}
 
 /// What bring-up found the PHY doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,17 +103,13 @@ impl<B: Bus + Copy, C: Clock + Copy> Phy<B, C> {
         Ok(u32::from(self.read(ID[0])?) << 16 | u32::from(self.read(ID[1])?))
     }
 
-    /// Whether this is the PHY of the board or a near relative, with Broadcom's registers.
-    pub const fn is_known(&self) -> bool {
-        self.id & FAMILY_MASK == FAMILY
-    }
-
     /// Reads a register. For diagnosis; the link is looked at with [`begin_status`](Self::begin_status).
     pub fn read(&mut self, register: u8) -> Result<u16, Error> {
         self.mdio.read(self.address, register)
     }
 
-    fn write(&mut self, register: u8, value: u16) -> Result<(), Error> {
+    /// Writes a register.
+    pub(super) fn write(&mut self, register: u8, value: u16) -> Result<(), Error> {
         self.mdio.write(self.address, register, value)
     }
 
@@ -204,21 +163,6 @@ impl<B: Bus + Copy, C: Clock + Copy> Phy<B, C> {
         Ok(asleep)
     }
 
-    fn leave_iddq(&mut self) -> Result<bool, Error> {
-        if !self.is_known() {
-            return Ok(false);
-        }
-        self.write(EXPANSION_SELECT, EXPANSION_IDDQ)?;
-        let iddq = self.read(EXPANSION_DATA)?;
-        // Ones everywhere: there is no such register.
-        let asleep = iddq != u16::MAX && iddq & (IDDQ_LOW_POWER | IDDQ_SOFT_RECOVERY) != 0;
-        if asleep {
-            self.write(EXPANSION_DATA, iddq & !(IDDQ_LOW_POWER | IDDQ_SOFT_RECOVERY))?;
-        }
-        self.write(EXPANSION_SELECT, 0)?;
-        Ok(asleep)
-    }
-
     fn reset(&mut self) -> Result<(), Error> {
         self.write(BMCR, BMCR_RESET | BMCR_AUTONEGOTIATE)?;
         let end = self.clock.now().after(RESET_LIMIT);
@@ -231,24 +175,6 @@ impl<B: Bus + Copy, C: Clock + Copy> Phy<B, C> {
                 return Err(Error::PhyReset { phy: self.address, milliseconds: RESET_LIMIT.as_millis() as u32 });
             }
         }
-    }
-
-    /// Programs the PHY's side of the RGMII delays. A PHY of another family keeps those that its straps gave it.
-    pub fn set_delays(&mut self, delay: TransmitDelay) -> Result<(), Error> {
-        if !self.is_known() {
-            return Ok(());
-        }
-        self.write(AUXILIARY_CONTROL, AUXILIARY_READ_MISC)?;
-        let misc = self.read(AUXILIARY_CONTROL)? & MISC_DATA;
-        self.write(AUXILIARY_CONTROL, AUXILIARY_WRITE_MISC | misc | MISC_RXC_SKEW)?;
-
-        self.write(SHADOW, SHADOW_CLOCK_CONTROL)?;
-        let clock = self.read(SHADOW)? & SHADOW_DATA & !CLOCK_GTXCLK_DELAY;
-        let gtxclk = match delay {
-            TransmitDelay::Controller => 0,
-            TransmitDelay::Phy => CLOCK_GTXCLK_DELAY,
-        };
-        self.write(SHADOW, SHADOW_WRITE | SHADOW_CLOCK_CONTROL | clock | gtxclk)
     }
 
     /// Starts a look at the link.
@@ -269,30 +195,13 @@ impl<B: Bus + Copy, C: Clock + Copy> Phy<B, C> {
 
     /// What was negotiated. Meaningful once [`finish_status`](Self::finish_status) has said that there is a link.
     pub fn resolve(&mut self) -> Result<Link, Error> {
-        if self.is_known()
-            && let Some(link) = from_auxiliary_status(self.read(AUXILIARY_STATUS)?)
-        {
+        if let Some(link) = self.auxiliary_result()? {
             return Ok(link);
         }
         let gigabit = self.read(GBCR)? & (self.read(GBSR)? >> 2);
         let fast = self.read(ANAR)? & self.read(ANLPAR)?;
         Ok(from_common_offers(gigabit, fast))
     }
-}
-
-/// The result of the negotiation as the auxiliary status register (0x19) shows it in bits 10:8; `None` where it is not complete, or
-/// is a technology that the board cannot have.
-const fn from_auxiliary_status(status: u16) -> Option<Link> {
-    let (megabits, full_duplex) = match status >> 8 & 7 {
-        1 => (10, false),
-        2 => (10, true),
-        3 => (100, false),
-        5 => (100, true),
-        6 => (1000, false),
-        7 => (1000, true),
-        _ => return None,
-    };
-    Some(Link::Up { megabits, full_duplex })
 }
 
 /// The best of what both sides offer: `gigabit` in the layout of GBCR, `fast` in that of ANAR (IEEE 802.3 annex 28B.3).
@@ -313,32 +222,13 @@ const fn from_common_offers(gigabit: u16, fast: u16) -> Link {
 
 #[cfg(test)]
 mod tests {
+    use super::super::broadcom::{AUXILIARY_STATUS, EXPANSION_IDDQ, EXPANSION_SELECT};
     use super::super::rig::{BCM54213PE, Management};
     use super::*;
     use crate::drivers::models::VirtualClock;
 
     const fn up(megabits: u16, full_duplex: bool) -> Link {
         Link::Up { megabits, full_duplex }
-    }
-
-    #[test]
-    fn the_auxiliary_status_names_each_technology() {
-        let expected = [
-            None,
-            Some(up(10, false)),
-            Some(up(10, true)),
-            Some(up(100, false)),
-            None,
-            Some(up(100, true)),
-            Some(up(1000, false)),
-            Some(up(1000, true)),
-        ];
-        for (code, link) in expected.into_iter().enumerate() {
-            assert_eq!(from_auxiliary_status((code as u16) << 8), link, "code {code}");
-            assert_eq!(from_auxiliary_status((code as u16) << 8 | 0xf8ff), link, "other bits do not count");
-        }
-        // Registers of a Pi 4 with a 1000BASE-T link (raspberrypi/linux#3108).
-        assert_eq!(from_auxiliary_status(0xff1f), Some(up(1000, true)));
     }
 
     #[test]
@@ -431,42 +321,6 @@ mod tests {
     }
 
     #[test]
-    fn both_delays_are_programmed_whatever_they_were_and_the_rest_stays() {
-        for (misc, clock_control) in [(0, 0), (0x7ff8, 0x3ff), (0x0100, 0x200), (0x2a10, 0x155)] {
-            let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
-            bus.auxiliary.borrow_mut()[7] = misc;
-            bus.shadow.borrow_mut()[3] = clock_control;
-            let mut phy = found(&bus, &clock);
-            phy.set_delays(TransmitDelay::Controller).unwrap();
-            assert_eq!(bus.auxiliary.borrow()[7], misc | 0x100);
-            assert_eq!(bus.shadow.borrow()[3], clock_control & !0x200);
-            phy.set_delays(TransmitDelay::Phy).unwrap();
-            assert_eq!(bus.auxiliary.borrow()[7], misc | 0x100);
-            assert_eq!(bus.shadow.borrow()[3], clock_control | 0x200);
-        }
-    }
-
-    #[test]
-    fn a_stranger_is_used_without_broadcoms_registers() {
-        let (bus, clock) = (Management::new(1, 0x0022_1622), VirtualClock::default());
-        let mut phy = found(&bus, &clock);
-        assert!(!phy.is_known());
-        phy.start(TransmitDelay::Phy).unwrap();
-        bus.set(GBSR, 0x0800);
-        bus.set(AUXILIARY_STATUS, 0x0100);
-        assert_eq!(phy.resolve(), Ok(up(1000, true)), "register 0x19 is somebody else's");
-        assert!(bus.accesses.borrow().iter().all(|(register, _)| *register < 0x10));
-    }
-
-    #[test]
-    fn revisions_of_the_family_are_known() {
-        let clock = VirtualClock::default();
-        for (id, known) in [(0x600d_84a0, true), (0x600d_84af, true), (0x600d_84b0, false), (0x600c_84a2, false)] {
-            assert_eq!(found(&Management::new(1, id), &clock).is_known(), known, "{id:#x}");
-        }
-    }
-
-    #[test]
     fn a_phy_in_power_down_isolation_or_iddq_is_woken_reset_and_told_to_negotiate() {
         for (control, iddq, deaf) in [
             (0x0800, 0, false),
@@ -495,14 +349,6 @@ mod tests {
             assert_eq!(bus.shadow.borrow()[3], 0);
             assert_eq!(bus.auxiliary.borrow()[7], 0x100);
         }
-    }
-
-    #[test]
-    fn an_iddq_register_that_is_not_there_wakes_nobody() {
-        let (bus, clock) = (Management::new(1, BCM54213PE), VirtualClock::default());
-        bus.expansion.borrow_mut().insert(EXPANSION_IDDQ, 0xffff);
-        assert_eq!(found(&bus, &clock).start(TransmitDelay::Controller), Ok(Negotiation::Running));
-        assert_eq!(bus.expansion.borrow()[&EXPANSION_IDDQ], 0xffff);
     }
 
     #[test]

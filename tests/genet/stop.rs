@@ -1,0 +1,178 @@
+//! What is left behind when the driver goes.
+
+use crate::desk::*;
+use genet_model::host::{Bench, ModelBus};
+use genet_model::{Abilities, Faults, PhyStart, Settings as Board};
+use std::time::Duration;
+use xenlift::drivers::genet::{Genet, RECEIVE_MEMORY, SEND_MEMORY, Settings};
+use xenlift::mmio::Bus;
+use xenlift::net::device::{EthernetController, FrameReceiver, FrameSender, Link};
+use xenlift::time::Clock;
+
+#[test]
+fn stop_leaves_the_delays_that_device_trees_expect_at_both_ends() {
+    for seed in 0..8 {
+        let desk = Desk::new(quick(seed));
+        let mut driver = desk.linked();
+        driver.no_answer(desk.clock.now()).unwrap();
+        exchange(&desk, &mut driver, 1);
+        assert_eq!(phy_delays(&desk), (true, true));
+        driver.stop().unwrap();
+        assert_eq!(phy_delays(&desk), (false, true));
+        assert_eq!(desk.bus.read32(0x08c) & 1 << 16, 0, "ID_MODE_DIS");
+        assert_eq!(desk.bench.left_running(), Vec::<&str>::new());
+        desk.bench.assert_clean();
+    }
+}
+
+#[test]
+fn stop_lets_the_last_frames_out_and_can_be_called_twice() {
+    for partner in [Abilities::GIGABIT, Abilities::FAST, Abilities::FULL_10] {
+        let desk = Desk::new(Board { partner, ..quick(16) });
+        let mut driver = desk.linked();
+        for number in 0..8 {
+            send(&mut driver, &numbered(number, 1000));
+        }
+        driver.stop().unwrap();
+        assert_eq!(desk.bench.sent().len(), 8, "{partner:?}");
+        driver.stop().unwrap();
+        assert_eq!(driver.poll_link(desk.clock.now()), Link::Down);
+        assert!(!driver.halves().1.ready());
+        assert_eq!(driver.no_answer(desk.clock.now()), None);
+        assert_eq!(desk.bench.left_running(), Vec::<&str>::new());
+        desk.bench.assert_clean();
+    }
+}
+
+#[test]
+fn frames_that_arrive_after_stop_reach_no_memory_and_do_not_stay_in_the_controller() {
+    let desk = Desk::new(quick(17));
+    let mut driver = desk.linked();
+    for number in 0..10 {
+        desk.bench.inject(&numbered(number, 500));
+    }
+    driver.stop().unwrap();
+    for number in 0..10 {
+        desk.bench.inject(&numbered(number, 500));
+    }
+    desk.bench.advance(Duration::from_millis(10));
+    assert_eq!(desk.bench.left_running(), Vec::<&str>::new());
+    assert_eq!(receive(&mut driver), None, "nor are those in the ring handed up");
+    desk.bench.assert_clean();
+}
+
+#[test]
+fn a_driver_that_goes_out_of_scope_stops_the_controller() {
+    let desk = Desk::new(quick(20));
+    let driver = desk.linked();
+    assert_ne!(desk.bench.left_running(), Vec::<&str>::new());
+    drop(driver);
+    assert_eq!(desk.bench.left_running(), Vec::<&str>::new());
+    desk.bench.assert_clean();
+}
+
+#[test]
+fn a_driver_that_was_not_started_touches_nothing() {
+    let desk = Desk::new(Board { faults: Faults { mdio_never_done: true, ..Faults::default() }, ..quick(21) });
+    let before = desk.bench.elapsed();
+    let mut driver = desk.driver();
+    driver.stop().unwrap();
+    assert_eq!(receive(&mut driver), None);
+    assert_eq!(driver.poll_link(desk.clock.now()), Link::Down);
+    drop(driver);
+    assert!(desk.bench.elapsed() - before < Duration::from_micros(20));
+    desk.bench.assert_clean();
+}
+
+#[test]
+fn a_controller_that_somebody_else_left_running_is_silenced_without_a_word_to_the_phy() {
+    let desk = Desk::new(Board { phy_start: PhyStart::Negotiated, ..quick(29) });
+    std::mem::forget(desk.linked());
+    for number in 0..20 {
+        desk.bench.inject(&numbered(number, 500));
+    }
+    assert_ne!(desk.bench.left_running(), Vec::<&str>::new());
+    let before = phy_delays(&desk);
+    let mut driver = desk.driver();
+    driver.silence().unwrap();
+    assert_eq!(desk.bench.left_running(), Vec::<&str>::new());
+    assert_eq!(phy_delays(&desk), before);
+    assert!(desk.bench.link().is_some(), "the link stays");
+    driver.silence().unwrap();
+    desk.bench.assert_clean();
+}
+
+#[test]
+fn stop_clears_what_a_driver_would_assume_to_be_in_its_reset_state() {
+    let desk = Desk::new(quick(28));
+    let mut driver = desk.linked();
+    exchange(&desk, &mut driver, 1);
+    driver.stop().unwrap();
+    let read = |offset| desk.bus.read32(offset);
+    assert_eq!(read(0x808), 0, "UMAC_CMD");
+    assert_eq!(read(0xe50), 0, "UMAC_MDF_CTRL");
+    assert_eq!(read(0x300) & 3, 0, "RBUF_CTRL");
+    assert_eq!(read(0x08c) & (1 << 4 | 1 << 16), 0, "RGMII_LINK and ID_MODE_DIS");
+    assert_eq!(read(0x008), 0, "SYS_RBUF_FLUSH_CTRL");
+    assert_eq!(read(0xb34), 0, "UMAC_TX_FLUSH");
+    assert_eq!((read(0x200), read(0x240)), (0, 0), "INTRL2_CPU_STAT");
+    for (ctrl, status) in [(0x3044, 0x3048), (0x5044, 0x5048)] {
+        assert_eq!(read(ctrl), 0, "DMA_CTRL");
+        assert_eq!(read(status) & 1, 1, "DMA_STATUS");
+    }
+    desk.bench.assert_clean();
+}
+
+/// A bus on whose cable frames never stop: one more arrives with every register write while `raging`.
+struct Storm {
+    bus: ModelBus,
+    bench: Bench,
+    raging: std::cell::Cell<bool>,
+}
+
+impl Bus for Storm {
+    fn read32(&self, offset: usize) -> u32 {
+        self.bus.read32(offset)
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        if self.raging.get() {
+            self.bench.inject(&frame(BROADCAST, &[0x77; 100]));
+        }
+        self.bus.write32(offset, value);
+    }
+}
+
+#[test]
+fn a_storm_of_broadcasts_during_stop_and_start_leaves_nothing_behind() {
+    for seed in 0..5 {
+        let bench = Bench::new(quick(seed));
+        let clock = bench.clock();
+        let storm = Storm { bus: bench.bus(), bench: bench.clone(), raging: std::cell::Cell::new(false) };
+        let (receive, send) = (bench.memory(RECEIVE_MEMORY), bench.memory(SEND_MEMORY));
+        let settings = Settings { address: ADDRESS, phy_address: None };
+        let mut driver = Genet::new(&storm, &clock, receive, send, settings).unwrap();
+        for _ in 0..2 {
+            driver.start().unwrap();
+            while driver.poll_link(clock.now()) == Link::Down {
+                bench.advance(Duration::from_millis(1));
+            }
+            storm.raging.set(true);
+            driver.stop().unwrap();
+            storm.raging.set(false);
+            assert_eq!(bench.left_running(), Vec::<&str>::new());
+        }
+        storm.raging.set(true);
+        driver.start().unwrap();
+        while driver.poll_link(clock.now()) == Link::Down {
+            bench.advance(Duration::from_millis(1));
+        }
+        storm.raging.set(false);
+        while driver.halves().0.frame().is_some() {
+            driver.halves().0.release();
+        }
+        bench.inject(&numbered(1, 200));
+        bench.advance(Duration::from_millis(1));
+        assert_eq!(driver.halves().0.frame(), Some(&numbered(1, 200)[..]));
+        bench.assert_clean();
+    }
+}
