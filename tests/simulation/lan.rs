@@ -115,8 +115,20 @@ impl Lan {
         self.carry(now, DELAY, frame, true);
     }
 
+    /// The board has sent a frame.
+    pub fn from_board(&mut self, now: Instant, frame: Vec<u8>) {
+        self.carry(now, DELAY, frame, false);
+    }
+
+    /// The next frame that has arrived at the board.
+    pub fn arrived(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.to_board.peek().filter(|Reverse((at, _, _))| *at <= now)?;
+        self.received += 1;
+        self.to_board.pop().map(|Reverse((_, _, frame))| frame)
+    }
+
     /// Lets the machine do what is due.
-    fn advance(&mut self, now: Instant) {
+    pub fn advance(&mut self, now: Instant) {
         while self.to_machine.peek().is_some_and(|Reverse((at, _, _))| *at <= now) {
             let Some(Reverse((_, _, frame))) = self.to_machine.pop() else { break };
             if !self.wrong_way {
@@ -302,12 +314,7 @@ pub struct Sender {
 impl FrameReceiver for Receiver {
     fn frame(&mut self) -> Option<&[u8]> {
         if self.frame.is_none() {
-            let mut lan = self.lan.borrow_mut();
-            let due = lan.to_board.peek().is_some_and(|Reverse((at, _, _))| *at <= self.clock.now());
-            if due {
-                self.frame = lan.to_board.pop().map(|Reverse((_, _, frame))| frame);
-                lan.received += 1;
-            }
+            self.frame = self.lan.borrow_mut().arrived(self.clock.now());
         }
         self.frame.as_deref()
     }
@@ -328,7 +335,7 @@ impl FrameSender for Sender {
         }
         let mut frame = vec![0xee; length];
         let result = fill(&mut frame);
-        self.lan.borrow_mut().carry(self.clock.now(), DELAY, frame, false);
+        self.lan.borrow_mut().from_board(self.clock.now(), frame);
         Some(result)
     }
 }
