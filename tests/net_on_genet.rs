@@ -45,7 +45,7 @@ impl Observer for Wire {
         }
         self.bench.advance(Duration::from_micros(50));
         for frame in self.bench.sent() {
-            self.lan.from_board(now, frame);
+            self.lan.sent_by_board(now, frame);
         }
         self.lan.advance(now);
         while let Some(frame) = self.lan.arrived(now) {

@@ -116,7 +116,7 @@ impl Lan {
     }
 
     /// The board has sent a frame.
-    pub fn from_board(&mut self, now: Instant, frame: Vec<u8>) {
+    pub fn sent_by_board(&mut self, now: Instant, frame: Vec<u8>) {
         self.carry(now, DELAY, frame, false);
     }
 
@@ -335,7 +335,7 @@ impl FrameSender for Sender {
         }
         let mut frame = vec![0xee; length];
         let result = fill(&mut frame);
-        self.lan.borrow_mut().from_board(self.clock.now(), frame);
+        self.lan.borrow_mut().sent_by_board(self.clock.now(), frame);
         Some(result)
     }
 }

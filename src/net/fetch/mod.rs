@@ -79,6 +79,17 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// Frames taken from the controller between two looks at the observer: some 0.8 ms at line rate.
 const FRAMES_PER_TURN: usize = 64;
 
+/// A file, as one attempt after another asks for it.
+struct Wanted<'a> {
+    server: SocketAddrV4,
+    path: &'a str,
+    /// What messages call it.
+    name: &'a str,
+    window: u16,
+    /// The start of the first attempt.
+    since: Instant,
+}
+
 /// One transfer under way.
 pub(super) struct Transfer<'s> {
     pub client: Client,
@@ -222,10 +233,9 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             _ => self.server().ok_or(Error::NoServer)?,
         };
 
-        let started = self.clock.now();
-        let mut window = self.window;
+        let mut wanted = Wanted { server, path, name: source.name(), window: self.window, since: self.clock.now() };
         for attempt in 1.. {
-            let error = match self.attempt(server, path, source.name(), window, started, sink, observer) {
+            let error = match self.attempt(&wanted, sink, observer) {
                 Ok(report) => {
                     self.learn_from(&report);
                     return Ok(report);
@@ -241,26 +251,21 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             if !again || attempt >= ATTEMPTS {
                 return Err(error);
             }
-            observer.event(Event::Again { file: source.name(), reason: error });
-            window = (window / 4).max(1);
+            observer.event(Event::Again { file: wanted.name, reason: error });
+            wanted.window = (wanted.window / 4).max(1);
         }
         Err(Error::Aborted)
     }
 
     /// One transfer from its request to its end.
-    #[allow(clippy::too_many_arguments)]
     fn attempt(
         &mut self,
-        server: SocketAddrV4,
-        path: &str,
-        name: &str,
-        window: u16,
-        started: Instant,
+        wanted: &Wanted<'_>,
         sink: &mut dyn Sink,
         observer: &mut dyn Observer,
     ) -> Result<FetchReport, Error> {
-        self.wait_for_neighbor(*server.ip(), self.limits.neighbor, observer)?;
-        let transfer = self.start(server, path, window, sink)?;
+        self.wait_for_neighbor(*wanted.server.ip(), self.limits.neighbor, observer)?;
+        let transfer = self.start(wanted.server, wanted.path, wanted.window, sink)?;
         let mut transfers = [transfer];
         let mut reported = self.clock.now();
         let result = loop {
@@ -274,7 +279,8 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             let now = self.clock.now();
             if now.since(reported) >= PROGRESS_INTERVAL {
                 reported = now;
-                observer.event(Event::Progress { file: name, progress: progress(&transfer.client, started, now) });
+                let progress = progress(&transfer.client, wanted.since, now);
+                observer.event(Event::Progress { file: wanted.name, progress });
             }
         };
         let [transfer] = transfers;
@@ -282,12 +288,12 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         let counts = client.counts();
         let report = result.map(|bytes| FetchReport {
             bytes,
-            elapsed: now.since(started),
+            elapsed: now.since(wanted.since),
             losses: counts.losses,
             retransmissions: counts.retransmissions,
             window: client.window(),
             block_size: client.block_size(),
-            server,
+            server: wanted.server,
         });
         self.finish(transfer);
         report
@@ -544,11 +550,11 @@ fn serve<C: EthernetController>(
     answered
 }
 
-fn progress(client: &Client, started: Instant, now: Instant) -> Progress {
+fn progress(client: &Client, since: Instant, now: Instant) -> Progress {
     Progress {
         received: client.received(),
         size: client.size(),
-        elapsed: now.since(started),
+        elapsed: now.since(since),
         losses: client.counts().losses,
     }
 }

@@ -121,7 +121,7 @@ pub struct FetchReport {
     pub window: u16,
     /// Bytes of a block, as the server granted them.
     pub block_size: u16,
-    /// The server's end of the transfer.
+    /// The server.
     pub server: SocketAddrV4,
 }
 
