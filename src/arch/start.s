@@ -55,6 +55,7 @@ entry:
     movz    x4, #0x0830
     movk    x4, #0x30c5, lsl #16
     msr     sctlr_el2, x4
+    msr     cntvoff_el2, xzr            // both counters are one: see timer.rs
     msr     tpidr_el2, xzr              // depth of exceptions, see vectors.s
     adrp    x4, exception_vectors
     add     x4, x4, :lo12:exception_vectors

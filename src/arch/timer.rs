@@ -1,4 +1,4 @@
-//! The clock: the generic timer's physical counter (Arm ARM DDI 0487, D11).
+//! The clock: the generic timer's counter (Arm ARM DDI 0487, D11).
 
 use crate::time::{Clock, Instant};
 
@@ -10,7 +10,8 @@ const fn micros(ticks: u64, frequency: u64) -> u64 {
     seconds.saturating_mul(1_000_000).saturating_add(rest)
 }
 
-/// The system counter. Its frequency is read (54 MHz on silicon, 62.5 MHz in QEMU), never assumed.
+/// The system counter, read as the virtual one: that is never trapped, not even at EL1, where the loader only says that it should be at
+/// EL2; and start-up has zeroed the offset between the two. Its frequency is read (54 MHz on silicon, 62.5 MHz in QEMU), never assumed.
 ///
 /// The host twin counts its readings, a microsecond each: waits end, and take no time.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +48,9 @@ fn read_frequency() -> u64 {
 #[cfg(target_os = "none")]
 fn read_counter() -> u64 {
     let value: u64;
-    // SAFETY: reading CNTPCT_EL0 at EL2 has no side effect. The ISB keeps it from being read early (D11.2.1); no `nomem`, so that
+    // SAFETY: reading CNTVCT_EL0 has no side effect. The ISB keeps it from being read early (D11.2.1); no `nomem`, so that
     // the compiler does not move device accesses past a time-out's check.
-    unsafe { core::arch::asm!("isb", "mrs {}, cntpct_el0", out(reg) value, options(nostack, preserves_flags)) };
+    unsafe { core::arch::asm!("isb", "mrs {}, cntvct_el0", out(reg) value, options(nostack, preserves_flags)) };
     value
 }
 
