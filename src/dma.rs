@@ -41,22 +41,20 @@ pub const LINE: usize = 64;
 /// Size in bytes of all memory that can be shared with devices: GENET's 512 buffers of 2 KiB, and 64 KiB for all else.
 pub const ARENA: usize = (1 << 20) + (64 << 10);
 
-/// The arena is taken from the start, and nothing is given back: devices are set up once.
-struct Arena {
-    bytes: UnsafeCell<MaybeUninit<[u8; ARENA]>>,
-    taken: AtomicUsize,
-}
-
 /// Inside the loader's image, so it lies below 1 GiB (where the mailbox can reach it) and is reserved as long as the loader runs.
 #[repr(align(4096))]
-struct Aligned(Arena);
+struct Arena(UnsafeCell<MaybeUninit<[u8; ARENA]>>);
 
-// SAFETY: `bytes` is reached only through the blocks that `DmaBlock::take` cuts from it, and `taken` only grows, so no two
+// SAFETY: its bytes are reached only through the blocks that `DmaBlock::take` cuts from it, and TAKEN only grows, so no two
 // blocks share a byte.
-unsafe impl Sync for Aligned {}
+unsafe impl Sync for Arena {}
 
 #[cfg_attr(target_os = "none", unsafe(link_section = ".noinit"))]
-static MEMORY: Aligned = Aligned(Arena { bytes: UnsafeCell::new(MaybeUninit::uninit()), taken: AtomicUsize::new(0) });
+static MEMORY: Arena = Arena(UnsafeCell::new(MaybeUninit::uninit()));
+
+/// Bytes given out, from the start of the arena; nothing is given back, because devices are set up once. Not in the arena itself, which starts
+/// with whatever is in RAM.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// Why there is no block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +87,7 @@ impl DmaBlock {
     /// # Errors
     /// The arena has not that much left.
     pub fn take(size: usize) -> Result<Self, ArenaFull> {
-        let arena = &MEMORY.0;
-        let mut found = arena.taken.load(Ordering::Relaxed);
+        let mut found = TAKEN.load(Ordering::Relaxed);
         loop {
             let left = ARENA - found;
             if size > left {
@@ -98,12 +95,12 @@ impl DmaBlock {
             }
             // ARENA is a multiple of LINE, and so is `found`, so the rounded size fits as well.
             let size = size.next_multiple_of(LINE);
-            match arena.taken.compare_exchange_weak(found, found + size, Ordering::Relaxed, Ordering::Relaxed) {
+            match TAKEN.compare_exchange_weak(found, found + size, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
-                    // SAFETY: `found + size <= ARENA`, so the block lies inside `bytes`, and no other block has these bytes,
-                    // because `taken` moved past them in one step.
+                    // SAFETY: `found + size <= ARENA`, so the block lies inside MEMORY, and no other block has these bytes,
+                    // because TAKEN moved past them in one step.
                     let base = unsafe {
-                        let base = arena.bytes.get().cast::<u8>().add(found);
+                        let base = MEMORY.0.get().cast::<u8>().add(found);
                         base.write_bytes(0, size);
                         base
                     };

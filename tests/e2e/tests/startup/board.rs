@@ -87,7 +87,8 @@ pub fn tree(banks: &[(u64, u64)], initrd: Option<(u64, u64)>, bootargs: &str) ->
     );
     for (start, size) in banks {
         let (high, low) = (start >> 32, start & 0xffff_ffff);
-        source += &format!(" memory@{start:x} {{ device_type = \"memory\"; reg = <{high:#x} {low:#x} {size:#x}>; }};\n");
+        source +=
+            &format!(" memory@{start:x} {{ device_type = \"memory\"; reg = <{high:#x} {low:#x} {size:#x}>; }};\n");
     }
     source += &format!(" chosen {{ bootargs = \"{bootargs}\";\n");
     if let Some((start, size)) = initrd {
@@ -157,7 +158,11 @@ impl Default for Board {
 fn initrd_of(tree: &[u8]) -> Option<(u64, u64)> {
     let value = |name: &str| {
         let mut fdtget = Command::new("fdtget");
-        fdtget.args(["-t", "x", "-", "/chosen", name]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        fdtget
+            .args(["-t", "x", "-", "/chosen", name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = fdtget.spawn().ok()?;
         child.stdin.take()?.write_all(tree).ok()?;
         let output = child.wait_with_output().ok()?;
@@ -207,7 +212,8 @@ impl Board {
         ];
         settings.extend(junk_ranges(self.load_at, &occupied)?);
         let mut elf = fs::read(stub).with_context(|| format!("cannot read {}", stub.display()))?;
-        let at = elf.windows(SETTINGS.len()).position(|window| window == SETTINGS).context("the stub has no settings")?;
+        let at =
+            elf.windows(SETTINGS.len()).position(|window| window == SETTINGS).context("the stub has no settings")?;
         for (index, word) in settings.iter().enumerate() {
             let at = at + SETTINGS.len() + index * 8;
             elf.get_mut(at..at + 8).context("the stub's settings are cut")?.copy_from_slice(&word.to_le_bytes());

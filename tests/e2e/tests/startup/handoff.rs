@@ -102,7 +102,15 @@ fn the_check_sees_what_it_is_there_to_see() -> Result<()> {
     let turn_off = good.iter().position(|word| word & !0x1f == MSR_SCTLR_EL2).context("SCTLR_EL2 is not written")?;
     // A load or store of every kind after the write: STP, LDR, LDR (literal), LDUR, LD1, STLR, LDXR, CAS, PRFM, DC ZVA.
     for planted in [
-        0xa9bf_7bfd, 0xf940_0000, 0x5800_0040, 0xf840_0000, 0x4c40_7000, 0xc89f_fc00, 0xc85f_7c00, 0xc8a0_7c00, 0xf980_0000,
+        0xa9bf_7bfd,
+        0xf940_0000,
+        0x5800_0040,
+        0xf840_0000,
+        0x4c40_7000,
+        0xc89f_fc00,
+        0xc85f_7c00,
+        0xc8a0_7c00,
+        0xf980_0000,
         0xd50b_7420,
     ] {
         for at in [turn_off + 2, good.len() - 1] {
@@ -131,7 +139,9 @@ fn the_check_sees_what_it_is_there_to_see() -> Result<()> {
     for bit in [0, 2] {
         let code: Vec<u32> = good
             .iter()
-            .map(|word| if word >> 5 & 0xffff == 0x0830 && word >> 23 == 0b1_1010_0101 { word | 1 << (5 + bit) } else { *word })
+            .map(|word| {
+                if word >> 5 & 0xffff == 0x0830 && word >> 23 == 0b1_1010_0101 { word | 1 << (5 + bit) } else { *word }
+            })
             .collect();
         ensure!(check(&code).is_err(), "bit {bit} of SCTLR_EL2 goes unseen");
     }

@@ -174,7 +174,8 @@ fn at_another_level_than_el2_it_says_what_to_change() -> Result<()> {
     // EL1h and EL3h; HCR_EL2.RW, because EL1 must be AArch64, and no traps to an EL2 where nobody is.
     for (spsr, level) in [(0x3c5, "EL1"), (0x3cd, "EL3")] {
         for uart in [Uart::Pl011, Uart::Mini] {
-            let board = Board { spsr, uart, hcr: 1 << 31, cptr: 0x33ff, tree: Some(tree(BANKS, None, "")), ..Board::default() };
+            let board =
+                Board { spsr, uart, hcr: 1 << 31, cptr: 0x33ff, tree: Some(tree(BANKS, None, "")), ..Board::default() };
             let mut loaded = board.start()?;
             loaded.wait_for(&format!("started at {level}"))?;
             loaded.wait_for("arm_64bit=1")?;
