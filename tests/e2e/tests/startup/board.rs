@@ -79,7 +79,7 @@ pub fn names_of(addresses: &str) -> Result<Vec<String>> {
 }
 
 /// A tree as the firmware passes it.
-pub fn tree(banks: &[(u64, u64)], initrd: Option<(u64, u64)>, bootargs: &str) -> Vec<u8> {
+pub fn tree(banks: &[(u64, u64)], initrd: Option<(u64, u64)>, bootargs: &str) -> Result<Vec<u8>> {
     let mut source = String::from(
         "/dts-v1/;\n/memreserve/ 0x0 0x1000;\n/ {\n #address-cells = <2>; #size-cells = <1>;\n \
          compatible = \"raspberrypi,4-model-b\", \"brcm,bcm2711\"; model = \"Raspberry Pi 4 Model B Rev 1.1\";\n \
@@ -97,7 +97,7 @@ pub fn tree(banks: &[(u64, u64)], initrd: Option<(u64, u64)>, bootargs: &str) ->
     }
     source += " };\n reserved-memory { #address-cells = <2>; #size-cells = <1>; ranges;\n";
     source += "  linux,cma { compatible = \"shared-dma-pool\"; size = <0x4000000>; reusable; };\n };\n};\n";
-    compile(&source).unwrap_or_else(|error| panic!("{error:#}"))
+    compile(&source)
 }
 
 fn compile(source: &str) -> Result<Vec<u8>> {

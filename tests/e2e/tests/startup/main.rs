@@ -48,7 +48,7 @@ fn it_starts_at_any_page_and_moves_up_without_touching_anything() -> Result<()> 
     ] {
         let initrd = (TREE - 0x40_0000, 0x12_3457);
         let mut loaded =
-            Board { load_at: address, uart, tree: Some(tree(BANKS, Some(initrd), "")), ..Board::default() }.start()?;
+            Board { load_at: address, uart, tree: Some(tree(BANKS, Some(initrd), "")?), ..Board::default() }.start()?;
         let said = loaded.banner()?;
         loaded.stop()?;
         unharmed(&mut loaded)?;
@@ -73,7 +73,7 @@ fn a_tree_and_an_initrd_at_the_top_are_left_alone() -> Result<()> {
         (top + 0x10_0000, (0x3b30_0000, 0x10_0000)),
         (0x3b3f_f000, (0x3000_0000, 0xb3f_0001)),
     ] {
-        let board = Board { tree_at, tree: Some(tree(BANKS, Some(initrd), "")), ..Board::default() };
+        let board = Board { tree_at, tree: Some(tree(BANKS, Some(initrd), "")?), ..Board::default() };
         let mut loaded = board.start()?;
         loaded.banner()?;
         loaded.stop()?;
@@ -85,7 +85,7 @@ fn a_tree_and_an_initrd_at_the_top_are_left_alone() -> Result<()> {
 
 #[test]
 fn memory_that_ends_early_or_is_reserved_is_respected() -> Result<()> {
-    let board = Board { tree: Some(tree(&[(0, 0x2f00_0000)], None, "")), ..Board::default() };
+    let board = Board { tree: Some(tree(&[(0, 0x2f00_0000)], None, "")?), ..Board::default() };
     let mut loaded = board.start()?;
     loaded.banner()?;
     loaded.stop()?;
@@ -96,7 +96,7 @@ fn memory_that_ends_early_or_is_reserved_is_respected() -> Result<()> {
     let size = board::image_size()?;
     let board = Board {
         load_at: 0x100_0000,
-        tree: Some(tree(&[(0x100_0000, size), (TREE & !0xfff, 0x20_0000)], None, "")),
+        tree: Some(tree(&[(0x100_0000, size), (TREE & !0xfff, 0x20_0000)], None, "")?),
         ..Board::default()
     };
     let mut loaded = board.start()?;
@@ -109,7 +109,7 @@ fn memory_that_ends_early_or_is_reserved_is_respected() -> Result<()> {
 
 #[test]
 fn without_room_it_says_so_and_does_not_overwrite_anything() -> Result<()> {
-    let board = Board { tree: Some(tree(&[(0, 0x30_0000)], None, "")), ..Board::default() };
+    let board = Board { tree: Some(tree(&[(0, 0x30_0000)], None, "")?), ..Board::default() };
     let mut loaded = board.start()?;
     loaded.wait_for("no free")?;
     loaded.wait_for("to run in")?;
@@ -132,7 +132,7 @@ fn without_a_tree_it_runs_where_it_is() -> Result<()> {
 
 #[test]
 fn a_damaged_tree_is_no_tree() -> Result<()> {
-    let good = tree(BANKS, None, "");
+    let good = tree(BANKS, None, "")?;
     let patched = |at: usize, word: u32| {
         let mut blob = good.clone();
         blob.splice(at..at + 4, word.to_be_bytes());
@@ -160,7 +160,7 @@ fn a_damaged_tree_is_no_tree() -> Result<()> {
 fn hostile_system_registers_and_a_running_watchdog_do_not_stop_it() -> Result<()> {
     // Traps of FP/SIMD and of everything else that CPTR has; HCR with stage 2 and all traps on; a watchdog's time.
     for (cptr, hcr, watchdog) in [(0xffff_ffff, 0, 0), (0, 0x7fff_ffff, 0xf_ffff), (0x400, 0x8000_0001, 0x1000)] {
-        let board = Board { cptr, hcr, watchdog, tree: Some(tree(BANKS, None, "")), ..Board::default() };
+        let board = Board { cptr, hcr, watchdog, tree: Some(tree(BANKS, None, "")?), ..Board::default() };
         let mut loaded = board.start()?;
         loaded.banner()?;
         loaded.stop()?;
@@ -174,8 +174,14 @@ fn at_another_level_than_el2_it_says_what_to_change() -> Result<()> {
     // EL1h and EL3h; HCR_EL2.RW, because EL1 must be AArch64, and no traps to an EL2 where nobody is.
     for (spsr, level) in [(0x3c5, "EL1"), (0x3cd, "EL3")] {
         for uart in [Uart::Pl011, Uart::Mini] {
-            let board =
-                Board { spsr, uart, hcr: 1 << 31, cptr: 0x33ff, tree: Some(tree(BANKS, None, "")), ..Board::default() };
+            let board = Board {
+                spsr,
+                uart,
+                hcr: 1 << 31,
+                cptr: 0x33ff,
+                tree: Some(tree(BANKS, None, "")?),
+                ..Board::default()
+            };
             let mut loaded = board.start()?;
             loaded.wait_for(&format!("started at {level}"))?;
             loaded.wait_for("arm_64bit=1")?;
@@ -195,7 +201,7 @@ fn broken_on_purpose_it_reports_in_words_and_resets() -> Result<()> {
         ("panic", &["panicked at src/arch/selftest.rs"]),
     ] {
         let command_line = format!("console=ttyS0 xenlift.selftest={test} quiet");
-        let board = Board { tree: Some(tree(BANKS, None, &command_line)), ends_at_reset: true, ..Board::default() };
+        let board = Board { tree: Some(tree(BANKS, None, &command_line)?), ends_at_reset: true, ..Board::default() };
         let mut loaded = board.start()?;
         loaded.wait_for("*** Xenlift")?;
         let report = loaded.wait_for("Resetting.")?;
