@@ -21,6 +21,8 @@ pub enum Block {
     Mailbox,
     /// Watchdog and reset.
     PowerManagement,
+    /// The GENET Ethernet controller. Touched only where the tree names it.
+    Ethernet,
 }
 
 /// A kind of board. Its devices are reached through it once each.
@@ -30,7 +32,7 @@ pub trait Board {
     /// Memory that is shared with its devices.
     type Memory: DmaMemory + Send + 'static;
     /// Its clock.
-    type Clock: Clock + Clone + Send + 'static;
+    type Clock: Clock + Copy + Send + 'static;
 
     /// What start-up and the exception report use of it.
     fn start(&self) -> &'static dyn StartBoard;

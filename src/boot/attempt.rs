@@ -7,6 +7,7 @@ use crate::arch::handoff::{self, HandOffError};
 use crate::board::Board;
 use crate::boot::bring_up::Machine;
 use crate::boot::layout::{self, Layout};
+use crate::boot::network::Watch;
 use crate::boot::plan::{self, Facts, Item, Plan, Role};
 use crate::boot::store::{self, Need, Store, Stored};
 use crate::boot::summary::{CommandLine, Loaded, Summary};
@@ -17,10 +18,12 @@ use crate::config::{Entry, Xen};
 use crate::console;
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, read};
+use crate::drivers::genet;
 use crate::drivers::uart::UartKind;
 use crate::drivers::uart_choice::stdout_uart;
 use crate::ram::Claim;
 use crate::range::PhysicalRange;
+use crate::time::Clock;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -60,6 +63,8 @@ pub enum Error {
     Edit(edit::Error),
     /// Memory could not be laid out.
     Layout(layout::Error),
+    /// The Ethernet controller could not be stopped, and would go on writing to memory under Xen.
+    Silence(genet::Error),
     /// The jump was not possible.
     HandOff(HandOffError),
 }
@@ -73,6 +78,7 @@ impl fmt::Display for Error {
             Self::Tree { file, error } => write!(f, "{file}: {error}"),
             Self::Edit(error) => write!(f, "the device tree: {error}"),
             Self::Layout(error) => error.fmt(f),
+            Self::Silence(error) => write!(f, "Ethernet could not be stopped: {error}"),
             Self::HandOff(error) => error.fmt(f),
         }
     }
@@ -108,8 +114,9 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Infallib
     let layout = free_memory(machine)?;
     let known = Known { mac_address: machine.identity.mac, serial_number: machine.identity.serial };
     let board_tree = machine.identity.revision.and_then(|revision| revision.device_tree());
-    let Machine { board, ram, uart, tree, initramfs, keeper, .. } = machine;
-    let supply = Supply::new(initramfs.as_ref().map(Claim::bytes));
+    let Machine { board, ram, uart, tree, initramfs, network, keeper, .. } = machine;
+    let has_network = network.is_ok();
+    let mut supply: Supply<'_, '_, B> = Supply::new(initramfs.as_ref().map(Claim::bytes), network.as_mut().ok());
     let bundle = supply.bundle().map_err(|error| Error::Supply { file: "the firmware's initramfs".into(), error })?;
     let facts = Facts {
         memory: layout.banks().iter().map(PhysicalRange::size).sum(),
@@ -117,14 +124,14 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Infallib
         board_tree,
         bundle: bundle.as_ref(),
         initramfs: initramfs.as_ref().map(|claim| claim.range().size()),
-        network: false,
+        network: has_network,
     };
     let plan = Plan::new(entry, &facts)?;
 
     let mut store = Store::new(ram, layout);
     let mut load = Load { store: &mut store, files: Vec::new(), notes: Vec::new() };
     let ready = load
-        .bring_all(&plan, &supply)
+        .bring_all(&plan, &mut supply, &mut Watch::new(keeper, board.clock().now()))
         .and_then(|()| load.write_tree(&plan, tree.as_deref().ok(), &known, uart.uart))
         .map(|(tree, console)| {
             load.say(&plan, tree, &console);
@@ -133,12 +140,17 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Infallib
     let result = match ready {
         Ok((Some(image), tree)) => {
             let (Some(image), Some(tree)) = (store.claim(image), store.claim(tree)) else { return Err(lost()) };
-            keeper.settle();
-            handoff::leave(board.start(), store.ram(), image, 0, tree).map_err(Error::HandOff)
+            supply.silence().map_err(Error::Silence).and_then(|()| {
+                keeper.settle();
+                handoff::leave(board.start(), store.ram(), image, 0, tree).map_err(Error::HandOff)
+            })
         }
         Ok((None, _)) => Err(lost()),
         Err(error) => Err(error),
     };
+    if matches!(result, Err(Error::Silence(_) | Error::HandOff(_))) {
+        supply.resume();
+    }
     store.give_up();
     result
 }
@@ -186,9 +198,14 @@ impl Load<'_, '_> {
     }
 
     /// Brings all files of the plan into memory, each checked as soon as it is there.
-    fn bring_all(&mut self, plan: &Plan<'_>, supply: &Supply<'_>) -> Result<(), Error> {
+    fn bring_all<B: Board>(
+        &mut self,
+        plan: &Plan<'_>,
+        supply: &mut Supply<'_, '_, B>,
+        watch: &mut Watch<'_, B>,
+    ) -> Result<(), Error> {
         for item in &plan.items {
-            let stored = self.bring(item, supply)?;
+            let stored = self.bring(item, supply, watch)?;
             let bytes = self.store.bytes(stored);
             let sha256 = Sha256::digest(bytes).into();
             item.check_digest(&sha256)?;
@@ -200,10 +217,15 @@ impl Load<'_, '_> {
         Ok(())
     }
 
-    fn bring(&mut self, item: &Item, supply: &Supply<'_>) -> Result<Stored, Error> {
+    fn bring<B: Board>(
+        &mut self,
+        item: &Item,
+        supply: &mut Supply<'_, '_, B>,
+        watch: &mut Watch<'_, B>,
+    ) -> Result<Stored, Error> {
         let need = if item.role == Role::Xen { Need::Program } else { Need::Module };
         let mut receiver = self.store.receive(&item.label, need);
-        let brought = supply.bring(item, &mut receiver);
+        let brought = supply.bring(item, &mut receiver, watch);
         let stored = receiver.finish().map_err(|error| Error::Store { file: item.label.clone(), error })?;
         match (brought, stored) {
             (Ok(()), Some(stored)) => Ok(stored),

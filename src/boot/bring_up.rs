@@ -8,6 +8,7 @@ use crate::arch::selftest::SelfTest;
 use crate::arch::{Entry, StartBoard};
 use crate::banner;
 use crate::board::{Block, Board};
+use crate::boot::network::{self, BoardSession};
 use crate::config::overrides::Overrides;
 use crate::console::{self, Console};
 use crate::device_tree::Tree;
@@ -63,6 +64,8 @@ pub struct Machine<B: Board> {
     pub tree: Result<Vec<u8>, String>,
     /// What the firmware loaded as `initramfs`.
     pub initramfs: Option<Claim>,
+    /// The network, or why there is none.
+    pub network: Result<BoardSession<B>, network::Error>,
     /// The `xenlift.*` words of the firmware's command line.
     pub overrides: Overrides,
     /// What has to be looked after as long as the loader runs.
@@ -134,9 +137,10 @@ impl<B: Board> Machine<B> {
             test.run();
         }
         let overrides = overrides(bootargs);
+        let network = network::open(&mut board, parsed, &identity);
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
         let keeper = Keeper { start: board.start(), watchdog, mailbox };
-        Self { board, ram, identity, uart, tree, initramfs, overrides, keeper }
+        Self { board, ram, identity, uart, tree, initramfs, network, overrides, keeper }
     }
 }
 

@@ -3,17 +3,18 @@
 //! Nothing here gives up for good: a board on a shelf must come up by itself once the server is back. So when nothing could be
 //! booted the reason stands on the console, and after a pause, which grows, all starts over with the settings. A key cuts it short.
 
-use crate::arch::Entry as Found;
+use crate::arch;
 use crate::board::Board;
 use crate::boot::attempt;
 use crate::boot::bring_up::Machine;
+use crate::boot::network::Watch;
 use crate::config::initramfs::{self, Initramfs};
 use crate::config::settings;
 use crate::config::{Entry, Settings, Timeout};
 use crate::console;
+use crate::net::settings::{self as net_settings, Found};
 use crate::print;
 use crate::println;
-use crate::ram::Claim;
 use crate::time::{Clock, Duration};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -23,7 +24,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Boots the board. `found` is the machine as start-up leaves it.
-pub fn run<B: Board>(board: B, found: Found) -> ! {
+pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
     let mut machine = Machine::bring_up(board, found);
     let mut pause = FIRST_PAUSE;
     loop {
@@ -43,27 +44,68 @@ pub fn run<B: Board>(board: B, found: Found) -> ! {
 }
 
 /// The settings that apply, the overrides of the firmware's command line included.
+///
+/// They come from the firmware's initramfs if it has any, else from the network. What the command line says of the network holds
+/// while they are looked for, what they say themselves from then on.
 fn find_settings<B: Board>(machine: &mut Machine<B>) -> Result<Settings, String> {
-    let bytes = machine.initramfs.as_ref().map(Claim::bytes);
-    let (text, origin) = match bytes.map(initramfs::identify) {
-        None => return Err("the firmware loaded no initramfs".into()),
-        Some(Err(error)) => return Err(format!("the bundle in the firmware's initramfs: {error}")),
-        Some(Ok(Initramfs::NotSettings(content))) => {
-            return Err(format!("the firmware's initramfs is {content}"));
-        }
-        Some(Ok(Initramfs::Settings(text))) => (text, "loader.toml (initramfs)"),
-        Some(Ok(Initramfs::Bundle(bundle))) => {
-            let member = bundle.settings().ok_or("the bundle has no loader.toml")?;
-            member.verify().map_err(|error| error.to_string())?;
-            (member.data, "loader.toml in the bundle (initramfs)")
-        }
+    let mut settings = Settings::default();
+    machine.overrides.apply(&mut settings);
+    if let Ok(session) = &mut machine.network {
+        session.set_network(settings.network);
+    }
+    let found = match (&machine.overrides.config, settings_in_initramfs(machine)?) {
+        (None, Some(found)) => found,
+        _ => settings_on_server(machine)?,
     };
-    let mut settings = settings::parse(text).map_err(|error| format!("{origin}: {error}"))?;
-    println!("Settings: {origin}.");
+    let Found { path, bytes } = found;
+    let mut settings = settings::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    println!("Settings: {path}.");
     for error in machine.overrides.apply(&mut settings) {
-        println!("On the firmware's command line (cmdline.txt): {error}");
+        println!("cmdline.txt: {error}.");
+    }
+    if let Ok(session) = &mut machine.network {
+        session.set_network(settings.network);
     }
     Ok(settings)
+}
+
+/// What the firmware loaded as `initramfs`, if that is settings or a bundle with settings.
+fn settings_in_initramfs<B: Board>(machine: &Machine<B>) -> Result<Option<Found>, String> {
+    let Some(claim) = &machine.initramfs else { return Ok(None) };
+    let (bytes, path) = match initramfs::identify(claim.bytes()) {
+        Err(error) => return Err(format!("the bundle in the firmware's initramfs: {error}")),
+        Ok(Initramfs::NotSettings(content)) => {
+            println!("The firmware's initramfs is {content}, not settings.");
+            return Ok(None);
+        }
+        Ok(Initramfs::Settings(text)) => (text, "loader.toml (initramfs)"),
+        Ok(Initramfs::Bundle(bundle)) => {
+            let member = bundle.settings().ok_or("the bundle in the firmware's initramfs has no loader.toml")?;
+            member.verify().map_err(|error| error.to_string())?;
+            (member.data, "loader.toml (bundle)")
+        }
+    };
+    // What is too large is refused by its size; there is no need to copy it for that.
+    let bytes = bytes.get(..settings::LARGEST + 1).unwrap_or(bytes);
+    Ok(Some(Found { path: path.to_string(), bytes: bytes.to_vec() }))
+}
+
+/// Settings from the server: the file that the command line names, else those that are looked for.
+fn settings_on_server<B: Board>(machine: &mut Machine<B>) -> Result<Found, String> {
+    let Machine { board, network, overrides, identity, keeper, .. } = machine;
+    let session = network.as_mut().map_err(|error| format!("none in an initramfs, and no network: {error}"))?;
+    let mut watch = Watch::new(keeper, board.clock().now());
+    if let Some(source) = &overrides.config {
+        return net_settings::fetch(session, source, &mut watch).map_err(|error| format!("{source}: {error}"));
+    }
+    let serial = identity.serial.map(|serial| format!("{serial:016x}"));
+    let found = net_settings::probe(session, serial.as_deref(), &mut watch).map_err(|error| error.to_string())?;
+    found.ok_or_else(|| {
+        let boot_file = session.lease().and_then(|lease| lease.boot_file.as_deref());
+        let paths = net_settings::candidates(boot_file, serial.as_deref(), session.interface().station());
+        let server = session.server().map(|server| server.to_string()).unwrap_or_default();
+        format!("the TFTP server {server} has none of {}, or did not answer", paths.join(", "))
+    })
 }
 
 /// The entry to boot: the default, unless somebody presses a key in time and chooses another.

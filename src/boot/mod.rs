@@ -10,6 +10,7 @@
 //! These are pure and host-tested. Over them, in the order of a boot:
 //!
 //! * [`bring_up`] – the console, and what the firmware tells. [`loader`] – settings, choice, fallbacks, starting over.
+//! * [`network`] – the session over the board's Ethernet.
 //! * [`attempt`] – one attempt at one entry, up to the jump; [`supply`] – where its files come from; [`store`] – where they go.
 
 pub mod attempt;
@@ -19,6 +20,7 @@ pub mod gzip;
 pub mod image;
 pub mod layout;
 pub mod loader;
+pub mod network;
 pub mod plan;
 pub mod store;
 pub mod summary;

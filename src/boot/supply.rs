@@ -1,12 +1,17 @@
-//! Where the files of an entry come from: the bundle that the firmware loaded, or the firmware's initramfs itself.
+//! Where the files of an entry come from: the bundle that the firmware loaded, the firmware's initramfs itself, or the network.
 //!
 //! A supplier brings a file to a [`Sink`] and knows nothing of where it goes.
 
+use crate::board::Board;
+use crate::boot::network::{BoardSession, Watch};
 use crate::boot::plan::{Item, Place};
 use crate::config::bundle::{self, Bundle};
 use crate::config::initramfs::{self, Initramfs};
 use crate::config::source::Source;
+use crate::drivers::genet;
+use crate::net::fetch;
 use crate::net::tftp::{Refusal, Sink};
+use crate::println;
 use core::fmt;
 
 /// Why a file could not be brought.
@@ -20,6 +25,8 @@ pub enum Error {
     NoInitramfs,
     /// Nothing can bring a file from there.
     NoWay,
+    /// The network did not bring it.
+    Fetch(fetch::Error),
     /// The receiving end did not take it.
     Refused(Refusal),
 }
@@ -32,7 +39,8 @@ impl fmt::Display for Error {
             Self::NoInitramfs => {
                 f.write_str("the firmware loaded no initramfs (config.txt: `initramfs FILE followkernel`)")
             }
-            Self::NoWay => f.write_str("there is no network here, and no bundle that could have it"),
+            Self::NoWay => f.write_str("there is no network to fetch it from"),
+            Self::Fetch(error) => error.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
         }
     }
@@ -44,19 +52,22 @@ impl From<bundle::Error> for Error {
     }
 }
 
-/// What the firmware's initramfs supplies.
-#[derive(Clone, Copy, Debug)]
-pub struct Supply<'a> {
+/// Everything that can supply a file.
+pub struct Supply<'a, 'n, B: Board> {
     initramfs: Option<&'a [u8]>,
+    network: Option<&'n mut BoardSession<B>>,
 }
 
-impl<'a> Supply<'a> {
-    /// Files from `initramfs`, the blob that the firmware loaded.
-    pub fn new(initramfs: Option<&'a [u8]>) -> Self {
-        Self { initramfs }
+impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
+    /// Files from `initramfs`, the blob that the firmware loaded, and from the network.
+    pub fn new(initramfs: Option<&'a [u8]>, network: Option<&'n mut BoardSession<B>>) -> Self {
+        Self { initramfs, network }
     }
 
     /// The bundle, if that is what the initramfs is.
+    ///
+    /// # Errors
+    /// What is wrong with it.
     pub fn bundle(&self) -> Result<Option<Bundle<'a>>, Error> {
         match self.initramfs.map(initramfs::identify) {
             Some(Ok(Initramfs::Bundle(bundle))) => Ok(Some(bundle)),
@@ -65,11 +76,11 @@ impl<'a> Supply<'a> {
         }
     }
 
-    /// Brings `item`'s file into `sink`.
+    /// Brings `item`'s file into `sink`, while `watch` looks after the rest.
     ///
     /// # Errors
     /// Why it could not be had.
-    pub fn bring(&self, item: &Item, sink: &mut dyn Sink) -> Result<(), Error> {
+    pub fn bring(&mut self, item: &Item, sink: &mut dyn Sink, watch: &mut Watch<'_, B>) -> Result<(), Error> {
         match (item.place, &item.file.source) {
             (Place::Initramfs, _) => hand_over(self.initramfs.ok_or(Error::NoInitramfs)?, sink),
             (Place::Bundle, Source::Path(path)) => {
@@ -78,7 +89,29 @@ impl<'a> Supply<'a> {
                 member.verify()?;
                 hand_over(member.data, sink)
             }
-            _ => Err(Error::NoWay),
+            (Place::Network, source) => {
+                let session = self.network.as_mut().ok_or(Error::NoWay)?;
+                let report = session.fetch(source, sink, watch).map_err(Error::Fetch)?;
+                watch.end_line();
+                println!("{source}: {report}.");
+                Ok(())
+            }
+            (Place::Bundle, _) => Err(Error::NotInBundle),
+        }
+    }
+
+    /// Makes the network silent, so that nothing writes to memory any more.
+    ///
+    /// # Errors
+    /// What of it did not stop.
+    pub fn silence(&mut self) -> Result<(), genet::Error> {
+        self.network.as_mut().map_or(Ok(()), |session| session.controller().stop())
+    }
+
+    /// Makes the network work again after [`silence`](Self::silence).
+    pub fn resume(&mut self) {
+        if let Some(Err(error)) = self.network.as_mut().map(|session| session.controller().start()) {
+            log::error!("{error}");
         }
     }
 }

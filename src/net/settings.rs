@@ -14,9 +14,10 @@
 use super::device::EthernetController;
 use super::fetch::{self, Observer, Session, Transfer};
 use super::tftp::{self, Client, Refusal, Sink};
+use crate::config::source::Source;
 use crate::time::{Clock, Duration, Instant};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -99,6 +100,20 @@ pub fn probe<C: EthernetController, K: Clock>(
             Err(Error { path, error })
         }
     }
+}
+
+/// Fetches settings from a place that is known.
+///
+/// # Errors
+/// Those of [`Session::fetch`].
+pub fn fetch<C: EthernetController, K: Clock>(
+    session: &mut Session<C, K>,
+    source: &Source,
+    observer: &mut dyn Observer,
+) -> Result<Found, fetch::Error> {
+    let mut sink = Bounded::default();
+    session.fetch(source, &mut sink, observer)?;
+    Ok(Found { path: source.to_string(), bytes: sink.bytes })
 }
 
 /// Runs the transfers until the first of them, in their order, that is not missing has come whole. Says which one it is, or

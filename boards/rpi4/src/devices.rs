@@ -8,6 +8,7 @@ use xenlift::arch::StartBoard;
 use xenlift::arch::timer::SystemClock;
 use xenlift::board::{Block, Board};
 use xenlift::dma::DmaBlock;
+use xenlift::drivers::genet::WINDOW;
 use xenlift::mmio::Mmio;
 
 /// The devices of a Raspberry Pi 4B, 400 or CM4, those that have been given out marked.
@@ -17,12 +18,13 @@ pub struct Devices {
 }
 
 /// Blocks, their physical addresses and lengths in bytes.
-const BLOCKS: [(Block, usize, usize); 5] = [
+const BLOCKS: [(Block, usize, usize); 6] = [
     (Block::Gpio, 0xfe20_0000, 0xf4),
     (Block::Pl011, 0xfe20_1000, 0x90),
     (Block::Auxiliary, 0xfe21_5000, 0x6c),
     (Block::Mailbox, 0xfe00_b880, 0x40),
     (Block::PowerManagement, 0xfe10_0000, 0x28),
+    (Block::Ethernet, 0xfd58_0000, WINDOW),
 ];
 
 impl Board for Devices {

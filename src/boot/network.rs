@@ -1,0 +1,164 @@
+//! The board's network, as the boot uses it: found in the tree, opened once, watched while it works, silent at the jump.
+
+use crate::board::{Block, Board};
+use crate::boot::bring_up::{Identity, Keeper};
+use crate::config::Network;
+use crate::console;
+use crate::device_tree::{Node, Tree};
+use crate::drivers::genet::{self, Genet, RECEIVE_MEMORY, SEND_MEMORY, Settings};
+use crate::net::fetch::{Event, Observer, Session};
+use crate::print;
+use crate::println;
+use crate::time::{Clock, Duration, Instant};
+use alloc::boxed::Box;
+use core::fmt;
+
+/// The name by which the tree knows the controller.
+const COMPATIBLE: &str = "brcm,bcm2711-genet-v5";
+
+/// Time between two looks at the console: half of what the mini UART's FIFO takes to overflow.
+const LOOK_AT_CONSOLE: Duration = Duration::from_micros(300);
+
+/// Time between two lines of progress, and before the first: a file that takes no longer needs none.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// Control-C, which gives up what is being waited for.
+const CONTROL_C: u8 = 3;
+
+/// The controller of a board.
+pub type Controller<B> = Genet<&'static <B as Board>::Registers, <B as Board>::Memory, <B as Board>::Clock>;
+
+/// A session on it.
+pub type BoardSession<B> = Session<Controller<B>, <B as Board>::Clock>;
+
+/// Why there is no network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// There is no tree to say whether there is a controller. Reading one that is absent would hang the bus.
+    NoTree,
+    /// No enabled node names it.
+    NotInTree,
+    /// Neither the tree nor the mailbox has a MAC address.
+    NoAddress,
+    /// Its registers or memory are not to be had.
+    Taken,
+    /// The driver could not bring it up.
+    Controller(genet::Error),
+    /// The session could not be made.
+    Session(crate::net::fetch::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTree => f.write_str("there is no device tree to name an Ethernet controller"),
+            Self::NotInTree => write!(f, "the firmware's device tree has no enabled {COMPATIBLE} node"),
+            Self::NoAddress => f.write_str("neither the device tree nor the firmware's mailbox has a MAC address"),
+            Self::Taken => f.write_str("the Ethernet controller's registers or memory are in use"),
+            Self::Controller(error) => error.fmt(f),
+            Self::Session(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<genet::Error> for Error {
+    fn from(error: genet::Error) -> Self {
+        Self::Controller(error)
+    }
+}
+
+/// Opens the network: the controller is reset and autonegotiation runs from here on, while the rest of the boot goes on.
+///
+/// # Errors
+/// Why there is none. A board without network can still boot from a bundle.
+pub fn open<B: Board>(board: &mut B, tree: Option<Tree<'_>>, identity: &Identity) -> Result<BoardSession<B>, Error> {
+    let tree = tree.ok_or(Error::NoTree)?;
+    let node = tree.compatible(COMPATIBLE).find(Node::is_enabled).ok_or(Error::NotInTree)?;
+    let address = station(&node).or(identity.mac).ok_or(Error::NoAddress)?;
+    let settings = Settings { address, phy_address: phy_address(&tree, &node) };
+    let bus = board.registers(Block::Ethernet).ok_or(Error::Taken)?;
+    let receive = board.dma_memory(RECEIVE_MEMORY).ok_or(Error::Taken)?;
+    let send = board.dma_memory(SEND_MEMORY).ok_or(Error::Taken)?;
+    let clock = board.clock();
+    // Driver and bus live as long as the loader, so nothing is lost by never freeing this one.
+    let mut controller = Genet::new(&*Box::leak(Box::new(bus)), clock, receive, send, settings)?;
+    let found = controller.start()?;
+    log::info!("{found:x?}");
+    if !found.phy_known {
+        println!("Ethernet: PHY {:08x} is unknown; its delays stay as they are.", found.phy_id);
+    }
+    // Ports and transaction numbers should differ from boot to boot and from board to board.
+    let mac = address.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte));
+    let seed = clock.now().micros() ^ mac.rotate_left(16) ^ identity.serial.unwrap_or(0);
+    Session::new(controller, clock, Network::default(), seed).map_err(Error::Session)
+}
+
+/// The station address that the firmware wrote into the tree.
+fn station(node: &Node<'_>) -> Option<[u8; 6]> {
+    let address: [u8; 6] = node.property("local-mac-address")?.value().try_into().ok()?;
+    (address[0] & 1 == 0 && address != [0; 6]).then_some(address)
+}
+
+/// `reg` of the node that `phy-handle` names.
+fn phy_address(tree: &Tree<'_>, node: &Node<'_>) -> Option<u8> {
+    let phy = tree.by_phandle(node.property("phy-handle")?.u32()?)?;
+    u8::try_from(phy.property("reg")?.u32()?).ok().filter(|address| *address < 32)
+}
+
+/// Looks after the rest of the machine while the network works, and tells the user how it goes.
+pub struct Watch<'k, B: Board> {
+    keeper: &'k mut Keeper<B>,
+    looked: Instant,
+    said: Option<Instant>,
+    /// A line of progress stands on the console without its end.
+    unfinished: bool,
+}
+
+impl<'k, B: Board> Watch<'k, B> {
+    /// Watches for `keeper`, from `now` on.
+    pub fn new(keeper: &'k mut Keeper<B>, now: Instant) -> Self {
+        Self { keeper, looked: now, said: None, unfinished: false }
+    }
+
+    /// Ends a line of progress.
+    pub fn end_line(&mut self) {
+        if core::mem::take(&mut self.unfinished) {
+            println!();
+        }
+        self.said = None;
+    }
+}
+
+impl<B: Board> Observer for Watch<'_, B> {
+    fn poll(&mut self, now: Instant) -> bool {
+        if now.since(self.looked) < LOOK_AT_CONSOLE {
+            return true;
+        }
+        self.looked = now;
+        self.keeper.breathe();
+        console::with(console::Console::read).flatten() != Some(CONTROL_C)
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        let Event::Progress { progress, .. } = event else {
+            self.end_line();
+            println!("{event}.");
+            return;
+        };
+        let now = self.looked;
+        let last =
+            self.said.unwrap_or(Instant::from_micros(now.micros().saturating_sub(progress.elapsed.as_micros() as u64)));
+        if now.since(last) >= PROGRESS {
+            // Over the line before; what follows its end is cleared by blanks, for terminals that know no escape sequences.
+            print!("\r{event}   ");
+            self.said = Some(now);
+            self.unfinished = true;
+        }
+    }
+}
+
+impl<B: Board> Drop for Watch<'_, B> {
+    fn drop(&mut self) {
+        self.end_line();
+    }
+}
