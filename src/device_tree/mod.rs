@@ -6,8 +6,9 @@
 //!
 //! * [`check()`] - is this a tree at all, and where exactly not.
 //! * [`read`] - finding nodes and properties, memory, reservations, addresses as the CPU sees them. Tokens are parsed by fdt-rs.
-//! * [`firmware`] - what the firmware's tree knows about this board, carried into another tree.
 //! * [`edit`] - setting and deleting properties and nodes in a buffer with room to grow.
+//! * [`firmware`] - what the firmware's tree knows about this board, carried into another tree.
+//! * [`overlay`] - overlays (`.dtbo`) applied to a tree.
 //!
 //! All of it is pure: no module here imports `arch` or `drivers`.
 
@@ -16,6 +17,7 @@ pub mod edit;
 pub mod firmware;
 mod header;
 pub mod label;
+pub mod overlay;
 pub mod read;
 
 pub use check::check;

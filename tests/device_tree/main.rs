@@ -13,5 +13,6 @@ mod firmware;
 mod model;
 mod mutants;
 mod oracle;
+mod overlay;
 mod read;
 mod sequences;

@@ -44,6 +44,27 @@ pub fn decompile(tree: &[u8]) -> Result<String, String> {
         .map(|source| String::from_utf8_lossy(&source).into_owned())
 }
 
+/// `base` with overlays applied by libfdt.
+pub fn fdtoverlay(base: &[u8], overlays: &[&[u8]]) -> Vec<u8> {
+    static RUNS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let run_number = RUNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let directory = std::env::temp_dir().join(format!("xenlift-fdtoverlay-{}-{run_number}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let write = |name: String, bytes: &[u8]| {
+        let path = directory.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let base = write("base.dtb".into(), base);
+    let overlays: Vec<String> =
+        overlays.iter().enumerate().map(|(index, bytes)| write(format!("{index}.dtbo"), bytes)).collect();
+    let mut arguments = vec!["-i", &base, "-o", "-"];
+    arguments.extend(overlays.iter().map(String::as_str));
+    let result = run("fdtoverlay", &arguments, &[]);
+    std::fs::remove_dir_all(&directory).unwrap();
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// Memory for a tree: zeroed, at a multiple of 8.
 pub struct Buffer {
     memory: Vec<u8>,
