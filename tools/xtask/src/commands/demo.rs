@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the main job. Debian's Xen, kernel and a ramdisk, booted by the loader to a Dom0 shell on the emulated board.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,6 +18,9 @@ use crate::toolchain::Toolchain;
 /// The settings of the demonstration, as a user would write them.
 const SETTINGS: &str = include_str!("demo.toml");
 
+/// The tree of the board that the emulator is.
+pub const TREE: &str = "bcm2711-rpi-4-b.dtb";
+
 /// How long Dom0 may take to come up. It takes about 8 s on two idle cores.
 const BOOT: Duration = Duration::from_secs(180);
 
@@ -26,19 +29,14 @@ pub fn run(cache: &Cache, check: bool) -> Result<()> {
     let emulator = Emulator::find(cache)?;
     let loader = loader::build(&Toolchain::find(cache)?)?;
     loader::announce_product(&loader);
-    let directory = files(cache, Release::Bookworm)?;
+    let directory = workspace().join("target/demo");
+    prepare(cache, Release::Bookworm, &directory)?;
     let bundle = workspace().join("target/demo.cpio");
     fs::write(&bundle, bundle::of_directory(&directory)?)
         .with_context(|| format!("cannot write {}", bundle.display()))?;
 
     let mut command = emulator.board();
-    command
-        .arg("-kernel")
-        .arg(&loader.bin)
-        .arg("-initrd")
-        .arg(&bundle)
-        .arg("-dtb")
-        .arg(directory.join("bcm2711-rpi-4-b.dtb"));
+    command.arg("-kernel").arg(&loader.bin).arg("-initrd").arg(&bundle).arg("-dtb").arg(directory.join(TREE));
     if !check {
         command.args(["-serial", "null", "-serial", "mon:stdio"]);
         announce(&format!("{} (end with Ctrl-A X)", shown(&command)));
@@ -51,23 +49,21 @@ pub fn run(cache: &Cache, check: bool) -> Result<()> {
     Ok(())
 }
 
-/// `target/demo/`: the settings and the files they name.
-fn files(cache: &Cache, release: Release) -> Result<PathBuf> {
+/// Fills `directory` with the settings and the files they name, and the board's tree.
+pub fn prepare(cache: &Cache, release: Release, directory: &Path) -> Result<()> {
     let linux = packages::linux(cache, release)?;
-    let directory = workspace().join("target/demo");
-    fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     let settings = directory.join("loader.toml");
     fs::write(&settings, SETTINGS).with_context(|| format!("cannot write {}", settings.display()))?;
-    let tree = "bcm2711-rpi-4-b.dtb";
     for (from, name) in [
         (packages::xen(cache, release)?, "xen"),
         (linux.image, "Image-dom0"),
         (ramdisk(cache, release)?, "rootfs.cpio"),
-        (linux.device_trees.join(tree), tree),
+        (linux.device_trees.join(TREE), TREE),
     ] {
         copy(&from, &directory.join(name))?;
     }
-    Ok(directory)
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
