@@ -213,6 +213,7 @@ fn what_another_driver_left_is_undone() {
         leave_as_somebody_else_would(&desk);
         let mut driver = desk.linked();
         assert_eq!(desk.bus.read32(0xfc00), 0, "no frame goes to another queue");
+        assert_eq!(desk.bus.read32(0xd80), 0, "the statistics count");
         assert_eq!((desk.bus.read32(0x80c), desk.bus.read32(0x810) & 0xffff), (0xdca6_3211, 0x2233));
         for length in [60, 1518] {
             desk.bench.inject(&numbered(1, length));

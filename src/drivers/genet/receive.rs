@@ -280,6 +280,9 @@ mod tests {
     fn set_up_goes_on_from_the_index_that_the_hardware_keeps() {
         let registers = Registers::default();
         registers.script(RDMA.hardware_index(), &[0x0007_fffe]);
+        for offset in (RDMA.ring..RDMA.control).step_by(4) {
+            registers.poke(offset, 0xdead_beef);
+        }
         let mut receiver = Receiver::new(&registers, TwoViews::new(RECEIVE_MEMORY));
         receiver.set_up();
         assert_eq!(registers.written(RDMA.hardware_index()), [0], "0 is tried");
@@ -288,6 +291,9 @@ mod tests {
         assert_eq!(registers.peek(RDMA.driver_pointer()), 254 * 3);
         assert_eq!(registers.peek(RDMA.start()), 0);
         assert_eq!(registers.peek(RDMA.end()), 767);
+        for wide in [RDMA.start(), RDMA.end(), RDMA.hardware_pointer(), RDMA.driver_pointer()] {
+            assert_eq!(registers.peek(wide + 4), 0, "upper half of {wide:#x}");
+        }
         assert_eq!(registers.peek(RDMA.buffer_size()), 256 << 16 | 2048);
         assert_eq!(registers.peek(RDMA.burst_size()), 8);
         assert_eq!(registers.peek(RDMA.flow()), 5 << 16 | 16);
@@ -331,6 +337,9 @@ mod tests {
         wire.receiver.release();
         assert_eq!(wire.receiver.frame(), None);
         assert_eq!(wire.returned(), 1, "a second release does nothing");
+        wire.arrives(&[8; 60], GOOD);
+        assert_eq!(wire.receiver.frame(), Some(&[8; 60][..]));
+        assert_eq!(wire.receiver.memory.owned_by_device(), RECEIVE_MEMORY - 64);
     }
 
     #[test]
@@ -410,6 +419,12 @@ mod tests {
         assert_eq!(wire.receiver.errors.fragmented, 6);
         assert_eq!(wire.next(), None);
         assert_eq!(wire.returned(), 14);
+        for flags in [FIRST, GOOD, LAST] {
+            wire.arrives(&[9; 60], flags);
+        }
+        assert_eq!(wire.next(), Some(vec![9; 60]));
+        assert_eq!(wire.next(), None);
+        assert_eq!(wire.receiver.errors.fragmented, 8, "an end after a whole frame belongs to nothing before");
     }
 
     #[test]
