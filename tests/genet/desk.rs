@@ -129,3 +129,26 @@ pub fn phy_delays(desk: &Desk) -> (bool, bool) {
     desk.phy_write(1, 0x18, 7 << 12 | 7);
     (gtxclk, desk.phy_read(1, 0x18) & 1 << 8 != 0)
 }
+
+/// Polls a driver on any bus until it has a link, for at most a second.
+pub fn wait_for_link(bench: &Bench, driver: &mut impl EthernetController) {
+    for _ in 0..1000 {
+        if driver.poll_link(bench.clock().now()) != Link::Down {
+            return;
+        }
+        bench.advance(Duration::from_millis(1));
+    }
+    panic!("no link within a second: {:?}", bench.refusals());
+}
+
+/// Takes all frames that have arrived; how many there were.
+pub fn drain(driver: &mut impl EthernetController) -> usize {
+    for count in 0..1000 {
+        let receiver = driver.halves().0;
+        if receiver.frame().is_none() {
+            return count;
+        }
+        receiver.release();
+    }
+    panic!("more frames than were sent");
+}

@@ -6,7 +6,7 @@ use genet_model::host::{Bench, ModelBus};
 use std::time::Duration;
 use xenlift::drivers::genet::{Genet, RECEIVE_MEMORY, SEND_MEMORY, Settings};
 use xenlift::mmio::Bus;
-use xenlift::net::device::{Counters, EthernetController, FrameReceiver, FrameSender, Link};
+use xenlift::net::device::{Counters, EthernetController, FrameSender};
 use xenlift::time::Clock;
 
 #[test]
@@ -181,9 +181,7 @@ fn accesses_per_block(window: u32) -> (f64, f64) {
     let (receive, send) = (bench.memory(RECEIVE_MEMORY), bench.memory(SEND_MEMORY));
     let mut driver = Genet::new(&bus, &clock, receive, send, Settings { address: ADDRESS, phy_address: None }).unwrap();
     driver.start().unwrap();
-    while driver.poll_link(clock.now()) == Link::Down {
-        bench.advance(Duration::from_millis(1));
-    }
+    wait_for_link(&bench, &mut driver);
     bus.reads.set(0);
     bus.writes.set(0);
     let windows = 50;
@@ -193,9 +191,7 @@ fn accesses_per_block(window: u32) -> (f64, f64) {
         }
         bench.advance(Duration::from_millis(1));
         driver.poll_link(clock.now());
-        while driver.halves().0.frame().is_some() {
-            driver.halves().0.release();
-        }
+        assert_eq!(drain(&mut driver), window as usize);
         assert!(driver.halves().1.send(46, |bytes| bytes.fill(0)).is_some());
     }
     assert_eq!(driver.counters().received, u64::from(windows * window));

@@ -153,9 +153,7 @@ fn a_storm_of_broadcasts_during_stop_and_start_leaves_nothing_behind() {
         let mut driver = Genet::new(&storm, &clock, receive, send, settings).unwrap();
         for _ in 0..2 {
             driver.start().unwrap();
-            while driver.poll_link(clock.now()) == Link::Down {
-                bench.advance(Duration::from_millis(1));
-            }
+            wait_for_link(&bench, &mut driver);
             storm.raging.set(true);
             driver.stop().unwrap();
             storm.raging.set(false);
@@ -163,13 +161,9 @@ fn a_storm_of_broadcasts_during_stop_and_start_leaves_nothing_behind() {
         }
         storm.raging.set(true);
         driver.start().unwrap();
-        while driver.poll_link(clock.now()) == Link::Down {
-            bench.advance(Duration::from_millis(1));
-        }
+        wait_for_link(&bench, &mut driver);
         storm.raging.set(false);
-        while driver.halves().0.frame().is_some() {
-            driver.halves().0.release();
-        }
+        drain(&mut driver);
         bench.inject(&numbered(1, 200));
         bench.advance(Duration::from_millis(1));
         assert_eq!(driver.halves().0.frame(), Some(&numbered(1, 200)[..]));

@@ -178,6 +178,15 @@ mod tests {
             }
             changes
         }
+        fn run_until(&mut self, wanted: impl Fn(&Monitor) -> bool) {
+            for _ in 0..1000 {
+                self.run(1);
+                if wanted(&self.monitor) {
+                    return;
+                }
+            }
+            panic!("not within a second: {:?}", self.monitor);
+        }
         fn looks(&self) -> usize {
             self.bus.accesses.borrow().iter().filter(|(register, _)| *register == 1).count()
         }
@@ -222,9 +231,7 @@ mod tests {
 
         // Latched: reads 0 once, then what is.
         bus.set(1, NOTHING);
-        while watch.monitor.link() != Link::Down {
-            watch.run(1);
-        }
+        watch.run_until(|monitor| monitor.link() == Link::Down);
         bus.set(1, LINK);
         let back = watch.run(4);
         assert!(matches!(back[..], [(_, Change::Up(_))]), "at once, not after 20 ms: {back:?}");
@@ -270,9 +277,8 @@ mod tests {
         let mut watch = Watch::new(&bus, &clock);
         watch.run(50);
         bus.phy.set(9);
-        while watch.monitor.failed_looks < 2 {
-            assert_eq!(watch.run(1), []);
-        }
+        watch.run_until(|monitor| monitor.failed_looks == 2);
+        assert_eq!(watch.monitor.link(), GIGABIT);
         bus.phy.set(1);
         assert_eq!(watch.run(500), []);
         assert_eq!(watch.monitor.link(), GIGABIT);
