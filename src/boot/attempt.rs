@@ -6,6 +6,7 @@
 use crate::arch::handoff::{self, HandOffError};
 use crate::board::Board;
 use crate::boot::bring_up::Machine;
+use crate::boot::dom0_memory;
 use crate::boot::layout::{self, Layout};
 use crate::boot::network::Watch;
 use crate::boot::plan::{self, Facts, Item, Plan, Role};
@@ -14,7 +15,7 @@ use crate::boot::summary::{CommandLine, Loaded, Summary};
 use crate::boot::supply::{self, Supply};
 use crate::boot::xen;
 use crate::boot::xen_console::{self, Ours, XenConsole};
-use crate::config::{Entry, Xen};
+use crate::config::{Entry, Xen, command_line};
 use crate::console;
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, read};
@@ -61,6 +62,8 @@ pub enum Error {
     },
     /// The tree could not be changed as needed.
     Edit(edit::Error),
+    /// The finished device tree is too large for Xen.
+    TreeSize(xen::TooLarge),
     /// Memory could not be laid out.
     Layout(layout::Error),
     /// The Ethernet controller could not be stopped, and would go on writing to memory under Xen.
@@ -77,6 +80,7 @@ impl fmt::Display for Error {
             Self::Store { file, error } => write!(f, "{file}: {error}"),
             Self::Tree { file, error } => write!(f, "{file}: {error}"),
             Self::Edit(error) => write!(f, "the device tree: {error}"),
+            Self::TreeSize(error) => error.fmt(f),
             Self::Layout(error) => error.fmt(f),
             Self::Silence(error) => write!(f, "Ethernet could not be stopped: {error}"),
             Self::HandOff(error) => error.fmt(f),
@@ -263,7 +267,14 @@ impl Load<'_, '_> {
         let length = editor.finish().len();
         let tree = self.store.shorten(block, length as u64).map_err(store_error)?;
         // What leaves here is what an independent look finds in order.
-        Tree::new(self.store.bytes(tree)).map_err(|error| Error::Tree { file: "the finished tree".into(), error })?;
+        let finished = Tree::new(self.store.bytes(tree))
+            .map_err(|error| Error::Tree { file: "the finished tree".into(), error })?;
+        xen::check_size(length).map_err(Error::TreeSize)?;
+        xen::check_reservations(&finished, self.store.layout())?;
+        if let (Some(_), Ok(Some(asked))) = (&plan.xen.dom0, command_line::dom0_memory(&console.args)) {
+            self.notes
+                .extend(dom0_memory::check(self.store.layout(), &finished, asked).err().map(|short| short.to_string()));
+        }
         Ok((tree, console))
     }
 

@@ -9,7 +9,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::layout::{LOW_MEMORY_END, PAGE};
+use super::layout::{LOW_MEMORY_END, Layout, PAGE};
+use crate::device_tree::Tree;
 use crate::range::PhysicalRange;
 
 /// Blocks of the low memory have at least this many bytes, unless Dom0 is smaller.
@@ -34,13 +35,25 @@ impl fmt::Display for Shortage {
     }
 }
 
-/// Looks whether Xen can find `asked` bytes for Dom0 in the `free` blocks of memory, disjoint and by address.
+/// Looks whether Xen can find `asked` bytes for Dom0, with the modules as `layout` has them and `tree` finished.
 ///
 /// # Errors
 /// [`Shortage`].
-pub fn check(free: &[PhysicalRange], asked: u64) -> Result<(), Shortage> {
-    let found = find(free.to_vec(), asked);
+pub fn check(layout: &Layout, tree: &Tree<'_>, asked: u64) -> Result<(), Shortage> {
+    let found = find(left_to_xen(layout, tree), asked);
     if found < asked { Err(Shortage { asked, found }) } else { Ok(()) }
+}
+
+/// Memory that Xen finds free: what lies in it only for the loader's sake does not count, nor does what only the firmware's tree reserves.
+fn left_to_xen(layout: &Layout, tree: &Tree<'_>) -> Vec<PhysicalRange> {
+    let Ok(mut left) = Layout::new(layout.banks().iter().copied()) else { return Vec::new() };
+    let placed = layout.occupants().iter().filter(|occupant| !occupant.reserved).map(|occupant| occupant.block);
+    let regions = tree.reserved_memory().into_iter().flatten().map(|region| region.range);
+    for range in placed.chain(tree.reservations()).chain(regions) {
+        // Reservations may overlap, and nothing else is in this layout.
+        let _ = left.reserve("", range);
+    }
+    left.free()
 }
 
 fn find(mut free: Vec<PhysicalRange>, asked: u64) -> u64 {
@@ -121,6 +134,7 @@ fn take(free: &mut Vec<PhysicalRange>, size: u64, end: u64, highest: bool) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::test_tree::TestTree;
     use alloc::string::ToString;
     use proptest::prelude::*;
 
@@ -139,7 +153,6 @@ mod tests {
         // 1 GB: of the low 948 MiB, with 64 MiB of modules at the bottom, Xen finds 256 + 256 + 128 + 128 and what is above them.
         let packed = [range(64 * MIB, 948 * MIB)];
         assert_eq!(found(&packed, 768), 768);
-        assert!(check(&packed, 768 * MIB).is_ok());
         // The same with modules in the middle of every 256 MiB: 128 are left in each, and nothing below the first one counts.
         let scattered = [
             range(MIB, 130 * MIB),
@@ -152,8 +165,13 @@ mod tests {
 
     #[test]
     fn a_shortage_is_told_in_xens_own_words() {
-        let free = [range(96 * MIB, 960 * MIB)];
-        let shortage = check(&free, 900 * MIB).unwrap_err();
+        let mut tree = TestTree::board();
+        let editor = tree.editor();
+        let tree = editor.tree().unwrap();
+        let mut layout = Layout::new([range(0, 960 * MIB)]).unwrap();
+        layout.reserve("loader", range(800 * MIB, 820 * MIB)).unwrap();
+        layout.place("modules", range(PAGE, 96 * MIB)).unwrap();
+        let shortage = check(&layout, &tree, 900 * MIB).unwrap_err();
         // 768 in large blocks, 64 above them, and the 32 that touch the first block from below.
         assert_eq!(shortage, Shortage { asked: 900 * MIB, found: 864 * MIB });
         assert_eq!(
@@ -162,6 +180,19 @@ mod tests {
         );
         // A small block that does not touch the first one from below ends the search.
         assert_eq!(found(&[range(60 * MIB, 100 * MIB), range(128 * MIB, 960 * MIB)], 900), 832);
+    }
+
+    #[test]
+    fn what_the_tree_reserves_is_not_xens() {
+        let mut tree = TestTree::board();
+        let mut editor = tree.editor();
+        let layout = Layout::new([range(0, 1024 * MIB)]).unwrap();
+        assert_eq!(check(&layout, &editor.tree().unwrap(), 768 * MIB), Ok(()));
+        editor.add_reservation(range(300 * MIB, 301 * MIB)).unwrap();
+        editor.add_reservation(range(600 * MIB, 601 * MIB)).unwrap();
+        editor.add_reservation(range(600 * MIB, 602 * MIB)).unwrap();
+        let left = left_to_xen(&layout, &editor.tree().unwrap());
+        assert_eq!(left, [range(PAGE, 300 * MIB), range(301 * MIB, 600 * MIB), range(602 * MIB, 1024 * MIB)]);
     }
 
     #[test]

@@ -14,9 +14,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::layout::{self, Layout};
 use crate::config;
 use crate::device_tree::edit::Error;
-use crate::device_tree::{Editor, Node};
+use crate::device_tree::{Editor, Node, Tree};
 use crate::range::PhysicalRange;
 
 /// The largest tree that Xen maps, in bytes.
@@ -176,6 +177,23 @@ pub fn check_size(size: usize) -> Result<(), TooLarge> {
     if size > LARGEST_TREE { Err(TooLarge { size }) } else { Ok(()) }
 }
 
+/// Checks that nothing was placed in memory that a finished tree reserves: a tree or overlay that was fetched may reserve other memory
+/// than the firmware's, and Xen dies without a word over a module that lies there.
+///
+/// # Errors
+/// [`layout::Error::Overlap`] with both ranges.
+pub fn check_reservations(tree: &Tree<'_>, layout: &Layout) -> Result<(), layout::Error> {
+    let mut layout = layout.clone();
+    for range in tree.reservations() {
+        layout.reserve("a /memreserve/ of the device tree", range)?;
+    }
+    // Where its cells make no sense, Xen reads nothing either.
+    for region in tree.reserved_memory().into_iter().flatten() {
+        layout.reserve(&region.node.path().to_string(), region.range)?;
+    }
+    Ok(())
+}
+
 /// The tree is larger than [`LARGEST_TREE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge {
@@ -299,7 +317,7 @@ mod tests {
         write(&mut twice.editor(), &chosen).unwrap();
         let (once, twice) = (once.editor(), twice.editor());
         let (once, twice) = (once.tree().unwrap(), twice.tree().unwrap());
-        let all = |tree: crate::device_tree::Tree<'_>| -> Vec<(String, Vec<String>)> {
+        let all = |tree: Tree<'_>| -> Vec<(String, Vec<String>)> {
             tree.nodes().map(|node| (node.path().to_string(), lines(&node))).collect()
         };
         assert_eq!(all(once), all(twice));
@@ -371,6 +389,34 @@ mod tests {
         assert_eq!(check_size(LARGEST_TREE), Ok(()));
         let error = check_size(LARGEST_TREE + 1).unwrap_err().to_string();
         assert_eq!(error, "the device tree has 2097153 bytes, Xen takes at most 2097152; use fewer overlays");
+    }
+
+    #[test]
+    fn modules_in_memory_that_the_tree_reserves_are_refused() {
+        let mut tree = TestTree::board();
+        let mut editor = tree.editor();
+        editor.add_reservation(range(0, 0x1000)).unwrap();
+        editor.add_node("/", "reserved-memory").unwrap();
+        editor.set_cells("/reserved-memory", "#address-cells", &[2]).unwrap();
+        editor.set_cells("/reserved-memory", "#size-cells", &[1]).unwrap();
+        editor.set_property("/reserved-memory", "ranges", &[]).unwrap();
+        editor.add_node("/reserved-memory", "nvram@2000").unwrap();
+        editor.set_cells("/reserved-memory/nvram@2000", "reg", &[0, 0x2000, 0x10]).unwrap();
+        let mut layout = Layout::new(editor.tree().unwrap().memory().unwrap()).unwrap();
+        layout.place("Dom0 kernel", range(0x3000, 0x1000)).unwrap();
+        assert_eq!(check_reservations(&editor.tree().unwrap(), &layout), Ok(()));
+        layout.place("Dom0 ramdisk", range(0x2800, 0x10)).unwrap();
+        let error = check_reservations(&editor.tree().unwrap(), &layout).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "/reserved-memory/nvram@2000 at 0x00002000-0x0000200f would overlap Dom0 ramdisk at 0x00002800-0x0000280f"
+        );
+        editor.delete_node("/reserved-memory").unwrap();
+        editor.add_reservation(range(0x3fff, 1)).unwrap();
+        let error = check_reservations(&editor.tree().unwrap(), &layout).unwrap_err().to_string();
+        assert!(
+            error.starts_with("a /memreserve/ of the device tree at 0x00003fff-0x00003fff would overlap Dom0 kernel")
+        );
     }
 
     #[test]
