@@ -5,10 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use crate::apt::debian::debian_archive;
 use crate::apt::machine::{Distribution, architecture, base_source, own_sources};
-use crate::apt::sources::Source;
 use crate::apt::{Apt, Installed, unpack};
 use crate::cache::{Cache, Entry};
 
@@ -99,7 +99,7 @@ fn board_package(cache: &Cache, release: Release, package: &str, wanted: fn(&Pat
     let name = format!("{package}-{}", release.name());
     let entry = Entry::new("packages", &name, &describes).input(LAYOUT).needs_network();
     cache.entry(&entry, |staging| {
-        let source = debian_archive()?.for_suite(release.name(), "arm64");
+        let source = debian_archive(cache)?.for_suite(release.name(), "arm64");
         let state = format!("{}-arm64", release.name());
         let apt = Apt::open(cache, &state, &[source], "arm64", Installed::Nothing)?;
         let mut packages = vec![package.to_owned()];
@@ -215,15 +215,6 @@ pub fn library_directories(root: &Path) -> Result<Vec<PathBuf>> {
         found.push(base);
     }
     Ok(found)
-}
-
-/// Debian's archive, as this machine reaches it.
-fn debian_archive() -> Result<Source> {
-    let distribution = Distribution::of_this_machine()?;
-    if distribution.id != "debian" {
-        bail!("{} is not Debian", distribution.id);
-    }
-    base_source(&own_sources(&distribution)?, &distribution)
 }
 
 /// The one entry of `directory` whose name starts and ends like this; of several, the last by name.

@@ -3,6 +3,7 @@
 //! [`Apt`] is a private state of apt in the cache: its own sources, lists and archives. Its sources are derived from those the machine
 //! has (see [`sources`]), so a mirror or proxy that works for the machine works here, and no address is written in this program.
 
+pub mod debian;
 pub mod install;
 pub mod machine;
 pub mod sources;
