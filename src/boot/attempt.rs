@@ -18,7 +18,7 @@ use crate::boot::xen_console::{self, Ours, XenConsole};
 use crate::config::{Entry, Xen, command_line};
 use crate::console;
 use crate::device_tree::firmware::{Known, Report, carry_over};
-use crate::device_tree::{Editor, Tree, edit, read};
+use crate::device_tree::{Editor, Tree, edit, overlay, read};
 use crate::drivers::genet;
 use crate::drivers::uart::UartKind;
 use crate::drivers::uart_choice::stdout_uart;
@@ -33,6 +33,9 @@ use sha2::{Digest, Sha256};
 
 /// Pins of the header's UART, as `brcm,pins` counts them.
 const HEADER_PINS: [u32; 2] = [14, 15];
+
+/// Bytes that all overlays of an entry may have together: ten times what a lavish set of the Raspberry Pi's has.
+const MOST_OVERLAYS: usize = 512 * 1024;
 
 /// Why an entry was not booted.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +63,13 @@ pub enum Error {
         /// Why.
         error: read::Error,
     },
+    /// An overlay could not be applied.
+    Overlay {
+        /// Its name.
+        file: String,
+        /// Why.
+        error: overlay::Error,
+    },
     /// The tree could not be changed as needed.
     Edit(edit::Error),
     /// The finished device tree is too large for Xen.
@@ -79,6 +89,7 @@ impl fmt::Display for Error {
             Self::Supply { file, error } => write!(f, "{file}: {error}"),
             Self::Store { file, error } => write!(f, "{file}: {error}"),
             Self::Tree { file, error } => write!(f, "{file}: {error}"),
+            Self::Overlay { file, error } => write!(f, "{file}: {error}"),
             Self::Edit(error) => write!(f, "the device tree: {error}"),
             Self::TreeSize(error) => error.fmt(f),
             Self::Layout(error) => error.fmt(f),
@@ -247,18 +258,31 @@ impl Load<'_, '_> {
         uart: UartKind,
     ) -> Result<(Stored, XenConsole), Error> {
         let fetched = self.find(Role::DeviceTree);
-        let start = fetched.map(|stored| self.store.bytes(stored)).or(firmware).unwrap_or_default().to_vec();
-        let name = if fetched.is_some() { "the fetched device tree" } else { "the firmware's device tree" };
-        Tree::new(&start).map_err(|error| Error::Tree { file: name.into(), error })?;
+        let (start, name) = match fetched {
+            Some(stored) => (self.store.bytes(stored), "the fetched device tree"),
+            None => (firmware.unwrap_or_default(), "the firmware's device tree"),
+        };
+        // Checked where it lies: what is no tree may be far too large for the heap.
+        let start = Tree::new(start).map_err(|error| Error::Tree { file: name.into(), error })?.bytes();
+        xen::check_size(start.len()).map_err(Error::TreeSize)?;
+        let start = start.to_vec();
         // What the firmware knows is in its own tree already.
         let firmware = fetched.and(firmware).and_then(|bytes| Tree::new(bytes).ok());
 
         let store_error = |error| Error::Store { file: "device tree".into(), error };
         let chosen = self.chosen(plan.xen);
-        let size = start.len() + firmware.map_or(0, |tree| tree.bytes().len()) + xen::room(plan.xen);
+        let overlays = self.overlays()?;
+        let carried_over = firmware.map_or(0, |tree| tree.bytes().len());
+        // An overlay's names and paths can take more room in the tree than in the overlay, but hardly twice as much.
+        let added: usize = overlays.iter().map(|(_, bytes)| bytes.len() * 2).sum();
+        let size = start.len() + carried_over + added + xen::room(plan.xen);
         let block = self.store.block("device tree", size as u64).map_err(store_error)?;
         let mut editor = Editor::copy(&start, self.store.bytes_mut(block))?;
         self.notes.extend(carried(&carry_over(firmware.as_ref(), known, &mut editor)?));
+        for (file, bytes) in &overlays {
+            let tree = Tree::new(bytes).map_err(|error| Error::Tree { file: file.clone(), error })?;
+            overlay::apply(&tree, &mut editor).map_err(|error| Error::Overlay { file: file.clone(), error })?;
+        }
         let path = uart_path(&editor.tree()?, uart);
         let ours = Ours { path: &path, pins: &HEADER_PINS };
         let console = xen_console::resolve(&editor.tree()?, &plan.xen.args, ours);
@@ -276,6 +300,22 @@ impl Load<'_, '_> {
                 .extend(dom0_memory::check(self.store.layout(), &finished, asked).err().map(|short| short.to_string()));
         }
         Ok((tree, console))
+    }
+
+    /// The overlays with their names, in the order of the settings; all that can be, on the heap.
+    fn overlays(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let mut overlays = Vec::new();
+        let mut size = 0;
+        for file in self.files.iter().filter(|file| matches!(file.role, Role::Overlay(_))) {
+            let name = || file.source.clone();
+            let tree = Tree::new(self.store.bytes(file.stored)).map_err(|error| Error::Tree { file: name(), error })?;
+            size += tree.bytes().len();
+            if size > MOST_OVERLAYS {
+                return Err(Error::Overlay { file: name(), error: overlay::Error::TooLarge { size } });
+            }
+            overlays.push((name(), tree.bytes().to_vec()));
+        }
+        Ok(overlays)
     }
 
     /// What `/chosen` says of the modules. The roles of a plan are those of its settings, so each range is there.
