@@ -222,6 +222,31 @@ fn a_server_that_is_off_is_said_not_to_answer() {
 }
 
 #[test]
+fn a_server_in_another_network_is_reached_through_the_gateway() {
+    let remote = Ipv4Addr::new(192, 168, 9, 9);
+    let mut lan = Lan::new(server());
+    lan.remote = Some(remote);
+    Board::with(lan, own_address(Some(ADDRESS), remote)).whole("xen");
+
+    let mut lan = Lan::new(server());
+    lan.remote = Some(remote);
+    lan.dhcp.siaddr = remote;
+    Board::new(lan).whole("xen");
+}
+
+#[test]
+fn strangers_that_cannot_be_answered_hold_nothing_up() {
+    for stranger in [Ipv4Addr::new(192, 168, 77, 7), Ipv4Addr::new(10, 0, 2, 99)] {
+        let mut lan = Lan::new(server());
+        lan.dhcp.router = Ipv4Addr::UNSPECIFIED;
+        lan.stranger = Some(stranger);
+        let mut board = Board::new(lan);
+        assert_eq!(board.whole("xen").losses, 0);
+        assert!(board.seconds() < 0.2, "{}", board.seconds());
+    }
+}
+
+#[test]
 fn wrong_addresses_in_settings_are_said() {
     let network = own_address(Some(Ipv4Addr::new(10, 9, 9, 9)), ADDRESS);
     let error = Board::with(Lan::new(server()), network).fetch("xen").0.unwrap_err();

@@ -112,7 +112,7 @@ fn a_file_comes_whole_in_windows_of_sixty_four() {
     assert_eq!((run.client.window(), run.client.block_size()), (64, 1468));
     assert_eq!(run.sink.announced, Some(1_000_000));
     // 682 blocks in 11 windows, the request and the acknowledgement of the OACK.
-    assert_eq!(run.sent, 13);
+    assert_eq!((run.sent, run.client.counts().superfluous), (13, 0));
     assert_eq!(run.server.open_transfers(), 0);
 }
 
@@ -315,6 +315,89 @@ fn a_gap_costs_one_acknowledgement() {
         }
     }
     assert_eq!(answers, [(4, vec![0, 4, 0, 2])]);
+}
+
+/// A client that has sent its request, and what is needed to hand it packets.
+struct Scripted {
+    client: Client,
+    sink: Memory,
+    now: Instant,
+}
+
+impl Scripted {
+    fn new() -> Self {
+        let now = Instant::from_micros(1);
+        let server = SocketAddrV4::new(ADDRESS, 69);
+        let mut client = Client::new(now, server, "f", Parameters::default()).unwrap();
+        assert!(matches!(client.on_time(now), Action::Send { .. }));
+        Self { client, sink: Memory::new(1 << 20), now }
+    }
+
+    /// Hands over a packet from the server's port `from`; the answer, with the port that it goes to.
+    fn packet(&mut self, from: u16, packet: Packet<'_>) -> Option<(u16, Vec<u8>)> {
+        let mut buffer = [0; 2000];
+        let length = packet.emit(&mut buffer).unwrap();
+        let from = SocketAddrV4::new(ADDRESS, from);
+        match self.client.on_packet(self.now, from, &buffer[..length], &mut self.sink) {
+            Action::Send { to, datagram } => Some((to.port(), datagram.to_vec())),
+            Action::Wait => None,
+        }
+    }
+
+    /// Lets time pass in steps of 10 ms; what is sent meanwhile.
+    fn pass(&mut self, time: Duration) -> Vec<(u16, Vec<u8>)> {
+        let end = self.now.after(time);
+        let mut sent = Vec::new();
+        while self.now < end {
+            self.now = self.now.after(Duration::from_millis(10));
+            if let Action::Send { to, datagram } = self.client.on_time(self.now) {
+                sent.push((to.port(), datagram.to_vec()));
+            }
+        }
+        sent
+    }
+}
+
+const GRANTED: Options = Options { block_size: Some(1468), window: Some(64), ..Options::NONE };
+
+#[test]
+fn what_still_comes_from_a_transfer_given_up_starts_no_new_one() {
+    let mut scripted = Scripted::new();
+    scripted.packet(4000, Packet::OptionAcknowledgement(GRANTED));
+    let sent = scripted.pass(Duration::from_secs(4));
+    assert!(sent.iter().any(|(to, datagram)| *to == 4000 && datagram.starts_with(&[0, 5])), "the server is told");
+    assert!(sent.iter().any(|(to, datagram)| *to == 69 && datagram.starts_with(&[0, 1])), "it is asked again");
+    let answer = scripted.packet(4000, Packet::Data { block: 1, bytes: b"old" });
+    assert!(answer.is_some_and(|(to, datagram)| to == 4000 && datagram.starts_with(&[0, 5, 0, 5])));
+    assert_eq!(scripted.client.outcome(), None);
+    scripted.packet(4001, Packet::Data { block: 1, bytes: b"new" });
+    assert_eq!((scripted.client.outcome(), &scripted.sink.bytes[..]), (Some(Ok(3)), &b"new"[..]));
+}
+
+#[test]
+fn a_block_longer_than_agreed_ends_the_transfer_before_it_is_written() {
+    let mut scripted = Scripted::new();
+    scripted.packet(4000, Packet::OptionAcknowledgement(GRANTED));
+    let answer = scripted.packet(4000, Packet::Data { block: 1, bytes: &[0; 1469] });
+    assert!(answer.is_some_and(|(to, datagram)| to == 4000 && datagram.starts_with(&[0, 5, 0, 4])));
+    assert_eq!(scripted.client.outcome(), Some(Err(Error::LongBlock { length: 1469, block_size: 1468 })));
+    assert!(scripted.sink.bytes.is_empty());
+}
+
+#[test]
+fn after_the_end_only_the_last_block_is_acknowledged_again_and_not_at_once() {
+    let mut scripted = Scripted::new();
+    let full = [0; 1468];
+    scripted.packet(4000, Packet::OptionAcknowledgement(GRANTED));
+    assert_eq!(scripted.packet(4000, Packet::Data { block: 1, bytes: &full }), None);
+    let last = Packet::Data { block: 2, bytes: b"end" };
+    let acknowledgement = Some((4000, vec![0, 4, 0, 2]));
+    assert_eq!(scripted.packet(4000, last), acknowledgement);
+    assert_eq!(scripted.packet(4000, last), None);
+    assert_eq!(scripted.pass(Duration::from_secs(3)), []);
+    assert_eq!(scripted.packet(4000, Packet::Data { block: 1, bytes: &full }), None);
+    assert_eq!(scripted.packet(4000, last), acknowledgement);
+    assert_eq!(scripted.packet(4000, last), None);
 }
 
 #[test]

@@ -64,6 +64,10 @@ pub struct Lan {
     /// The machine hears nothing until the controller has been told that nobody answers.
     pub wrong_way: bool,
     pub arp_silent: bool,
+    /// The server stands in another network, at this address, and the machine is the router to it.
+    pub remote: Option<Ipv4Addr>,
+    /// This station sends a block of a file, too, whenever the board asks the server for something.
+    pub stranger: Option<Ipv4Addr>,
     pub discovers: u32,
     pub arp_requests: u32,
     random: Random,
@@ -84,6 +88,8 @@ impl Lan {
             lost_permille: 0,
             wrong_way: false,
             arp_silent: false,
+            remote: None,
+            stranger: None,
             discovers: 0,
             arp_requests: 0,
             random: Random::new(1),
@@ -163,15 +169,20 @@ impl Lan {
                 if datagram.dst_port() == 67 {
                     return self.dhcp(now, datagram.payload());
                 }
+                if ip.dst_addr != self.remote.unwrap_or(ADDRESS) {
+                    return;
+                }
                 let datagram = Datagram {
                     from: SocketAddrV4::new(ip.src_addr, datagram.src_port()),
-                    to: SocketAddrV4::new(ip.dst_addr, datagram.dst_port()),
+                    to: SocketAddrV4::new(ADDRESS, datagram.dst_port()),
                     bytes: datagram.payload().to_vec(),
                 };
-                if *datagram.to.ip() == ADDRESS {
-                    for answer in self.server.on_packet(now, &datagram) {
-                        self.send_datagram(now, DELAY, &answer);
-                    }
+                if let Some(stranger) = self.stranger {
+                    let from = SocketAddrV4::new(stranger, 4321);
+                    self.send_datagram(now, DELAY, &Datagram { from, to: datagram.from, bytes: vec![0, 3, 0, 1, 0] });
+                }
+                for answer in self.server.on_packet(now, &datagram) {
+                    self.send_datagram(now, DELAY, &answer);
                 }
             }
             other => panic!("the board sent {other}"),
@@ -250,8 +261,9 @@ impl Lan {
 
     fn send_datagram(&mut self, now: Instant, delay: Duration, datagram: &Datagram) {
         let udp = UdpRepr { src_port: datagram.from.port(), dst_port: datagram.to.port() };
+        let own = udp.src_port == 67;
         let ip = Ipv4Repr {
-            src_addr: *datagram.from.ip(),
+            src_addr: self.remote.filter(|_| !own).unwrap_or(*datagram.from.ip()),
             dst_addr: *datagram.to.ip(),
             next_header: IpProtocol::Udp,
             payload_len: udp.header_len() + datagram.bytes.len(),
