@@ -201,6 +201,11 @@ fn reservations_are_added_in_order_and_deleted_exactly() {
     {
         assert_eq!(editor.delete_reservation(other), Err(Error::NoSuchReservation(other)));
     }
+    // What follows the reservations is no reservation, whatever it looks like.
+    let behind = editor.tree().unwrap().header().structure_offset;
+    let number = |at: usize| u64::from_be_bytes(editor.as_bytes()[at..at + 8].try_into().unwrap());
+    let structure = PhysicalRange::sized(number(behind), number(behind + 8)).unwrap();
+    assert_eq!(editor.delete_reservation(structure), Err(Error::NoSuchReservation(structure)));
     let nothing = PhysicalRange { start: 0, end: 0 };
     assert_eq!(editor.delete_reservation(nothing), Err(Error::NoSuchReservation(nothing)));
     assert_eq!(editor.add_reservation(nothing), Err(Error::EmptyReservation { address: 0 }));
