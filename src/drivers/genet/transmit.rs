@@ -71,7 +71,7 @@ impl<B: Bus + Copy, D: DmaMemory> Sender<B, D> {
 
     /// Empties the ring. The controller must be stopped.
     pub(super) fn set_up(&mut self, now: Instant) {
-        self.lost += u64::from(self.waiting());
+        self.lost += u64::from(self.waiting().min(QUEUE));
         self.memory.give(0..SEND_MEMORY);
         let first = self.memory.device_address();
         let progress = self.ring.set_up(|slot| first + place(slot as u16) as u64);
@@ -80,17 +80,14 @@ impl<B: Bus + Copy, D: DmaMemory> Sender<B, D> {
         self.excuse(now);
     }
 
-    /// Frames queued and not known to be sent.
+    /// Frames queued and not known to be sent. More than [`QUEUE`] if the hardware's index is out of its mind: then nothing is
+    /// taken until it is back, or the ring is restarted.
     const fn waiting(&self) -> u16 {
         self.queued.wrapping_sub(self.done)
     }
 
     fn refresh(&mut self) {
-        let done = self.ring.progress().index;
-        // Never beyond what was queued, whatever the register says.
-        if done.wrapping_sub(self.done) <= self.waiting() {
-            self.done = done;
-        }
+        self.done = self.ring.progress().index;
     }
 
     /// Whether frames have been waiting for a second and none has left. To be asked while there is a link, as often as one
@@ -280,6 +277,13 @@ mod tests {
         assert!(!sender.ready());
         registers.poke(TDMA.hardware_index(), 33);
         assert!(!sender.ready());
+        registers.poke(TDMA.hardware_index(), 1);
+        assert!(sender.ready(), "and it goes on once the index is right again");
+        registers.poke(TDMA.hardware_index(), 40);
+        assert!(!sender.is_stuck(at(100)));
+        assert!(sender.is_stuck(at(1100)));
+        sender.set_up(at(1100));
+        assert_eq!(sender.lost, 32);
     }
 
     #[test]
