@@ -83,7 +83,7 @@ pub enum Reason {
     PhyInReset { register: u8 },
     /// 1000 Mb/s forced without autonegotiation, which 1000BASE-T does not have.
     ForcedGigabit,
-    /// SW_RESET released although no receive clock ran meanwhile (no LCL_LOOP_EN, no link): the MAC is half reset.
+    /// TX_EN or RX_EN set after SW_RESET was released although no receive clock had run (no LCL_LOOP_EN, no link): the MAC is half reset.
     ResetWithoutClock,
     /// A frame while SW_RESET is still set.
     StillInReset { direction: Direction },

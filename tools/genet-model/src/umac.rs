@@ -12,8 +12,10 @@ use crate::seed::Junk;
 /// How far the last reset got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reset {
-    /// Never, or released without a clock.
-    Incomplete,
+    /// Never since power-on.
+    Never,
+    /// Released without a clock. No harm if it is done again, properly, before the MAC is used: the drivers do.
+    Unclocked,
     /// Asserted, no clock seen yet.
     Asserted,
     /// Asserted, and a clock ran.
@@ -54,10 +56,11 @@ pub(crate) struct Counters {
 impl Umac {
     pub(crate) fn new(junk: &mut Junk) -> Self {
         // The firmware may or may not have used the MAC.
-        let command = if junk.flag() { CMD_SW_RESET } else { 2 << CMD_SPEED_SHIFT };
+        let (command, reset) =
+            if junk.flag() { (CMD_SW_RESET, Reset::Asserted) } else { (2 << CMD_SPEED_SHIFT, Reset::Never) };
         Self {
             command,
-            reset: Reset::Incomplete,
+            reset,
             held: false,
             mac: [junk.word32(), junk.word32() & 0xffff],
             max_frame: 1518,
@@ -103,27 +106,23 @@ impl Umac {
     pub(crate) fn write_command(&mut self, value: u32, clocked: bool) -> Option<Reason> {
         // The clock may have started since the last write.
         self.note_clock(clocked);
-        let was = self.set(CMD_SW_RESET);
+        let (before, enables) = (self.command, CMD_TX_EN | CMD_RX_EN);
         self.command = value;
         if self.set(CMD_SW_RESET) {
-            if !was {
+            if before & CMD_SW_RESET == 0 {
                 self.reset = Reset::Asserted;
                 self.counters = Counters::default();
             }
             self.note_clock(clocked);
             return None;
         }
-        match self.reset {
-            Reset::Asserted => {
-                self.reset = Reset::Incomplete;
-                Some(Reason::ResetWithoutClock)
-            }
-            Reset::Clocked => {
-                self.reset = Reset::Done;
-                None
-            }
-            Reset::Incomplete | Reset::Done => None,
-        }
+        self.reset = match self.reset {
+            Reset::Asserted => Reset::Unclocked,
+            Reset::Clocked => Reset::Done,
+            other => other,
+        };
+        let starts = value & enables & !before != 0;
+        (starts && self.reset == Reset::Unclocked).then_some(Reason::ResetWithoutClock)
     }
     /// Tells the MAC whether its receive clock comes from the PHY at this moment.
     pub(crate) fn note_clock(&mut self, from_phy: bool) {
