@@ -5,6 +5,8 @@
 //!
 //! A file named `full_*.rs` is left out by `cargo xtask test --quick`.
 
+pub mod ethernet;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -24,6 +26,11 @@ pub fn cache() -> Result<Cache> {
 /// The emulator, as `cargo xtask` finds it.
 pub fn emulator(cache: &Cache) -> Result<Emulator> {
     Emulator::find(cache).context("no emulator: `cargo xtask setup` gets one, or set QEMU")
+}
+
+/// An emulator whose board has Ethernet: `$QEMU`, or ours, linked again if the model has changed.
+pub fn emulator_with_ethernet(cache: &Cache) -> Result<Emulator> {
+    Emulator::with_ethernet(cache).context("no emulator with Ethernet: `cargo xtask setup` builds one, or set QEMU")
 }
 
 /// The loader as it is in the sources now, compiled if need be, and checked.

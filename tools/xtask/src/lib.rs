@@ -5,7 +5,7 @@
 //! * [`cpio`] writes archives; [`kernel_modules`] and [`ramdisk`] make the demonstration's Dom0.
 //! * [`toolchain`] compiles for the board; [`loader`] builds `loader.bin`, and [`product`] checks it.
 //! * [`bundle`] packs settings and images; [`serve`] serves them.
-//! * [`emulator`] finds QEMU and runs the board in it.
+//! * [`emulator`] finds QEMU and runs the board in it; [`qemu_build`] builds one whose board has Ethernet.
 //! * [`commands`] is what each command does.
 
 pub mod apt;
@@ -19,6 +19,7 @@ pub mod loader;
 pub mod packages;
 pub mod process;
 pub mod product;
+pub mod qemu_build;
 pub mod ramdisk;
 pub mod serve;
 pub mod toolchain;

@@ -113,6 +113,13 @@ impl Apt {
         debian_files(&archives)
     }
 
+    /// Downloads the source of `package` into `directory`: the `.dsc` and the archives that it names, verified, not unpacked.
+    pub fn download_source(&self, package: &str, directory: &Path) -> Result<()> {
+        self.update()?;
+        capture(self.command("apt-get").args(["source", "--download-only", package]).current_dir(directory))?;
+        Ok(())
+    }
+
     /// A command of apt's that uses this state.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);

@@ -27,6 +27,7 @@ pub fn everything(cache: &Cache) -> Result<Needed> {
     ensure_installed(cache, &PACKAGES, "the tests")?;
     let toolchain = Toolchain::find(cache)?;
     let mut parts = vec![("emulator".to_owned(), Emulator::find(cache)?.path().to_owned())];
+    parts.push(("emulator with Ethernet".to_owned(), Emulator::with_ethernet(cache)?.path().to_owned()));
     for release in [Release::Bookworm, Release::Trixie] {
         let linux = packages::linux(cache, release)?;
         for (name, path) in [

@@ -14,6 +14,7 @@ use crate::apt::machine::Distribution;
 use crate::cache::Cache;
 use crate::packages::{Program, host_program};
 use crate::process::{capture_text, find_program};
+use crate::qemu_build;
 
 /// The machine model every emulator must have. QEMU has it since 9.0.
 const BOARD: &str = "raspi4b";
@@ -44,6 +45,14 @@ impl Emulator {
             }
         }
         Self::from_backports(cache)
+    }
+
+    /// One whose board has Ethernet: `$QEMU`, if set, is believed to; else ours, built if it is not in the cache.
+    pub fn with_ethernet(cache: &Cache) -> Result<Self> {
+        if std::env::var_os("QEMU").is_some_and(|value| !value.is_empty()) {
+            return Self::find(cache);
+        }
+        Ok(Self::installed(qemu_build::emulator(cache)?))
     }
 
     fn installed(path: PathBuf) -> Self {

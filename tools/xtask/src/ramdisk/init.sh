@@ -5,6 +5,7 @@
 #   dom0.modules=1               insert the network modules (in the order of /modules/order) and bring eth0 up
 #   dom0.dhcp=1                  ask for an address
 #   dom0.fetch=SERVER:FILE       fetch a file by TFTP and print its digest
+#   dom0.fetch=http://...        the same by HTTP
 #   dom0.end=poweroff|reboot     end instead of leaving a shell
 
 /bin/busybox mkdir -p /proc /sys /dev /tmp /root
@@ -47,7 +48,10 @@ fi
 fetch=$(word dom0.fetch)
 if [ -n "$fetch" ]; then
     file=${fetch#*:}
-    tftp -g -b 1468 -r "$file" -l /tmp/fetched "${fetch%%:*}" && echo "fetched: $(sha256sum </tmp/fetched | cut -d' ' -f1) $file"
+    case $fetch in
+    http://*) wget -q -O /tmp/fetched "$fetch" ;;
+    *) tftp -g -b 1468 -r "$file" -l /tmp/fetched "${fetch%%:*}" ;;
+    esac && echo "fetched: $(sha256sum </tmp/fetched | cut -d' ' -f1) $file"
 fi
 
 echo "XENLIFT-DOM0-READY"

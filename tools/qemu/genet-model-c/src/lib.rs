@@ -1,0 +1,270 @@
+//! `genet-model` behind a C interface: what `device/bcm2838_genet.c` links. The C side of it is `device/genet_model.h`; the two change together,
+//! and [`genet_model_abi`] tells a mismatch.
+//!
+//! Calls never call back except for DMA, and that only during the call it belongs to. Everything else that the controller wants done waits
+//! as effects, which C takes one by one after the call ([`genet_model_next_effect`]); so a network that answers inside its send function
+//! enters the model when no other call is under way. A panic aborts the process (`panic = "abort"`), it never unwinds into C.
+
+use core::ffi::{c_char, c_void};
+use core::time::Duration;
+use genet_model::{Abilities, Effect, Genet, GuestMemory, Moment, NoMemory, PhyStart, Settings, ShortFrames};
+use std::collections::VecDeque;
+
+/// The version of this interface; C refuses to start with another one.
+pub const ABI: u32 = 1;
+
+/// How the model reaches guest memory. Both functions return whether the whole range was memory.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Handed back as the first argument.
+    pub opaque: *mut c_void,
+    /// Copies `length` bytes of guest memory from `address` to `bytes`.
+    pub read: unsafe extern "C" fn(opaque: *mut c_void, address: u64, bytes: *mut u8, length: u64) -> bool,
+    /// Copies `length` bytes from `bytes` to guest memory at `address`.
+    pub write: unsafe extern "C" fn(opaque: *mut c_void, address: u64, bytes: *const u8, length: u64) -> bool,
+}
+
+/// The settings that the device's properties carry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceSettings {
+    /// Seed of every start value.
+    pub seed: u64,
+    /// Autonegotiation time in milliseconds.
+    pub autonegotiation_ms: u32,
+    /// The link partner's abilities ([`Abilities::from_bits`]).
+    pub partner: u8,
+    /// 0 fresh from power-on, 1 negotiated, 2 powered down.
+    pub phy_start: u8,
+    /// Whether the cable is in.
+    pub cable: bool,
+    /// Whether frames of less than 60 bytes are refused instead of padded.
+    pub refuse_short_frames: bool,
+}
+
+/// One thing for C to do.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceEffect {
+    /// 0 send `frame`, 1 set interrupt `line` to `raised`, 2 call advance at `moment`, 3 no timer.
+    pub kind: u32,
+    /// 0 or 1.
+    pub line: u32,
+    /// Whether the line is raised.
+    pub raised: bool,
+    /// Nanoseconds of the virtual clock.
+    pub moment: u64,
+    /// The frame, valid until the next call of [`genet_model_next_effect`].
+    pub frame: *const u8,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+impl GuestMemory for Memory {
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), NoMemory> {
+        // SAFETY: `genet_model_new`'s caller vouched for the function; the pointer and length are those of a live exclusive slice.
+        let done = unsafe { (self.read)(self.opaque, address, bytes.as_mut_ptr(), bytes.len() as u64) };
+        if done { Ok(()) } else { Err(NoMemory) }
+    }
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), NoMemory> {
+        // SAFETY: `genet_model_new`'s caller vouched for the function; the pointer and length are those of a live slice.
+        let done = unsafe { (self.write)(self.opaque, address, bytes.as_ptr(), bytes.len() as u64) };
+        if done { Ok(()) } else { Err(NoMemory) }
+    }
+}
+
+/// The controller with what waits for C. C knows it as an opaque pointer.
+#[derive(Debug)]
+pub struct Device {
+    genet: Genet,
+    memory: Memory,
+    effects: VecDeque<Effect>,
+    /// The frame that C is sending.
+    sending: Vec<u8>,
+    /// How many refusals C has logged.
+    told: usize,
+}
+
+impl Device {
+    fn run(&mut self, entry: impl FnOnce(&mut Genet, &mut Memory) -> Vec<Effect>) {
+        let effects = entry(&mut self.genet, &mut self.memory);
+        self.effects.extend(effects);
+    }
+
+    fn next_effect(&mut self) -> Option<DeviceEffect> {
+        let mut out = DeviceEffect { kind: 3, line: 0, raised: false, moment: 0, frame: core::ptr::null(), length: 0 };
+        match self.effects.pop_front()? {
+            Effect::Send(frame) => {
+                self.sending = frame;
+                out.kind = 0;
+                out.frame = self.sending.as_ptr();
+                out.length = self.sending.len() as u64;
+            }
+            Effect::Interrupt { line, raised } => {
+                out.kind = 1;
+                out.line = u32::from(line);
+                out.raised = raised;
+            }
+            Effect::Timer(Some(moment)) if moment.nanos() <= i64::MAX as u64 => {
+                out.kind = 2;
+                out.moment = moment.nanos();
+            }
+            Effect::Timer(_) => {}
+        }
+        Some(out)
+    }
+
+    /// The text of the next refusal that C has not seen.
+    fn next_refusal(&mut self) -> Option<String> {
+        let refusal = self.genet.refusals().get(self.told)?;
+        self.told += 1;
+        Some(refusal.to_string())
+    }
+}
+
+/// The version of the interface.
+#[unsafe(no_mangle)]
+pub extern "C" fn genet_model_abi() -> u32 {
+    ABI
+}
+
+/// Makes a controller; [`genet_model_free`] ends it.
+///
+/// # Safety
+/// `settings` and `memory` point to valid structs; `memory`'s functions may be called with `memory.opaque` during every later call with the
+/// returned pointer, touch no byte outside the range they are given, and do not call this interface.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_new(settings: *const DeviceSettings, memory: *const Memory) -> *mut Device {
+    // SAFETY: the caller vouched for both pointers.
+    let (from, memory) = unsafe { (*settings, *memory) };
+    let settings = Settings {
+        seed: from.seed,
+        autonegotiation: Duration::from_millis(from.autonegotiation_ms.into()),
+        partner: Abilities::from_bits(from.partner),
+        phy_start: match from.phy_start {
+            1 => PhyStart::Negotiated,
+            2 => PhyStart::PoweredDown,
+            _ => PhyStart::Negotiating,
+        },
+        cable: from.cable,
+        short_frames: if from.refuse_short_frames { ShortFrames::Refuse } else { ShortFrames::Pad },
+        ..Settings::default()
+    };
+    let device = Device { genet: Genet::new(settings), memory, effects: VecDeque::new(), sending: Vec::new(), told: 0 };
+    Box::into_raw(Box::new(device))
+}
+
+/// Ends a controller.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`] and not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_free(device: *mut Device) {
+    // SAFETY: the caller gives back the box that `genet_model_new` made.
+    drop(unsafe { Box::from_raw(device) });
+}
+
+/// Resets the board: the controller starts afresh, the PHY goes on.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`], and no other call with it is under way.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_reset(device: *mut Device, now: u64) {
+    // SAFETY: the caller vouched for the pointer being valid and used by this call alone.
+    let device = unsafe { &mut *device };
+    device.run(|genet, _| genet.warm_reset(Moment::from_nanos(now)));
+}
+
+/// Reads a register.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`], and no other call with it is under way.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_read(device: *mut Device, now: u64, offset: u32) -> u32 {
+    // SAFETY: the caller vouched for the pointer being valid and used by this call alone.
+    let device = unsafe { &mut *device };
+    let mut value = 0;
+    device.run(|genet, memory| {
+        let (read, effects) = genet.read(Moment::from_nanos(now), offset, memory);
+        value = read;
+        effects
+    });
+    value
+}
+
+/// Writes a register.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`], and no other call with it is under way.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_write(device: *mut Device, now: u64, offset: u32, value: u32) {
+    // SAFETY: the caller vouched for the pointer being valid and used by this call alone.
+    let device = unsafe { &mut *device };
+    device.run(|genet, memory| genet.write(Moment::from_nanos(now), offset, value, memory));
+}
+
+/// Lets time pass.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`], and no other call with it is under way.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_advance(device: *mut Device, now: u64) {
+    // SAFETY: the caller vouched for the pointer being valid and used by this call alone.
+    let device = unsafe { &mut *device };
+    device.run(|genet, memory| genet.advance(Moment::from_nanos(now), memory));
+}
+
+/// A frame arrives, without its frame check sequence.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`], and no other call with it is under way; `frame` points to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_receive(device: *mut Device, now: u64, frame: *const u8, length: usize) {
+    // SAFETY: the caller vouched for the pointer being valid and used by this call alone, and for the frame.
+    let (device, frame) = unsafe { (&mut *device, core::slice::from_raw_parts(frame, length)) };
+    device.run(|genet, memory| genet.receive(Moment::from_nanos(now), frame, memory));
+}
+
+/// The cable goes in or out.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`], and no other call with it is under way.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_set_link(device: *mut Device, now: u64, present: bool) {
+    // SAFETY: the caller vouched for the pointer being valid and used by this call alone.
+    let device = unsafe { &mut *device };
+    device.run(|genet, memory| genet.set_link(Moment::from_nanos(now), present, memory));
+}
+
+/// Takes the next effect; false if there is none.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`], and no other call with it is under way; `effect` points to a struct to fill.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_next_effect(device: *mut Device, effect: *mut DeviceEffect) -> bool {
+    // SAFETY: the caller vouched for the pointer being valid and used by this call alone.
+    let next = unsafe { &mut *device }.next_effect();
+    let Some(next) = next else { return false };
+    // SAFETY: the caller vouched for `effect` being writable.
+    unsafe { effect.write(next) };
+    true
+}
+
+/// Copies the text of the next refusal, NUL-terminated and cut to `size` bytes, into `text`; false if there is none.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`], and no other call with it is under way; `text` points to `size` bytes, at least one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_next_refusal(device: *mut Device, text: *mut c_char, size: usize) -> bool {
+    // SAFETY: the caller vouched for the pointer being valid and used by this call alone.
+    let next = unsafe { &mut *device }.next_refusal();
+    let Some(next) = next else { return false };
+    let length = next.len().min(size.saturating_sub(1));
+    // SAFETY: `length + 1` is at most `size`, and the caller vouched for that many bytes; the source has `length` of them.
+    unsafe {
+        core::ptr::copy_nonoverlapping(next.as_ptr(), text.cast(), length);
+        text.add(length).write(0);
+    }
+    true
+}
