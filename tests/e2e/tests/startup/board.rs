@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use tempfile::TempDir;
-use xenlift_e2e::{Machine, Uart, cache, emulator};
+use xenlift_e2e::{Machine, Release, Uart, cache, emulator, packages};
 use xtask::loader::{self, Loader};
+use xtask::product;
 use xtask::toolchain::Toolchain;
 
 use crate::qmp::Qmp;
@@ -40,6 +41,36 @@ fn built() -> Result<&'static (Loader, PathBuf)> {
         })
         .as_ref()
         .map_err(|error| anyhow!("{error}"))
+}
+
+/// The payload in Xen's place, as a flat image.
+pub fn fake_xen() -> Result<Vec<u8>> {
+    let elf = loader::build_package(&Toolchain::find(&cache()?)?, "fake-xen", "fake-xen")?;
+    let bytes = fs::read(&elf).with_context(|| format!("cannot read {}", elf.display()))?;
+    Ok(product::check(&bytes).context("the payload is not what it should be")?.image)
+}
+
+/// Debian's tree of the board as the firmware passes it: with memory, initrd and command line.
+pub fn real_tree(banks: &[(u64, u64)], initrd: (u64, u64), bootargs: &str) -> Result<Vec<u8>> {
+    let directory = tempfile::tempdir().context("no temporary directory")?;
+    let path = directory.path().join("tree");
+    let shipped = packages::linux(&cache()?, Release::Bookworm)?.device_trees.join("bcm2711-rpi-4-b.dtb");
+    fs::copy(&shipped, &path).with_context(|| format!("cannot copy {}", shipped.display()))?;
+    let put = |kind: &str, node: &str, name: &str, values: &[String]| -> Result<()> {
+        let status = Command::new("fdtput").arg("-t").arg(kind).arg(&path).args([node, name]).args(values).status();
+        ensure!(
+            status.context("fdtput does not start: install device-tree-compiler")?.success(),
+            "fdtput {node} {name}"
+        );
+        Ok(())
+    };
+    let cells = |numbers: &[u64]| numbers.iter().map(|number| format!("{number:x}")).collect::<Vec<_>>();
+    let reg: Vec<u64> = banks.iter().flat_map(|(start, size)| [start >> 32, start & 0xffff_ffff, *size]).collect();
+    put("x", "/memory@0", "reg", &cells(&reg))?;
+    put("x", "/chosen", "linux,initrd-start", &cells(&[initrd.0]))?;
+    put("x", "/chosen", "linux,initrd-end", &cells(&[initrd.0 + initrd.1]))?;
+    put("s", "/chosen", "bootargs", &[bootargs.to_owned()])?;
+    fs::read(&path).context("cannot read the tree")
 }
 
 /// The loader's ELF.
@@ -123,6 +154,8 @@ pub struct Board {
     pub tree_at: u64,
     /// The tree.
     pub tree: Option<Vec<u8>>,
+    /// What lies where the tree says that an initrd is; without it, a pattern.
+    pub initrd: Option<Vec<u8>>,
     /// The UART that it set up on the header.
     pub uart: Uart,
     /// The state that the loader is entered in.
@@ -144,6 +177,7 @@ impl Default for Board {
             x0: None,
             tree_at: TREE,
             tree: None,
+            initrd: None,
             uart: Uart::Pl011,
             spsr: 0x3c9,
             cptr: 0xffff_ffff,
@@ -152,6 +186,11 @@ impl Default for Board {
             ends_at_reset: false,
         }
     }
+}
+
+/// `size` bytes that no memory starts with.
+pub fn pattern(size: usize) -> Vec<u8> {
+    (0..size).map(|index| (index.wrapping_mul(0x9e37_79b9) >> 8) as u8).collect()
 }
 
 /// The initrd that a tree names.
@@ -193,7 +232,10 @@ impl Board {
             placed.push(("the firmware's tree", self.tree_at, tree.clone()));
             occupied.push((self.tree_at, self.tree_at + tree.len() as u64));
             if let Some((start, size)) = initrd_of(tree) {
-                let bytes: Vec<u8> = (0..size).map(|index| (index.wrapping_mul(0x9e37_79b9) >> 8) as u8).collect();
+                let bytes = match &self.initrd {
+                    Some(bytes) => bytes.clone(),
+                    None => pattern(usize::try_from(size)?),
+                };
                 place("initrd", start, &bytes, &mut command)?;
                 occupied.push((start, start + size));
                 placed.push(("the initrd", start, bytes));
@@ -280,6 +322,11 @@ impl Loaded {
     /// Waits for `text` on the UART that the firmware set up, and gives what was said before it.
     pub fn wait_for(&mut self, text: &str) -> Result<String> {
         self.machine.wait_for(self.uart, text, LIMIT)
+    }
+
+    /// Everything that `uart` said.
+    pub fn transcript(&self, uart: Uart) -> String {
+        self.machine.transcript(uart)
     }
 
     /// Waits for the banner.

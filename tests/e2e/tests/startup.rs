@@ -4,8 +4,13 @@
 //! EL2, at several addresses, with the tree and an initrd in its way; and it is broken on purpose. What it must not touch is read back
 //! from the board's memory while it runs.
 
+#[path = "startup/board.rs"]
 mod board;
+#[path = "startup/handoff.rs"]
 mod handoff;
+#[path = "startup/into_xen.rs"]
+mod into_xen;
+#[path = "startup/qmp.rs"]
 mod qmp;
 
 use anyhow::{Result, ensure};
