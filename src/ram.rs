@@ -38,6 +38,11 @@ pub enum RamError {
         /// What it would touch.
         taken: PhysicalRange,
     },
+    /// The page tables did not suffice to map it.
+    NotMapped {
+        /// What was asked for.
+        range: PhysicalRange,
+    },
     /// The heap is too full for the books, or for a copy.
     NoHeap {
         /// Bytes wanted.
@@ -54,6 +59,7 @@ impl fmt::Display for RamError {
             Self::NotRam { range } => write!(f, "{range} is not RAM: the firmware's device tree describes none there"),
             Self::Reserved { range, taken } => write!(f, "{range} would overwrite {taken}, which is reserved"),
             Self::Claimed { range, taken } => write!(f, "{range} would overwrite {taken}, which is in use"),
+            Self::NotMapped { range } => write!(f, "{range} is not mapped: the memory map has too many pieces"),
             Self::NoHeap { bytes } => write!(f, "no {bytes} bytes left on the heap"),
             Self::Map(error) => error.fmt(f),
         }
@@ -76,7 +82,7 @@ impl Claim {
     }
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `Ram::claim` made this token for `size` bytes at `base` that are RAM, mapped, and in no other token; `&self`
+        // SAFETY: `Ram::claim` made this token for `size` bytes at `base` that are RAM, mapped writable, and in no other token; `&self`
         // keeps `bytes_mut` away.
         unsafe { core::slice::from_raw_parts(self.base, self.range.size() as usize) }
     }
@@ -109,6 +115,13 @@ enum Space {
 }
 
 impl Space {
+    fn is_writable(&self, range: PhysicalRange) -> bool {
+        match self {
+            Self::Map(space) => space.allows_writing(range),
+            #[cfg(not(target_os = "none"))]
+            Self::Simulated { .. } => true,
+        }
+    }
     fn pointer(&self, address: u64) -> *mut u8 {
         match self {
             Self::Map(_) => address as *mut u8,
@@ -122,8 +135,7 @@ impl Ram {
     /// Memory as `memory` describes it, without `image`, the loader's own.
     ///
     /// # Safety
-    /// Once, and `space` must map every bank of `memory` as readable and writable, except its reservations and page 0, and the
-    /// loader must use no memory but `image`.
+    /// Once, with `space` the map in use, and the loader must use no memory but `image`.
     #[cfg(target_os = "none")]
     pub(crate) unsafe fn new(memory: &FirmwareMemory, image: PhysicalRange, space: AddressSpace) -> Self {
         Self::with_space(memory, image, Space::Map(space))
@@ -147,6 +159,15 @@ impl Ram {
     /// The banks of RAM.
     pub fn banks(&self) -> &[PhysicalRange] {
         &self.banks
+    }
+
+    /// Why some of the banks' memory cannot be used, if so.
+    pub fn incomplete(&self) -> Option<MapError> {
+        match &self.space {
+            Space::Map(space) => space.incomplete(),
+            #[cfg(not(target_os = "none"))]
+            Space::Simulated { .. } => None,
+        }
     }
 
     /// What is never given out: reservations, page 0, the loader.
@@ -177,7 +198,7 @@ impl Ram {
     /// Gives `range` out. What is in it is whatever was there.
     ///
     /// # Errors
-    /// The range is empty, is not RAM, is reserved, or is claimed already.
+    /// The range is empty, is not RAM, is reserved, is claimed already, or is not mapped.
     pub fn claim(&mut self, range: PhysicalRange) -> Result<Claim, RamError> {
         if range.is_empty() {
             return Err(RamError::Empty { address: range.start });
@@ -190,6 +211,9 @@ impl Ram {
         }
         if let Some(taken) = self.claimed.iter().find(|taken| taken.overlaps(&range)) {
             return Err(RamError::Claimed { range, taken: *taken });
+        }
+        if !self.space.is_writable(range) {
+            return Err(RamError::NotMapped { range });
         }
         let full = RamError::NoHeap { bytes: size_of::<PhysicalRange>() as u64 };
         self.claimed.try_reserve(1).map_err(|_| full)?;

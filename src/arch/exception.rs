@@ -248,7 +248,8 @@ pub fn backtrace(
             count = 1;
         }
     }
-    for slot in found.iter_mut().skip(count) {
+    let mut innermost = true;
+    while let Some(slot) = found.get_mut(count) {
         let Some(record) = PhysicalRange::sized(frame_pointer, 16) else { break };
         if !frame_pointer.is_multiple_of(8) || !stack.contains(&record) {
             break;
@@ -259,7 +260,11 @@ pub fn backtrace(
             break;
         }
         *slot = call;
-        count += 1;
+        // A function that has made its record and called nobody yet has the same address in the link register.
+        let known = core::mem::take(&mut innermost) && count == 1 && link_register == Some(call.wrapping_add(4));
+        if !known {
+            count += 1;
+        }
         // The stack grows down, so a caller's record is above; anything else would be a loop.
         if caller <= frame_pointer {
             break;

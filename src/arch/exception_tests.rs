@@ -129,6 +129,13 @@ fn the_link_register_goes_first_if_it_is_code() {
 }
 
 #[test]
+fn a_caller_that_is_in_the_link_register_and_in_the_record_is_named_once() {
+    let records = [(0x3b3c_0000, 0x3b3c_0100, 0x3ae0_0204), (0x3b3c_0100, 0, 0x3ae0_0204)];
+    let (count, found) = trace(&records, 0x3b3c_0000, Some(0x3ae0_0204));
+    assert_eq!((count, found[0], found[1]), (2, 0x3ae0_0200, 0x3ae0_0200));
+}
+
+#[test]
 fn a_broken_chain_ends_the_backtrace() {
     // A frame pointer outside the stack, at its very end, or crooked.
     for bad in [0, 0x1234, 0x3b3c_0ff8, 0x3b3c_1000, 0x3b38_0ff8, 0x3b3c_0001, u64::MAX] {

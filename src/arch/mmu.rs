@@ -2,8 +2,8 @@
 //!
 //! The builder (`Tables`) is arithmetic on arrays and is tested on the host by walking what it wrote. It follows the Arm ARM
 //! (DDI 0487, D8): 4 KiB granule, 39-bit addresses, so three levels that begin at level 1 with 1 GiB entries; blocks where a range
-//! allows them, pages where it does not. Tables come from a fixed pool inside the loader's image; where the pool ends, the rest
-//! of a range stays unmapped and the caller is told.
+//! allows them, pages where it does not. Tables come from a fixed pool inside the loader's image; where the pool ends, what cannot be
+//! said exactly is not mapped, and the caller is told.
 //!
 //! What is mapped, and why:
 //! * RAM that the firmware's tree describes: Normal, inner and outer write-back. Nothing else may be Normal, because the
@@ -155,12 +155,50 @@ impl<'a> Tables<'a> {
                 let attributes = access.attributes();
                 self.set(index, entry, if attributes == 0 { 0 } else { address | attributes | kind });
             } else {
-                let next = self.next_table(index, entry, level).ok_or(MapError::NoTables { address })?;
+                let Some(next) = self.next_table(index, entry, level) else {
+                    // Too coarse is only right in one direction: rather nothing is mapped here than something that must not be.
+                    self.set(index, entry, 0);
+                    return Err(MapError::NoTables { address });
+                };
                 self.map_level(next, level + 1, address, part_end, access)?;
             }
             address = part_end;
         }
         Ok(())
+    }
+
+    /// Whether every byte of `range` may be read and written as Normal memory.
+    fn allows_writing(&self, range: PhysicalRange) -> bool {
+        let mut address = range.start;
+        while address < range.end {
+            let Some((entry, size)) = self.leaf(address) else { return false };
+            if entry & !(ADDRESS | TABLE_OR_PAGE) != Access::ReadWrite.attributes() {
+                return false;
+            }
+            let Some(next) = (address & !(size - 1)).checked_add(size) else { return false };
+            address = next;
+        }
+        true
+    }
+
+    /// The block or page entry that maps `address`, and how many bytes it maps.
+    fn leaf(&self, address: u64) -> Option<(u64, u64)> {
+        if address >= MAP_END {
+            return None;
+        }
+        let mut table = 0;
+        for level in 1..=3 {
+            let shift = 39 - 9 * level;
+            let entry = self.get(table, (address >> shift) as usize % ENTRIES)?;
+            if entry & VALID == 0 {
+                return None;
+            }
+            if level == 3 || entry & TABLE_OR_PAGE == 0 {
+                return Some((entry, 1 << shift));
+            }
+            table = usize::try_from((entry & ADDRESS).checked_sub(self.base)? / PAGE).ok()?;
+        }
+        None
     }
 
     /// The position of the table that an entry refers to; an entry that is none, or a block, becomes one that says the same.
@@ -263,6 +301,11 @@ impl AddressSpace {
     /// Why some memory stayed unmapped, if any did.
     pub const fn incomplete(&self) -> Option<MapError> {
         self.incomplete
+    }
+
+    /// Whether every byte of `range` may be read and written as Normal memory.
+    pub fn allows_writing(&self, range: PhysicalRange) -> bool {
+        self.tables.allows_writing(range)
     }
 
     /// Maps a further bank of RAM as Normal memory, for a board whose firmware passed no tree and whose mailbox said what it has.

@@ -209,6 +209,10 @@ fn the_loader_is_mapped_even_where_reservations_use_up_all_tables() {
     assert!(matches!(error, MapError::NoTables { .. }));
     assert_eq!(access(&tables, image::start()), Access::Code);
     assert_eq!(access(&tables, image::stack_guard()), Access::None);
+    assert_eq!(access(&tables, image::stack_bottom()), Access::ReadWrite);
+    for reservation in memory.reserved.as_slice() {
+        assert_eq!(access(&tables, reservation.range.start), Access::None, "{}", reservation.range);
+    }
     assert_eq!(access(&tables, 0xfe20_1000), Access::Device);
 }
 
@@ -234,9 +238,24 @@ proptest! {
         for (start, pages, access) in &maps {
             tables.map(range(start * PAGE, (start + pages) * PAGE), *access).unwrap();
         }
-        for page in probes {
+        for page in probes.iter().copied() {
             let expected = maps.iter().rev().find(|(start, pages, _)| (*start..start + pages).contains(&page));
             prop_assert_eq!(access(&tables, page * PAGE), expected.map_or(Access::None, |(_, _, access)| *access));
         }
+        for pair in probes.windows(2) {
+            let (first, last) = (pair[0].min(pair[1]), pair[0].max(pair[1]));
+            let writable = (first..last).all(|page| access(&tables, page * PAGE) == Access::ReadWrite);
+            prop_assert_eq!(tables.allows_writing(range(first * PAGE, last * PAGE)), writable);
+        }
     }
+}
+
+#[test]
+fn memory_above_the_map_is_not_writable() {
+    let mut pool = pool(1);
+    let mut tables = Tables::new(&mut pool, BASE);
+    tables.map(range(MAP_END - GIB, MAP_END), Access::ReadWrite).unwrap();
+    assert!(tables.allows_writing(range(MAP_END - 1, MAP_END)));
+    assert!(!tables.allows_writing(range(MAP_END - 1, MAP_END + 1)));
+    assert!(!tables.allows_writing(range(u64::MAX - 1, u64::MAX)));
 }

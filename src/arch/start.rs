@@ -148,7 +148,7 @@ mod target {
         unmask_serror();
         let _ = RawOutput(board).write_str("L");
         board.stage(Stage::Mapped);
-        // SAFETY: the one call, and `known` is what was just mapped.
+        // SAFETY: the one call, with the map that was just turned on; all that the loader uses lies in its image.
         let ram = unsafe { Ram::new(known, image::range(), space) };
         let watchdog = board.watchdog_at_entry();
         xenlift_main(Entry { found: *found, watchdog, image: image::range(), memory, ram })

@@ -130,6 +130,10 @@ impl<B: Board> Machine<B> {
             );
         }
 
+        if let Some(error) = ram.incomplete() {
+            println!("{error}.");
+        }
+
         let bootargs = parsed.and_then(|tree| tree.bootargs()).unwrap_or_default();
         if let Some(test) = SelfTest::asked_for(bootargs) {
             println!("Self-test: {test}");

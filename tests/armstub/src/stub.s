@@ -25,7 +25,9 @@ secondary_at_el2:
     mrs     x0, mpidr_el1
     and     x0, x0, #0xff
     adr     x1, spin_table
-1:  wfe
+    // The firmware's stub waits with WFE, which an emulator turns into a busy loop on three of its threads. Nobody is to wake
+    // these cores; WFI lets them sleep.
+1:  wfi
     ldr     x2, [x1, x0, lsl #3]
     cbz     x2, 1b
     mov     x0, xzr

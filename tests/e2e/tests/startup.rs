@@ -41,6 +41,13 @@ fn runs_at(loaded: &mut Loaded, address: u64) -> Result<()> {
     Ok(())
 }
 
+/// Bytes at the low end of a stack of the image at `image` that are still as in the file, zero.
+fn unused_stack(loaded: &mut Loaded, image: u64, bottom: &str, top: &str) -> Result<usize> {
+    let (bottom, top) = (board::symbol(bottom)?, board::symbol(top)?);
+    let bytes = loaded.read(image + bottom, usize::try_from(top - bottom)?)?;
+    Ok(bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len()))
+}
+
 #[test]
 fn it_starts_at_any_page_and_moves_up_without_touching_anything() -> Result<()> {
     for (address, uart) in [
@@ -60,6 +67,10 @@ fn it_starts_at_any_page_and_moves_up_without_touching_anything() -> Result<()> 
         let first = highest(0x3b40_0000)?;
         let place = if address > first { highest(address)? } else { first };
         runs_at(&mut loaded, place)?;
+        if address == 0x20_0000 {
+            let early = unused_stack(&mut loaded, address, "exception_stack_top", "early_stack_top")?;
+            ensure!((0x400..0x2000).contains(&early), "the early stack has {early:#x} of 0x2000 bytes left");
+        }
         // Behind the file, where .bss would begin, is still the junk: nothing but the file's own bytes was written there.
         if place != first || address < 0x3000_0000 {
             let behind = address + file_size()?.next_multiple_of(64);
@@ -206,19 +217,22 @@ fn broken_on_purpose_it_reports_in_words_and_resets() -> Result<()> {
         ("panic", &["panicked at src/arch/selftest.rs"]),
     ] {
         let command_line = format!("console=ttyS0 xenlift.selftest={test} quiet");
-        let board = Board { tree: Some(tree(BANKS, None, &command_line)?), ends_at_reset: true, ..Board::default() };
+        let board = Board { tree: Some(tree(BANKS, None, &command_line)?), ..Board::default() };
         let mut loaded = board.start()?;
         loaded.wait_for("*** Xenlift")?;
         let report = loaded.wait_for("Resetting.")?;
         for words in words {
             ensure!(report.contains(words), "{test}: no {words:?} in {report}");
         }
+        loaded.wait_for_reset()?;
+        let exceptions =
+            unused_stack(&mut loaded, highest(0x3b40_0000)?, "exception_stack_bottom", "exception_stack_top")?;
+        ensure!(exceptions >= 0x800, "{test}: the exception stack has {exceptions:#x} bytes left");
         let trace = report.lines().find_map(|line| line.strip_prefix("backtrace (loader.elf):")).unwrap_or_default();
         let names = board::names_of(trace)?;
         // An overflow's innermost calls fill the whole trace.
         let caller = if test == "stack-overflow" { "recurse" } else { "loader_main" };
         ensure!(names.iter().any(|name| name.contains(caller)), "{test}: {trace} is {names:?}: no {caller}");
-        loaded.wait_for_reset()?;
     }
     Ok(())
 }

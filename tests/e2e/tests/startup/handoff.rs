@@ -78,14 +78,10 @@ fn check(code: &[u32]) -> Result<()> {
 
 /// The words of the loader's routine.
 fn routine() -> Result<Vec<u32>> {
-    use object::{Object, ObjectSection, ObjectSymbol};
+    use object::{Object, ObjectSection};
     let elf = board::elf()?;
     let file = object::File::parse(&*elf).context("unreadable loader.elf")?;
-    let address = |name: &str| -> Result<u64> {
-        let symbol = file.symbol_by_name(name).with_context(|| format!("loader.elf has no {name}"))?;
-        Ok(symbol.address())
-    };
-    let (start, end) = (address("xenlift_leave")?, address("xenlift_leave_end")?);
+    let (start, end) = (board::symbol("xenlift_leave")?, board::symbol("xenlift_leave_end")?);
     let text = file.section_by_name(".text").context("loader.elf has no .text")?;
     let bytes = text.data_range(start, end - start)?.context("the routine is not in .text")?;
     Ok(bytes.chunks_exact(4).map(|word| word.iter().rev().fold(0, |all, byte| all << 8 | u32::from(*byte))).collect())

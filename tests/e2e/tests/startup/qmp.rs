@@ -33,7 +33,7 @@ impl Qmp {
     }
 
     /// Sends one command and waits for its result, over greetings and events.
-    pub fn command(&mut self, command: &str) -> Result<()> {
+    pub fn command(&mut self, command: &str) -> Result<String> {
         writeln!(self.lines.get_mut(), "{command}").context("QMP is closed")?;
         loop {
             let mut line = String::new();
@@ -44,7 +44,7 @@ impl Qmp {
                 bail!("{command}: {line}");
             }
             if line.contains("\"return\"") {
-                return Ok(());
+                return Ok(line);
             }
         }
     }
