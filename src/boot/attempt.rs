@@ -227,6 +227,10 @@ impl Load<'_, '_> {
             let checked = item.check(bytes)?;
             self.notes.extend(checked.notes.iter().map(ToString::to_string));
             let (label, source) = (item.label.clone(), item.file.source.name().to_string());
+            if item.role == Role::DeviceTree {
+                // It comes first, so that everything after it keeps clear of what it reserves.
+                self.store.reserve_for_tree(stored).map_err(|error| Error::Store { file: label.clone(), error })?;
+            }
             self.files.push(InMemory { role: item.role, label, source, stored, sha256 });
         }
         Ok(())
@@ -238,7 +242,11 @@ impl Load<'_, '_> {
         supply: &mut Supply<'_, '_, B>,
         watch: &mut Watch<'_, B>,
     ) -> Result<Stored, Error> {
-        let need = if item.role == Role::Xen { Need::Program } else { Need::Module };
+        let need = match item.role {
+            Role::Xen => Need::Program,
+            Role::DeviceTree | Role::Overlay(_) => Need::Reading,
+            _ => Need::Module,
+        };
         let mut receiver = self.store.receive(&item.label, need);
         let brought = supply.bring(item, &mut receiver, watch);
         let stored = receiver.finish().map_err(|error| Error::Store { file: item.label.clone(), error })?;

@@ -142,7 +142,11 @@ impl<B: Board> Observer for Watch<'_, B> {
     fn event(&mut self, event: Event<'_>) {
         let Event::Progress { progress, .. } = event else {
             self.end_line();
-            println!("{event}.");
+            match event {
+                Event::Lease(lease) => println!("DHCP: {lease}."),
+                Event::Link(_) | Event::OtherWay(_) => println!("Ethernet: {event}."),
+                _ => println!("{event}."),
+            }
             return;
         };
         let now = self.looked;

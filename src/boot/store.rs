@@ -6,6 +6,8 @@
 
 use crate::boot::image::{self, Header};
 use crate::boot::layout::{self, LOW_MEMORY_END, Layout, Request};
+use crate::boot::xen;
+use crate::device_tree::Tree;
 use crate::net::tftp::{Refusal, Sink};
 use crate::ram::{Claim, Ram, RamError};
 use crate::range::PhysicalRange;
@@ -17,8 +19,10 @@ use core::fmt;
 pub enum Need {
     /// The hypervisor, or whatever else is jumped to: 2 MiB aligned, with the memory that its header asks for.
     Program,
-    /// Anything that Xen is told the address of, or that is only read.
+    /// Anything that Xen is told the address of.
     Module,
+    /// What only the loader reads: out of the way, at the top, because a tree can reserve memory at the bottom.
+    Reading,
 }
 
 /// Why a file has no place.
@@ -87,6 +91,18 @@ impl<'m> Store<'m> {
     /// Who lies where.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Keeps free, from here on, what the tree in `stored` reserves. What is no tree reserves nothing.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] where something lies there already.
+    pub fn reserve_for_tree(&mut self, stored: Stored) -> Result<(), Error> {
+        let bytes = self.claims.get(stored.index).map_or(&[][..], Claim::bytes);
+        match Tree::new(bytes) {
+            Ok(tree) => Ok(xen::reserve(&tree, &mut self.layout)?),
+            Err(_) => Ok(()),
+        }
     }
 
     /// The memory, for the hand-off.
@@ -173,19 +189,20 @@ impl Receiver<'_, '_> {
     /// Why this end refused it, or [`Error::Empty`]. `Ok(None)` if nothing was refused here and it did not come: whoever sent it
     /// knows why.
     pub fn finish(mut self) -> Result<Option<Stored>, Error> {
-        let whole = match (self.error.take(), self.finished) {
-            (Some(error), _) => Err(error),
-            (None, None) => Ok(None),
-            (None, Some(0)) => Err(Error::Empty),
-            (None, Some(length)) => Ok(Some(length)),
+        let length = match (self.error.take(), self.finished) {
+            (None, Some(length)) if length > 0 => length,
+            (error, finished) => {
+                self.forget();
+                let empty = finished.map(|_| Error::Empty);
+                return error.or(empty).map_or(Ok(None), Err);
+            }
         };
-        let (Ok(Some(length)), Some(claim)) = (&whole, self.claim.take()) else {
-            self.forget();
-            return whole.map(|_| None);
-        };
-        let (length, unknown) = (*length, self.announced.is_none() && self.need == Need::Module);
+        let Some(claim) = self.claim.take() else { return Ok(None) };
         let stored = self.store.keep(claim, length);
-        if unknown { self.store.shorten(stored, length).map(Some) } else { Ok(Some(stored)) }
+        match (self.announced, self.need) {
+            (None, Need::Module | Need::Reading) => self.store.shorten(stored, length).map(Some),
+            _ => Ok(Some(stored)),
+        }
     }
 
     /// Gives back what was taken so far.
@@ -200,16 +217,21 @@ impl Receiver<'_, '_> {
     /// Finds the place, now that the file's first bytes are here.
     fn place(&mut self, first: &[u8]) -> Result<Claim, Error> {
         let layout = &mut self.store.layout;
+        let low = PhysicalRange { start: 0, end: LOW_MEMORY_END };
         let range = match (self.need, self.announced) {
             (Need::Program, announced) => {
                 let header = Header::of_beginning(first, announced.unwrap_or(u64::MAX))?;
-                layout.allocate(self.name, Request::xen(header.memory_size(announced.unwrap_or(0))))?
+                match header.memory_size(announced.unwrap_or(0)) {
+                    // A header from before Linux 3.17 from a server that does not tell sizes.
+                    0 => layout.allocate_largest(self.name, layout::XEN_ALIGNMENT, low)?,
+                    size => layout.allocate(self.name, Request::xen(size))?,
+                }
             }
             (Need::Module, Some(size)) => layout.allocate(self.name, Request::new(size))?,
-            (Need::Module, None) => {
-                let low = PhysicalRange { start: 0, end: LOW_MEMORY_END };
-                layout.allocate_largest(self.name, layout::PAGE, low)?
+            (Need::Reading, Some(size)) => {
+                layout.allocate(self.name, Request::new(size).below(LOW_MEMORY_END).high())?
             }
+            (Need::Module | Need::Reading, None) => layout.allocate_largest(self.name, layout::PAGE, low)?,
         };
         Ok(self.store.ram.claim(range)?)
     }
@@ -251,5 +273,161 @@ impl Sink for Receiver<'_, '_> {
 
     fn end(&mut self, size: u64) {
         self.finished = Some(size);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    const MIB: u64 = 1 << 20;
+
+    fn ram() -> Ram {
+        Ram::simulated(4 * MIB, 32 * MIB as usize)
+    }
+
+    fn layout(ram: &Ram) -> Layout {
+        Layout::new(ram.banks().iter().copied()).unwrap()
+    }
+
+    /// An arm64 Image of `length` bytes that asks for `image_size`.
+    fn image(length: usize, image_size: u64) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        bytes[16..24].copy_from_slice(&image_size.to_le_bytes());
+        bytes[24] = 8;
+        bytes[56..60].copy_from_slice(b"ARM\x64");
+        bytes
+    }
+
+    fn send(receiver: &mut Receiver<'_, '_>, size: Option<u64>, bytes: &[u8]) -> Result<(), Refusal> {
+        receiver.begin(size)?;
+        for (index, block) in bytes.chunks(1468).enumerate() {
+            receiver.write(index as u64 * 1468, block)?;
+        }
+        receiver.end(bytes.len() as u64);
+        Ok(())
+    }
+
+    fn bring(store: &mut Store<'_>, need: Need, size: Option<u64>, bytes: &[u8]) -> Result<Option<Stored>, Error> {
+        let mut receiver = store.receive("file", need);
+        let _ = send(&mut receiver, size, bytes);
+        receiver.finish()
+    }
+
+    #[test]
+    fn a_program_gets_the_memory_of_its_header_on_two_mebibytes() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        let bytes = image(5000, 3 * MIB);
+        for size in [Some(5000), None] {
+            let stored = bring(&mut store, Need::Program, size, &bytes).unwrap().unwrap();
+            let claim = store.claim(stored).unwrap().range();
+            assert_eq!((claim.start % (2 * MIB), claim.size()), (0, 3 * MIB));
+            assert_eq!(store.range(stored).size(), 5000);
+            assert_eq!(store.bytes(stored), bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_no_program_is_refused_with_its_first_block() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        let mut receiver = store.receive("Xen", Need::Program);
+        receiver.begin(Some(3000)).unwrap();
+        assert!(receiver.write(0, &[b'x'; 1468]).is_err());
+        let error = receiver.finish().unwrap_err().to_string();
+        assert!(error.contains("text"), "{error}");
+        assert!(store.layout().occupants().iter().all(|occupant| occupant.name != "Xen"));
+    }
+
+    #[test]
+    fn a_module_without_announced_size_takes_all_and_keeps_what_it_needs() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        let stored = bring(&mut store, Need::Module, None, &[7; 10_000]).unwrap().unwrap();
+        assert_eq!(store.range(stored).size(), 10_000);
+        assert_eq!(store.bytes(stored), [7; 10_000]);
+        let placed: Vec<_> = store.layout().occupants().iter().filter(|occupant| occupant.name == "file").collect();
+        assert_eq!((placed.len(), placed[0].block.size()), (1, 12_288));
+    }
+
+    #[test]
+    fn modules_are_packed_low_and_what_is_only_read_lies_high() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        let tree = bring(&mut store, Need::Reading, Some(100), &[1; 100]).unwrap().unwrap();
+        let first = bring(&mut store, Need::Module, Some(5000), &[2; 5000]).unwrap().unwrap();
+        let second = bring(&mut store, Need::Module, Some(1), &[3]).unwrap().unwrap();
+        assert_eq!(store.range(tree).start, 36 * MIB - 4096);
+        assert_eq!(store.range(first), PhysicalRange { start: 4 * MIB, end: 4 * MIB + 5000 });
+        assert_eq!(store.range(second).start, 4 * MIB + 8192);
+    }
+
+    #[test]
+    fn more_bytes_than_announced_are_written_nowhere() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        let mut receiver = store.receive("file", Need::Module);
+        receiver.begin(Some(1000)).unwrap();
+        receiver.write(0, &[1; 1000]).unwrap();
+        assert_eq!(receiver.write(1000, &[2]), Err(Refusal::TooLarge { size: 1001, room: 1000 }));
+        assert_eq!(receiver.write(u64::MAX, &[2]), Err(Refusal::TooLarge { size: u64::MAX, room: 1000 }));
+    }
+
+    #[test]
+    fn a_transfer_that_starts_over_takes_its_place_once() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        let mut receiver = store.receive("file", Need::Module);
+        receiver.begin(Some(20 * MIB)).unwrap();
+        receiver.write(0, &[1; 100]).unwrap();
+        send(&mut receiver, Some(20 * MIB), &vec![2; 20 * MIB as usize]).unwrap();
+        let stored = receiver.finish().unwrap().unwrap();
+        assert_eq!(store.bytes(stored)[..200], [2; 200]);
+    }
+
+    #[test]
+    fn an_empty_file_is_an_error_and_one_that_broke_off_is_its_senders() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        assert_eq!(bring(&mut store, Need::Module, Some(0), &[]), Err(Error::Empty));
+        let mut receiver = store.receive("file", Need::Module);
+        receiver.begin(Some(1000)).unwrap();
+        receiver.write(0, &[1; 500]).unwrap();
+        assert_eq!(receiver.finish(), Ok(None));
+        assert!(store.layout().occupants().iter().all(|occupant| occupant.reserved));
+    }
+
+    #[test]
+    fn what_an_attempt_took_is_there_for_the_next() {
+        let mut ram = ram();
+        let before = layout(&ram);
+        for _ in 0..3 {
+            let mut store = Store::new(&mut ram, before.clone());
+            bring(&mut store, Need::Module, Some(20 * MIB), &vec![1; 20 * MIB as usize]).unwrap().unwrap();
+            store.block("device tree", 8 * MIB).unwrap();
+            store.give_up();
+        }
+    }
+
+    #[test]
+    fn a_block_that_was_shortened_shows_only_what_is_in_it() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        let block = store.block("device tree", 10_000).unwrap();
+        store.bytes_mut(block)[..3].copy_from_slice(b"abc");
+        let block = store.shorten(block, 3).unwrap();
+        assert_eq!(store.bytes(block), b"abc");
+        assert!(store.shorten(block, 20_000).is_err());
     }
 }

@@ -183,7 +183,14 @@ pub fn check_size(size: usize) -> Result<(), TooLarge> {
 /// # Errors
 /// [`layout::Error::Overlap`] with both ranges.
 pub fn check_reservations(tree: &Tree<'_>, layout: &Layout) -> Result<(), layout::Error> {
-    let mut layout = layout.clone();
+    reserve(tree, &mut layout.clone())
+}
+
+/// Keeps free what `tree` reserves.
+///
+/// # Errors
+/// [`layout::Error::Overlap`] with both ranges, where something lies there already.
+pub fn reserve(tree: &Tree<'_>, layout: &mut Layout) -> Result<(), layout::Error> {
     for range in tree.reservations() {
         layout.reserve("a /memreserve/ of the device tree", range)?;
     }
