@@ -5,7 +5,7 @@ use genet_model::{Faults, PhyStart, Settings as Board};
 use std::time::Duration;
 use xenlift::drivers::genet::{Direction, Error, Found};
 use xenlift::mmio::Bus;
-use xenlift::net::device::{EthernetController, FrameSender};
+use xenlift::net::device::{EthernetController, FrameSender, Link};
 
 /// Starts on a board with faults; the result and how long it took.
 fn start_with(faults: Faults, phy_start: PhyStart) -> (Result<Found, Error>, Duration, Vec<&'static str>) {
@@ -13,6 +13,7 @@ fn start_with(faults: Faults, phy_start: PhyStart) -> (Result<Found, Error>, Dur
     let mut driver = desk.driver();
     let before = desk.bench.elapsed();
     let result = driver.start();
+    assert_eq!(desk.bus.read32(0xe50), 0, "a start that failed cleans up: UMAC_MDF_CTRL");
     (result, desk.bench.elapsed() - before, desk.bench.left_running())
 }
 
@@ -78,6 +79,8 @@ fn a_transmitter_that_is_stuck_is_restarted_each_second_and_hangs_nothing() {
     desk.poll_for(&mut driver, Duration::from_millis(1200));
     let statistics = driver.statistics();
     assert_eq!((statistics.transmit_stalls, statistics.transmit_lost), (1, 32));
+    assert_eq!(desk.bus.read32(0x5044), 1 << 17 | 1, "transmit DMA runs again");
+    assert_eq!(desk.bus.read32(0x808) & 3, 3, "and so does the transmitter");
     send(&mut driver, &numbered(1, 100));
     // Receiving does not suffer.
     desk.bench.inject(&numbered(5, 100));
@@ -100,4 +103,20 @@ fn an_idle_link_is_not_taken_for_a_stuck_one() {
     assert_eq!(driver.statistics().transmit_stalls, 0);
     exchange(&desk, &mut driver, 2);
     desk.bench.assert_clean();
+}
+
+#[test]
+fn what_waited_without_a_link_has_its_second_when_the_link_is_back() {
+    let desk = Desk::new(Board { faults: Faults { transmit_stuck: true, ..Faults::default() }, ..quick(32) });
+    let mut driver = desk.linked();
+    send(&mut driver, &numbered(1, 100));
+    desk.bench.set_link(false);
+    desk.poll_until(&mut driver, Duration::from_millis(120), |link| link == Link::Down);
+    desk.poll_for(&mut driver, Duration::from_secs(3));
+    desk.bench.set_link(true);
+    desk.poll_until(&mut driver, Duration::from_millis(200), |link| link != Link::Down);
+    desk.poll_for(&mut driver, Duration::from_millis(900));
+    assert_eq!(driver.statistics().transmit_stalls, 0);
+    desk.poll_for(&mut driver, Duration::from_millis(300));
+    assert_eq!(driver.statistics().transmit_stalls, 1);
 }

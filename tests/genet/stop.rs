@@ -35,7 +35,9 @@ fn stop_lets_the_last_frames_out_and_can_be_called_twice() {
         }
         driver.stop().unwrap();
         assert_eq!(desk.bench.sent().len(), 8, "{partner:?}");
+        let before = desk.bench.elapsed();
         driver.stop().unwrap();
+        assert!(desk.bench.elapsed() - before < Duration::from_micros(1), "the second time there is nothing to do");
         assert_eq!(driver.poll_link(desk.clock.now()), Link::Down);
         assert!(!driver.halves().1.ready());
         assert_eq!(driver.no_answer(desk.clock.now()), None);
@@ -169,4 +171,32 @@ fn a_storm_of_broadcasts_during_stop_and_start_leaves_nothing_behind() {
         assert_eq!(driver.halves().0.frame(), Some(&numbered(1, 200)[..]));
         bench.assert_clean();
     }
+}
+
+#[test]
+fn frames_that_piled_up_behind_stopped_dma_reach_nobody() {
+    // As the firmware's network boot leaves it: DMA off, the receiver on (raspberrypi/firmware#1882).
+    let left = |desk: &Desk| {
+        std::mem::forget(desk.linked());
+        for ctrl in [0x3044, 0x5044] {
+            desk.bus.write32(ctrl, desk.bus.read32(ctrl) & !1);
+            desk.bench.advance(Duration::from_millis(1));
+            desk.bus.write32(ctrl, 0);
+        }
+        for number in 0..10 {
+            desk.bench.inject(&numbered(number, 500));
+        }
+        desk.bench.advance(Duration::from_millis(1));
+    };
+    let desk = Desk::new(quick(31));
+    left(&desk);
+    assert_ne!(desk.bench.left_running(), Vec::<&str>::new());
+    desk.driver().silence().unwrap();
+    assert_eq!(desk.bench.left_running(), Vec::<&str>::new());
+
+    left(&desk);
+    let mut driver = desk.linked();
+    assert_eq!(receive(&mut driver), None);
+    exchange(&desk, &mut driver, 1);
+    desk.bench.assert_clean();
 }
