@@ -1,22 +1,14 @@
 //! One transfer, as a state machine: packets and time in, packets and file bytes out.
 
 use super::blocks::{Blocks, Place};
+use super::options::{Asked, PLAIN_BLOCK_SIZE, Parameters};
 use super::packet::{LARGEST_REQUEST, Options, Packet, code};
 use super::timer::Timer;
-use super::{ETHERNET_BLOCK_SIZE, Error, LARGEST_WINDOW, Message, Refusal, Sink};
+use super::{Error, Message, Refusal, Sink};
 use crate::time::{Duration, Instant};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddrV4;
-
-/// Bytes of a full block where nothing else was agreed upon (RFC 1350), and the least that any path carries whole.
-const PLAIN_BLOCK_SIZE: u16 = 512;
-
-/// The smallest block that may be agreed upon (RFC 2348).
-const SMALLEST_BLOCK_SIZE: u16 = 8;
-
-/// The time-out asked of the server, in seconds: the shortest that RFC 2349 can say.
-const SERVER_TIMEOUT: u64 = 1;
 
 /// How long a server that has confirmed the options may send no block before its blocks are taken to be too big for the path:
 /// it has sent the first one three times by then.
@@ -24,23 +16,6 @@ const FIRST_BLOCK_LIMIT: Duration = Duration::from_secs(3);
 
 /// Retransmissions at the rollover of the block numbers after which the server is taken to skip block 0.
 const ROLLOVER_LIMIT: u32 = 3;
-
-/// What to ask the server for, and how patient to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parameters {
-    /// Bytes of a full block, 8 to [`ETHERNET_BLOCK_SIZE`].
-    pub block_size: u16,
-    /// Blocks in flight, 1 to [`LARGEST_WINDOW`].
-    pub window: u16,
-    /// How long the server may make no progress before the transfer is given up.
-    pub patience: Duration,
-}
-
-impl Default for Parameters {
-    fn default() -> Self {
-        Self { block_size: ETHERNET_BLOCK_SIZE, window: 64, patience: Duration::from_secs(15) }
-    }
-}
 
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,28 +44,6 @@ pub struct Counts {
     pub retransmissions: u32,
     /// Packets from somebody else, or that were no TFTP.
     pub strangers: u32,
-}
-
-/// What has been asked for in the present attempt; each fallback asks for less, so there are only a few.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    options: bool,
-    block_size: u16,
-    window: u16,
-}
-
-impl Asked {
-    fn options(&self) -> Options {
-        if !self.options {
-            return Options::NONE;
-        }
-        Options {
-            block_size: (self.block_size != PLAIN_BLOCK_SIZE).then_some(self.block_size.into()),
-            transfer_size: Some(0),
-            timeout: Some(SERVER_TIMEOUT),
-            window: (self.window > 1).then_some(self.window.into()),
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,11 +103,7 @@ impl Client {
     /// # Errors
     /// [`Error::Path`] where the name does not fit into a request.
     pub fn new(now: Instant, server: SocketAddrV4, path: &str, parameters: Parameters) -> Result<Self, Error> {
-        let parameters = Parameters {
-            block_size: parameters.block_size.clamp(SMALLEST_BLOCK_SIZE, ETHERNET_BLOCK_SIZE),
-            window: parameters.window.clamp(1, LARGEST_WINDOW),
-            patience: parameters.patience,
-        };
+        let parameters = parameters.bounded();
         let asked = Asked { options: true, block_size: parameters.block_size, window: parameters.window };
         let mut outgoing = [0; LARGEST_REQUEST];
         let request = Packet::ReadRequest { path: path.as_bytes(), options: asked.options() };
@@ -360,7 +309,7 @@ impl Client {
     fn open(&mut self, now: Instant, from: SocketAddrV4, granted: &Options, sink: &mut dyn Sink) -> Action<'_> {
         self.heard_from_server(now);
         self.peer = Some(from);
-        let Some((block_size, window)) = self.agree(granted) else {
+        let Some((block_size, window)) = self.asked.agree(granted) else {
             return self.start_over(Asked { options: false, ..self.asked }, Some(b"not what was asked for"));
         };
         self.block_size = block_size;
@@ -372,17 +321,6 @@ impl Client {
         self.state = State::Opened { at: now };
         self.timer.sent(now);
         self.acknowledgement(from)
-    }
-
-    /// Block size and window, if the server granted no more than was asked for.
-    fn agree(&self, granted: &Options) -> Option<(u16, u16)> {
-        let within = |value: Option<u64>, default: u16, least: u16, most: u16| match value {
-            None => Some(default),
-            Some(value) => u16::try_from(value).ok().filter(|value| (least..=most).contains(value)),
-        };
-        let block_size = within(granted.block_size, PLAIN_BLOCK_SIZE, SMALLEST_BLOCK_SIZE, self.asked.block_size)?;
-        let window = within(granted.window, 1, 1, self.asked.window)?;
-        Some((block_size, window))
     }
 
     /// The server took no notice of the options and sent the first block.

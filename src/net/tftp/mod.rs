@@ -18,11 +18,13 @@
 mod blocks;
 mod client;
 mod error;
+mod options;
 pub mod packet;
 mod timer;
 
-pub use client::{Action, Client, Counts, Parameters};
+pub use client::{Action, Client, Counts};
 pub use error::{Error, Message};
+pub use options::Parameters;
 
 /// The port on which servers wait for requests (RFC 1350, section 4).
 pub const PORT: u16 = 69;
