@@ -19,9 +19,9 @@ use crate::config::{Entry, Xen, command_line};
 use crate::console;
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, overlay, read};
-use crate::drivers::genet;
 use crate::drivers::uart::UartKind;
 use crate::drivers::uart_choice::stdout_uart;
+use crate::println;
 use crate::ram::Claim;
 use crate::range::PhysicalRange;
 use crate::time::Clock;
@@ -76,8 +76,6 @@ pub enum Error {
     TreeSize(xen::TooLarge),
     /// Memory could not be laid out.
     Layout(layout::Error),
-    /// The Ethernet controller could not be stopped, and would go on writing to memory under Xen.
-    Silence(genet::Error),
     /// The jump was not possible.
     HandOff(HandOffError),
 }
@@ -93,7 +91,6 @@ impl fmt::Display for Error {
             Self::Edit(error) => write!(f, "the device tree: {error}"),
             Self::TreeSize(error) => error.fmt(f),
             Self::Layout(error) => error.fmt(f),
-            Self::Silence(error) => write!(f, "Ethernet could not be stopped: {error}"),
             Self::HandOff(error) => error.fmt(f),
         }
     }
@@ -152,20 +149,18 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Infallib
             load.say(&plan, tree, &console);
             (load.find(Role::Xen), tree)
         });
-    let result = match ready {
-        Ok((Some(image), tree)) => {
-            let (Some(image), Some(tree)) = (store.claim(image), store.claim(tree)) else { return Err(lost()) };
-            supply.silence().map_err(Error::Silence).and_then(|()| {
-                keeper.settle();
-                handoff::leave(board.start(), store.ram(), image, 0, tree).map_err(Error::HandOff)
-            })
+    let result = ready.and_then(|(image, tree)| {
+        let claims = image.and_then(|image| store.claim(image)).zip(store.claim(tree));
+        let (image, tree) = claims.ok_or_else(lost)?;
+        if let Err(error) = supply.silence() {
+            // The engines are told to stop whatever their status says, and some controllers' says nothing.
+            println!("{error}. Going on.");
         }
-        Ok((None, _)) => Err(lost()),
-        Err(error) => Err(error),
-    };
-    if matches!(result, Err(Error::Silence(_) | Error::HandOff(_))) {
+        keeper.settle();
+        let Err(error) = handoff::leave(board.start(), store.ram(), image, 0, tree);
         supply.resume();
-    }
+        Err(Error::HandOff(error))
+    });
     store.give_up();
     result
 }

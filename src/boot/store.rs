@@ -1,7 +1,7 @@
 //! Files on their way into memory: where each one goes is decided when its size, or its first bytes, are known.
 //!
 //! A [`Store`] is one attempt to boot one entry. Whoever brings a file, the network or a bundle, brings it through the same
-//! [`Sink`](crate::net::tftp::Sink), so a file is placed, claimed and counted in one way. When the attempt fails, everything that
+//! [`Sink`], so a file is placed, claimed and counted in one way. When the attempt fails, everything that
 //! it took is given back by [`Store::give_up`], and the next attempt starts from the same memory.
 
 use crate::boot::image::{self, Header};

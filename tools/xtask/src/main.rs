@@ -27,6 +27,9 @@ enum Command {
         /// End when Dom0 says that it is ready, and fail if it does not
         #[arg(long)]
         check: bool,
+        /// From one file on a stock emulator, without a network
+        #[arg(long)]
+        bundle: bool,
     },
     /// Run all tests: format, lints, documentation, host, loader, end to end
     Test {
@@ -76,7 +79,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     let cache = Cache::open(arguments.offline)?;
     match arguments.command {
-        Command::Demo { check } => commands::demo::run(&cache, check),
+        Command::Demo { check, bundle } => commands::demo::run(&cache, check, bundle),
         Command::Test { quick } => commands::test::run(&cache, quick),
         Command::Image { onto } => commands::image::run(&cache, onto.as_deref()),
         Command::Bundle { directory, output } => commands::bundle::run(&directory, &output),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use super::demo::user_network;
 use crate::cache::Cache;
 use crate::emulator::Emulator;
 use crate::loader;
@@ -22,6 +23,9 @@ pub struct Arguments {
     /// A bundle (see `cargo xtask bundle`) or a ramdisk, handed over the same way
     #[arg(long, value_name = "FILE")]
     initrd: Option<PathBuf>,
+    /// A directory for the TFTP server of the board's network (settings in it: xenlift/default.toml)
+    #[arg(long, value_name = "DIR")]
+    tftp: Option<PathBuf>,
     /// An image of an SD card
     #[arg(long, value_name = "IMG")]
     sd: Option<PathBuf>,
@@ -38,7 +42,7 @@ pub struct Arguments {
 
 /// Runs until QEMU ends; Ctrl-A X ends it.
 pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
-    let emulator = Emulator::find(cache)?;
+    let emulator = Emulator::with_ethernet(cache)?;
     let loader = loader::build(&Toolchain::find(cache)?)?;
     let tree = match &arguments.dtb {
         Some(tree) => tree.clone(),
@@ -48,6 +52,9 @@ pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
     command.arg("-kernel").arg(&loader.bin).arg("-dtb").arg(tree);
     if let Some(file) = arguments.config.as_ref().or(arguments.initrd.as_ref()) {
         command.arg("-initrd").arg(file);
+    }
+    if let Some(directory) = &arguments.tftp {
+        command.arg("-netdev").arg(user_network(directory)).args(["-net", "nic,netdev=n"]);
     }
     if let Some(image) = &arguments.sd {
         // A comma in a -drive option is written twice.
