@@ -220,6 +220,10 @@ impl Load<'_, '_> {
             let sha256 = Sha256::digest(bytes).into();
             item.check_digest(&sha256)?;
             let checked = item.check(bytes)?;
+            plan.check_room(item, bytes)?;
+            if item.role == Role::DeviceTree {
+                Tree::new(bytes).map_err(|error| Error::Tree { file: item.name(), error })?;
+            }
             self.notes.extend(checked.notes.iter().map(ToString::to_string));
             let (label, source) = (item.label.clone(), item.file.source.name().to_string());
             if item.role == Role::DeviceTree {
@@ -244,11 +248,11 @@ impl Load<'_, '_> {
         };
         let mut receiver = self.store.receive(&item.label, need);
         let brought = supply.bring(item, &mut receiver, watch);
-        let stored = receiver.finish().map_err(|error| Error::Store { file: item.label.clone(), error })?;
+        let stored = receiver.finish().map_err(|error| Error::Store { file: item.name(), error })?;
         match (brought, stored) {
             (Ok(()), Some(stored)) => Ok(stored),
-            (Err(error), _) => Err(Error::Supply { file: item.label.clone(), error }),
-            (Ok(()), None) => Err(Error::Store { file: item.label.clone(), error: store::Error::Empty }),
+            (Err(error), _) => Err(Error::Supply { file: item.name(), error }),
+            (Ok(()), None) => Err(Error::Store { file: item.name(), error: store::Error::Empty }),
         }
     }
 

@@ -85,8 +85,10 @@ fn settings_in_initramfs<B: Board>(machine: &Machine<B>) -> Result<Option<Found>
             (member.data, "loader.toml (bundle)")
         }
     };
-    // What is too large is refused by its size; there is no need to copy it for that.
-    let bytes = bytes.get(..settings::LARGEST + 1).unwrap_or(bytes);
+    if bytes.len() > settings::LARGEST {
+        // Refused by its size; there is no need to copy it for that.
+        settings::parse(bytes).map_err(|error| format!("{path}: {error}"))?;
+    }
     Ok(Some(Found { path: path.to_string(), bytes: bytes.to_vec() }))
 }
 

@@ -152,6 +152,26 @@ impl<'e> Plan<'e> {
         Ok(Self { xen, items, notes })
     }
 
+    /// Checks that the memory of its domain has room for the kernel in `bytes`, if `item` is one: Xen stops where it has not.
+    ///
+    /// # Errors
+    /// [`Error::KernelMemory`].
+    pub fn check_room(&self, item: &Item, bytes: &[u8]) -> Result<(), Error> {
+        let memory = match item.role {
+            Role::Dom0Kernel => command_line::dom0_memory(&self.xen.args).ok().flatten(),
+            Role::DomainKernel(index) => self.xen.domains.get(index).map(|domain| domain.memory),
+            _ => return Ok(()),
+        };
+        let memory = memory.unwrap_or(USUAL_DOM0_MEMORY << 20);
+        match Kernel::identify(bytes) {
+            Ok(Kernel::Image(header)) if header.memory_size(bytes.len() as u64) >= memory => {
+                let size = header.memory_size(bytes.len() as u64);
+                Err(Error::KernelMemory { name: item.name(), size, memory })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The item for `role`.
     pub fn item(&self, role: Role) -> Option<&Item> {
         self.items.iter().find(|item| item.role == role)
@@ -221,6 +241,11 @@ pub struct Checked {
 }
 
 impl Item {
+    /// What messages call the file: what it is for, and which one.
+    pub fn name(&self) -> String {
+        format!("{} ({})", self.label, self.file.source)
+    }
+
     /// Checks the file's contents, unpacked where it is Xen, and says what place in memory it needs.
     ///
     /// A device tree and overlays are only checked to be there: the device-tree module knows more about them.
@@ -360,6 +385,15 @@ pub enum Error {
         /// Bytes that there are.
         memory: u64,
     },
+    /// A kernel for which its domain has no room.
+    KernelMemory {
+        /// What it is for and where it is from.
+        name: String,
+        /// Bytes that it takes (`image_size` of its header).
+        size: u64,
+        /// Bytes that its domain gets.
+        memory: u64,
+    },
     /// A file with nothing in it.
     EmptyFile {
         /// What it is for.
@@ -425,6 +459,12 @@ impl fmt::Display for Error {
                 f,
                 "the domains want {} MiB of memory, the board has {} MiB, and Xen needs some too",
                 wanted >> 20,
+                memory >> 20
+            ),
+            Self::KernelMemory { name, size, memory } => write!(
+                f,
+                "{name}: it takes {} MiB of memory (image_size in its header), its domain gets {} MiB",
+                size.div_ceil(1 << 20),
                 memory >> 20
             ),
             Self::EmptyFile { label, source } => write!(f, "{label} ({source}): the file is empty"),

@@ -223,3 +223,24 @@ fn a_file_must_be_the_one_that_the_settings_want() {
     let error = item(Role::Xen).check_digest(&[0x22; 32]).unwrap_err().to_string();
     assert_eq!(error, "Xen (xen): SHA-256 is 2222222222222222..., the settings say 1111111111111111...");
 }
+
+#[test]
+fn a_kernel_that_its_domain_has_no_room_for_is_refused() {
+    let entry = entry(TOML);
+    let plan = Plan::new(&entry, &facts()).unwrap();
+    let check = |role, size: u64| {
+        let mut kernel = vec![0; 64];
+        kernel[16..24].copy_from_slice(&size.to_le_bytes());
+        kernel[56..60].copy_from_slice(b"ARM\x64");
+        plan.check_room(plan.item(role).unwrap(), &kernel).map_err(|error| error.to_string())
+    };
+    assert_eq!(check(Role::Dom0Kernel, (768 << 20) - 1), Ok(()));
+    assert_eq!(
+        check(Role::Dom0Kernel, 768 << 20),
+        Err("Dom0 kernel (Image): it takes 768 MiB of memory (image_size in its header), its domain gets 768 MiB"
+            .into())
+    );
+    assert_eq!(check(Role::DomainKernel(0), (128 << 20) - 1), Ok(()));
+    assert!(check(Role::DomainKernel(0), 128 << 20).is_err());
+    assert_eq!(check(Role::Dom0Ramdisk, u64::MAX), Ok(()));
+}

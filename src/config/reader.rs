@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 
-/// Why `loader.toml` was not accepted, and where.
+/// Why `loader.toml` was not accepted, and where. The text goes on after the file's name and a colon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The line, from 1; 0 where the trouble is with the file as a whole.
@@ -103,11 +103,10 @@ pub enum Problem {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("loader.toml")?;
         if self.line > 0 {
-            write!(f, " line {}, column {}", self.line, self.column)?;
+            write!(f, "line {}, column {}: ", self.line, self.column)?;
         }
-        write!(f, ": {}", self.problem)
+        self.problem.fmt(f)
     }
 }
 
