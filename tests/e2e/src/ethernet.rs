@@ -1,14 +1,13 @@
 //! What tests of the emulated Ethernet share: a board with a network behind it, bytes to fetch, and the model's log of refusals.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tempfile::TempDir;
+
+use crate::qmp::Qmp;
 
 /// The file that a network fetches from the TFTP server behind the board.
 pub const PAYLOAD: &str = "payload";
@@ -19,13 +18,25 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network with [`PAYLOAD`], `size` bytes long, on its server.
-    pub fn with_payload(size: usize) -> Result<Self> {
+    /// A network with nothing on its server.
+    pub fn new() -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("xenlift-net-").tempdir().context("no temporary directory")?;
         let network = Self { directory };
         fs::create_dir(network.served()).context("cannot make the server's directory")?;
-        fs::write(network.served().join(PAYLOAD), payload(size)).context("cannot write the payload")?;
         Ok(network)
+    }
+
+    /// A network with [`PAYLOAD`], `size` bytes long, on its server.
+    pub fn with_payload(size: usize) -> Result<Self> {
+        Self::new()?.with(PAYLOAD, &payload(size))
+    }
+
+    /// The same with a file more.
+    pub fn with(self, name: &str, bytes: &[u8]) -> Result<Self> {
+        let path = self.served().join(name);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).context("cannot make a directory on the server")?;
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(self)
     }
 
     /// The directory that the server shows.
@@ -35,8 +46,18 @@ impl Network {
 
     /// Adds the network to the board, as `net`: QEMU's own DHCP and TFTP servers at 10.0.2.2. `seed` makes the controller's start values.
     pub fn attach(&self, board: &mut Command, seed: u64) {
-        let user = format!("user,id=net,tftp={},bootfile={PAYLOAD}", self.served().display());
-        board.args(["-netdev", &user, "-net", "nic,netdev=net"]);
+        self.attach_as(board, &self.user(Some(PAYLOAD)), seed);
+    }
+
+    /// What `-netdev` says of QEMU's own servers, with `boot_file` in the answers of the DHCP server.
+    pub fn user(&self, boot_file: Option<&str>) -> String {
+        let boot_file = boot_file.map(|name| format!(",bootfile={name}")).unwrap_or_default();
+        format!("user,id=net,tftp={}{boot_file}", self.served().display())
+    }
+
+    /// Adds another network than QEMU's own, still as `net`.
+    pub fn attach_as(&self, board: &mut Command, netdev: &str, seed: u64) {
+        board.args(["-netdev", netdev, "-net", "nic,netdev=net"]);
         let refusals = format!("bcm2838-genet.refusals={}", self.refusals_path().display());
         board.args(["-global", &refusals, "-global", &format!("bcm2838-genet.seed={seed}")]);
         board.arg("-qmp").arg(format!("unix:{},server=on,wait=off", self.qmp_path().display()));
@@ -49,26 +70,14 @@ impl Network {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
-    /// Pulls the board's cable, or puts it in again (QMP's set_link).
+    /// QEMU's own console, to be used by one at a time.
+    pub fn qmp(&self) -> Result<Qmp> {
+        Qmp::connect(&self.qmp_path())
+    }
+
+    /// Pulls the board's cable, or puts it in again.
     pub fn set_link(&self, up: bool) -> Result<()> {
-        let mut stream = UnixStream::connect(self.qmp_path()).context("cannot reach the emulator's QMP socket")?;
-        stream.set_read_timeout(Some(Duration::from_secs(20))).context("cannot bound the wait for QMP")?;
-        let mut answers = BufReader::new(stream.try_clone().context("cannot share the QMP socket")?);
-        let set_link = format!(r#"{{"execute":"set_link","arguments":{{"name":"net","up":{up}}}}}"#);
-        let mut line = String::new();
-        answers.read_line(&mut line).context("QMP gave no greeting")?;
-        for command in [r#"{"execute":"qmp_capabilities"}"#, &set_link] {
-            writeln!(stream, "{command}").context("cannot write to QMP")?;
-            line.clear();
-            while !line.contains("\"return\"") {
-                line.clear();
-                answers.read_line(&mut line).context("QMP gave no answer")?;
-                if line.is_empty() || line.contains("\"error\"") {
-                    bail!("QMP answered {line:?} to {command}");
-                }
-            }
-        }
-        Ok(())
+        self.qmp()?.set_link("net", up)
     }
 
     fn refusals_path(&self) -> PathBuf {

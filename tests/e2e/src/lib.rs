@@ -5,7 +5,11 @@
 //!
 //! A file named `full_*.rs` is left out by `cargo xtask test --quick`.
 
+pub mod boot;
 pub mod ethernet;
+pub mod qmp;
+pub mod relay;
+pub mod servers;
 
 use std::path::PathBuf;
 

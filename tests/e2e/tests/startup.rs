@@ -10,8 +10,6 @@ mod board;
 mod handoff;
 #[path = "startup/into_xen.rs"]
 mod into_xen;
-#[path = "startup/qmp.rs"]
-mod qmp;
 
 use anyhow::{Result, ensure};
 use board::{Board, Loaded, TREE, file_size, tree};

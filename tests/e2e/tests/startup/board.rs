@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use tempfile::TempDir;
+use xenlift_e2e::qmp::Qmp;
 use xenlift_e2e::{Machine, Release, Uart, cache, emulator, packages};
 use xtask::loader::{self, Loader};
 use xtask::product;
 use xtask::toolchain::Toolchain;
-
-use crate::qmp::Qmp;
 
 /// Where the firmware has been seen to put its tree.
 pub const TREE: u64 = 0x2eff_6200;

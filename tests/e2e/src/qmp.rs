@@ -1,4 +1,4 @@
-//! Just enough of the QEMU Machine Protocol to stop the board and look at its memory.
+//! Just enough of the QEMU Machine Protocol to hold a board, pull its cable, and look at its registers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 /// How long QEMU may take for one command.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A connection to a running emulator.
 pub struct Qmp {
@@ -32,7 +32,7 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Sends one command and waits for its result, over greetings and events.
+    /// Sends one command and gives the line with its result, over greetings and events.
     pub fn command(&mut self, command: &str) -> Result<String> {
         writeln!(self.lines.get_mut(), "{command}").context("QMP is closed")?;
         loop {
@@ -47,5 +47,25 @@ impl Qmp {
                 return Ok(line);
             }
         }
+    }
+
+    /// Lets a board run that was started with `-S`.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.command(r#"{"execute":"cont"}"#).map(|_| ())
+    }
+
+    /// Pulls the cable of `netdev`, or puts it in again.
+    pub fn set_link(&mut self, netdev: &str, up: bool) -> Result<()> {
+        let arguments = format!(r#"{{"name":"{netdev}","up":{up}}}"#);
+        self.command(&format!(r#"{{"execute":"set_link","arguments":{arguments}}}"#)).map(|_| ())
+    }
+
+    /// Reads a register of a device.
+    pub fn register(&mut self, address: u64) -> Result<u32> {
+        let arguments = format!(r#"{{"command-line":"xp /1wx {address:#x}"}}"#);
+        let answer = self.command(&format!(r#"{{"execute":"human-monitor-command","arguments":{arguments}}}"#))?;
+        let value = answer.split(": 0x").nth(1).and_then(|rest| rest.get(..8));
+        let value = value.with_context(|| format!("no register in {answer}"))?;
+        u32::from_str_radix(value, 16).with_context(|| format!("no register in {answer}"))
     }
 }
