@@ -3,11 +3,11 @@
 //! The report goes out through the board's polled byte hook, so it works with any state of the console, the heap and the locks.
 //! It is written to be read by somebody who has only the serial line: first what happened in words, then registers, then a
 //! backtrace in addresses relative to the image's start, which are those of the ELF that the build kept:
-//! `llvm-addr2line -e loader.elf 0x1234`. After it the board is reset. Decoding and wording are pure and tested on the host.
-//!
-//! Source of the encodings: Arm ARM DDI 0487, D24.2.40 (ESR_EL2).
+//! `llvm-addr2line -e loader.elf 0x1234`. After it the board is reset. Wording is pure and tested on the host.
 
+use super::backtrace::within;
 use super::image;
+use super::syndrome::{class, class_name, fault_name};
 use crate::range::PhysicalRange;
 use core::fmt;
 
@@ -60,21 +60,17 @@ impl Regions {
         }
     }
 
-    fn has(range: PhysicalRange, address: u64) -> bool {
-        range.start <= address && address < range.end
-    }
-
     /// What lies at `address`, in words that complete "in …".
     fn describe(&self, address: u64) -> &'static str {
         if address < 4096 {
             "page 0, which is not mapped: a null pointer?"
-        } else if Self::has(self.guard, address) {
+        } else if within(self.guard, address) {
             "the guard page below the stack: STACK OVERFLOW"
-        } else if Self::has(self.text, address) {
+        } else if within(self.text, address) {
             "the loader's code, which is read-only"
-        } else if Self::has(self.constants, address) {
+        } else if within(self.constants, address) {
             "the loader's constants, which are read-only and not executable"
-        } else if Self::has(self.data, address) || Self::has(self.stack, address) {
+        } else if within(self.data, address) || within(self.stack, address) {
             "the loader's data, which is not executable"
         } else {
             "no memory of the loader's own"
@@ -90,54 +86,6 @@ pub struct Report<'a> {
     pub regions: Regions,
     /// Return addresses, innermost first.
     pub backtrace: &'a [u64],
-}
-
-/// ESR_EL2.EC.
-const fn class(esr: u64) -> u64 {
-    (esr >> 26) & 0x3f
-}
-
-/// ESR_EL2.EC in words.
-const fn class_name(esr: u64) -> &'static str {
-    match class(esr) {
-        0x00 => "an instruction that does not exist",
-        0x01 => "a trapped WFI or WFE",
-        0x07 => "a trapped FP/SIMD instruction",
-        0x0e => "an illegal execution state",
-        0x15 => "an SVC instruction",
-        0x16 => "an HVC instruction",
-        0x17 => "an SMC instruction",
-        0x18 => "a trapped system register access",
-        0x20 | 0x21 => "a jump to memory that cannot be executed",
-        0x22 => "a jump to an odd address",
-        0x24 | 0x25 => "an access to memory",
-        0x26 => "a stack pointer that is no multiple of 16",
-        0x2c => "a floating-point exception",
-        0x2f => "an SError, an error that a bus reported late",
-        0x30 | 0x31 => "a hardware breakpoint",
-        0x32 | 0x33 => "a single step",
-        0x34 | 0x35 => "a watchpoint",
-        0x3c => "a BRK instruction: a check that the compiler put in failed",
-        _ => "an exception of a class that the loader does not know",
-    }
-}
-
-/// ESR_EL2.ISS bits 5:0 of an instruction or data abort in words.
-const fn fault_name(esr: u64) -> &'static str {
-    match esr & 0x3f {
-        0x00..=0x03 => "an address too large for the map",
-        0x04..=0x07 => "nothing is mapped there",
-        0x08..=0x0b => "the map's access flag is clear",
-        0x0c..=0x0f => "the map forbids it",
-        0x10 => "the bus reported an error: no device answers there",
-        0x13..=0x17 => "the bus reported an error on a walk of the map",
-        0x18 => "a parity or ECC error",
-        0x1b..=0x1f => "a parity or ECC error on a walk of the map",
-        0x21 => "the address is not aligned, and the memory demands it",
-        0x30 => "two entries of the TLB contradict each other",
-        0x35 => "an exclusive access that the memory does not support",
-        _ => "a fault that the loader does not know",
-    }
 }
 
 const fn source_name(vector: u64) -> &'static str {
@@ -219,66 +167,16 @@ impl fmt::Display for Report<'_> {
 impl Report<'_> {
     /// `address` as the kept ELF has it.
     fn offset(&self, address: u64) -> Option<u64> {
-        Regions::has(self.regions.text, address).then(|| address - self.regions.text.start)
+        within(self.regions.text, address).then(|| address - self.regions.text.start)
     }
-}
-
-/// Return addresses that a backtrace has at most.
-pub const DEEPEST: usize = 24;
-
-/// Follows the chain of frame records (AAPCS64, 6.4.6) from `frame_pointer`, reading words of `stack` with `read`, which is asked only for
-/// addresses inside it. Gives how many of `found` were filled. Each address is that of the call, not of the return, so that
-/// addr2line names the calling line.
-///
-/// At an exception the link register, `link_register`, may hold the caller of a function that has made no record (yet): it goes first. It
-/// may as well be left over from a call that has returned, so the first address is a hint, the others are certain.
-pub fn backtrace(
-    mut frame_pointer: u64,
-    link_register: Option<u64>,
-    stack: PhysicalRange,
-    text: PhysicalRange,
-    read: impl Fn(u64) -> u64,
-    found: &mut [u64],
-) -> usize {
-    let mut count = 0;
-    if let (Some(link), Some(slot)) = (link_register, found.first_mut()) {
-        let call = link.wrapping_sub(4);
-        if Regions::has(text, call) {
-            *slot = call;
-            count = 1;
-        }
-    }
-    let mut innermost = true;
-    while let Some(slot) = found.get_mut(count) {
-        let Some(record) = PhysicalRange::sized(frame_pointer, 16) else { break };
-        if !frame_pointer.is_multiple_of(8) || !stack.contains(&record) {
-            break;
-        }
-        let caller = read(frame_pointer);
-        let call = read(frame_pointer + 8).wrapping_sub(4);
-        if !Regions::has(text, call) {
-            break;
-        }
-        *slot = call;
-        // A function that has made its record and called nobody yet has the same address in the link register.
-        let known = core::mem::take(&mut innermost) && count == 1 && link_register == Some(call.wrapping_add(4));
-        if !known {
-            count += 1;
-        }
-        // The stack grows down, so a caller's record is above; anything else would be a loop.
-        if caller <= frame_pointer {
-            break;
-        }
-        frame_pointer = caller;
-    }
-    count
 }
 
 #[cfg(target_os = "none")]
 mod target {
+    use super::super::backtrace::{DEEPEST, backtrace};
     use super::super::hooks::{Fault, RawOutput};
     use super::super::{barrier, image, start};
-    use super::{DEEPEST, Frame, Regions, Report, backtrace};
+    use super::{Frame, Regions, Report};
     use core::fmt::Write;
 
     fn read_stack(address: u64) -> u64 {

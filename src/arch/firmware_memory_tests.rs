@@ -1,5 +1,6 @@
 //! Trees made by hand, byte for byte, so that broken ones can be made as well.
 
+use super::reader::{BEGIN_NODE, END, END_NODE, NOP, PROPERTY};
 use super::*;
 use alloc::format;
 use alloc::string::String;

@@ -1,5 +1,6 @@
 //! The map, checked by walking the tables as the hardware does.
 
+use super::tables::{ADDRESS, ENTRIES, MAP_END, PAGE, Table};
 use super::*;
 use crate::arch::firmware_memory::tests::Tree;
 use alloc::vec;

@@ -4,7 +4,7 @@
 //! * [`firmware_memory`] – a bounded reader of the memory map in the firmware's tree, used before there is a heap.
 //! * [`placement`] – where the loader moves itself to.
 //! * [`start`] – from the first instruction to `main`: place, copy, relocate, map, heap.
-//! * [`exception`] – the report of an exception or a panic, and the reset after it.
+//! * [`exception`] – the report of an exception or a panic, and the reset after it. [`backtrace`] – who called whom.
 //! * [`mmu`] – the identity map. [`cache`], [`barrier`], [`timer`] – single instructions as safe functions.
 //! * [`handoff`] – caches and MMU off, and the jump.
 //! * [`heap`] – the global allocator.
@@ -13,6 +13,7 @@
 //! Everything has a host twin, so that all code above is compiled and tested on a workstation: on another target than the bare
 //! board, maintenance does nothing, the timer counts calls, and what cannot return panics.
 
+pub mod backtrace;
 pub mod barrier;
 pub mod cache;
 pub mod exception;
@@ -27,6 +28,7 @@ pub mod start;
 pub mod timer;
 
 mod image;
+mod syndrome;
 
 pub use hooks::{Fault, Stage, StartBoard, WatchdogAtEntry};
 pub use start::Entry;
