@@ -16,7 +16,7 @@ pub const LARGEST_TREE: usize = 2 << 20;
 /// Memory banks that are kept. The largest Pi 4 has four.
 pub const BANKS: usize = 16;
 /// Reservations that are kept.
-pub const RESERVATIONS: usize = 48;
+pub const RESERVATIONS: usize = 32;
 
 const MAGIC: u32 = 0xd00d_feed;
 const HEADER: usize = 40;
@@ -166,7 +166,8 @@ impl FirmwareMemory {
         let size = Self::claimed_size(blob)?;
         let blob = blob.get(..size).ok_or(FirmwareMemoryError::Size { size: size as u32 })?;
         let tree = PhysicalRange::sized(address, size as u64).ok_or(FirmwareMemoryError::Address { address })?;
-        let map = reader::read(blob, Self::empty(tree))?;
+        let mut map = Self::empty(tree);
+        reader::read(blob, &mut map)?;
         if map.banks.as_slice().is_empty() {
             return Err(FirmwareMemoryError::NoMemory);
         }

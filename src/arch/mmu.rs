@@ -36,6 +36,7 @@ const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 /// The map in use. There is one; it is the key to mapping more.
 pub struct AddressSpace {
     tables: Tables<'static>,
+    devices: PhysicalRange,
     incomplete: Option<MapError>,
 }
 
@@ -109,14 +110,16 @@ impl AddressSpace {
     }
 
     /// Maps a further bank of RAM as Normal memory, for a board whose firmware passed no tree and whose mailbox said what it has.
-    /// Pages that are mapped already keep their rights.
+    /// The loader's own pages and the devices' keep their rights.
     ///
     /// # Errors
     /// As [`MapError`]; what could be mapped is.
     pub fn add_ram(&mut self, bank: PhysicalRange) -> Result<(), MapError> {
         // Entries only go from invalid to valid here, which needs no break-before-make and no TLB maintenance (D8.16.1).
         let mut result = Ok(());
-        for part in without(bank, PAGE_ZERO).flat_map(|part| without(part, image::range())) {
+        let devices = self.devices;
+        let parts = without(bank, PAGE_ZERO).flat_map(|part| without(part, image::range()));
+        for part in parts.flat_map(move |part| without(part, devices)) {
             result = result.and(self.tables.map(part, Access::ReadWrite));
         }
         barrier::dsb_sy();
@@ -169,7 +172,7 @@ mod target {
                 options(nostack, preserves_flags),
             );
         }
-        AddressSpace { tables, incomplete }
+        AddressSpace { tables, devices, incomplete }
     }
 }
 

@@ -200,8 +200,9 @@ fn a_bank_over_the_devices_does_not_make_them_memory() {
 #[test]
 fn the_loader_is_mapped_even_where_reservations_use_up_all_tables() {
     let mut tree = board(1);
-    for index in 0..40 {
-        tree = tree.reserved_node(0x0800_1000 + index * 0x40_0000, 0x1000, true);
+    for index in 0..crate::arch::firmware_memory::RESERVATIONS as u64 {
+        // Across a 2 MiB boundary, so that each wants two tables.
+        tree = tree.reserved_node(0x0800_1000 + index * 0x40_0000, 0x20_0000, true);
     }
     let memory = tree.read();
     let mut pool = pool(POOL);
@@ -213,6 +214,7 @@ fn the_loader_is_mapped_even_where_reservations_use_up_all_tables() {
     assert_eq!(access(&tables, image::stack_bottom()), Access::ReadWrite);
     for reservation in memory.reserved.as_slice() {
         assert_eq!(access(&tables, reservation.range.start), Access::None, "{}", reservation.range);
+        assert_eq!(access(&tables, reservation.range.end - 1), Access::None, "{}", reservation.range);
     }
     assert_eq!(access(&tables, 0xfe20_1000), Access::Device);
 }

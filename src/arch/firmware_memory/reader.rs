@@ -61,20 +61,19 @@ struct Pending<'a> {
     is_memory: bool,
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'm> {
     blob: &'a [u8],
-    map: FirmwareMemory,
+    map: &'m mut FirmwareMemory,
 }
 
-/// Adds to `map` what `blob`, a whole tree by its header's size, says.
-pub(super) fn read(blob: &[u8], map: FirmwareMemory) -> Result<FirmwareMemory, FirmwareMemoryError> {
+/// Adds to `map` what `blob`, a whole tree by its header's size, says. By reference, because the map is large and the early stack small.
+pub(super) fn read(blob: &[u8], map: &mut FirmwareMemory) -> Result<(), FirmwareMemoryError> {
     let mut reader = Reader { blob, map };
     reader.reservation_block()?;
-    reader.structure_block()?;
-    Ok(reader.map)
+    reader.structure_block()
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Reader<'a, '_> {
     fn header(&self, offset: usize) -> Result<usize, FirmwareMemoryError> {
         word(self.blob, offset).map(|value| value as usize).ok_or(FirmwareMemoryError::Structure { offset })
     }

@@ -116,6 +116,7 @@ impl<'a> Tables<'a> {
         let shift = 39 - 9 * level;
         let size = 1_u64 << shift;
         let mut address = start;
+        let mut outcome = Ok(());
         while address < end {
             let entry = (address >> shift) as usize % ENTRIES;
             let entry_end = (address & !(size - 1)) + size;
@@ -127,16 +128,19 @@ impl<'a> Tables<'a> {
                 let attributes = access.attributes();
                 self.set(index, entry, if attributes == 0 { 0 } else { address | attributes | kind });
             } else {
-                let Some(next) = self.next_table(index, entry, level) else {
-                    // Too coarse is only right in one direction: rather nothing is mapped here than something that must not be.
-                    self.set(index, entry, 0);
-                    return Err(MapError::NoTables { address });
+                let result = match self.next_table(index, entry, level) {
+                    Some(next) => self.map_level(next, level + 1, address, part_end, access),
+                    None => {
+                        // Too coarse is only right in one direction: rather nothing is mapped than something that must not be.
+                        self.set(index, entry, 0);
+                        Err(MapError::NoTables { address })
+                    }
                 };
-                self.map_level(next, level + 1, address, part_end, access)?;
+                outcome = outcome.and(result);
             }
             address = part_end;
         }
-        Ok(())
+        outcome
     }
 
     /// Whether every byte of `range` may be read and written as Normal memory.
