@@ -231,6 +231,34 @@ fn the_filter_takes_its_entries_only() {
 }
 
 #[test]
+fn only_the_filter_block_feeds_another_ring_than_16() {
+    let (bench, driver) = started(settings());
+    let bus = &driver.bus;
+    let ring_0 = 0x2000 + 0xc00;
+    bus.write32(RDMA_CTRL, 0);
+    // Ring 0 on the same 256 descriptors, as Linux since 6.15 uses it: filter 0 with a mask that takes anything.
+    for (offset, value) in [(0x10, 256 << 16 | 2048), (0x14, 0), (0x1c, 767), (0x08, 5), (0x0c, 5)] {
+        bus.write32(ring_0 + offset, value);
+    }
+    bus.write32(0x2000 + 0x1040, 1 << 16 | 1);
+    bus.write32(RDMA_CTRL, RUNNING | 2);
+    let produced = || (bus.read32(ring_0 + 0x08), bus.read32(RDMA_RING + 0x08));
+    let before = produced();
+    bench.inject(&frame(STATION, 60, 1));
+    assert_eq!(produced(), (before.0, before.1 + 1));
+    bus.write32(0xfc1c + (47 / 4) * 4, 4);
+    bus.write32(0xfc08, 1);
+    bus.write32(0xfc00, 1);
+    bench.inject(&frame(STATION, 60, 1));
+    assert_eq!(produced(), (before.0 + 1, before.1 + 1));
+    // The first half-word of the destination, all four nibbles compared: another station's frames go to ring 16 again.
+    bus.write32(0x8000, 0xf_0000 | 0x0123);
+    bench.inject(&frame(STATION, 60, 1));
+    assert_eq!(produced(), (before.0 + 1, before.1 + 2));
+    bench.assert_clean();
+}
+
+#[test]
 fn interrupts_are_masked_until_asked_for() {
     let (bench, driver) = started(settings());
     bench.inject(&frame(STATION, 60, 1));

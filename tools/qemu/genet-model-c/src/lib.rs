@@ -268,3 +268,81 @@ pub unsafe extern "C" fn genet_model_next_refusal(device: *mut Device, text: *mu
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" fn no_read(_: *mut c_void, _: u64, _: *mut u8, _: u64) -> bool {
+        false
+    }
+    unsafe extern "C" fn no_write(_: *mut c_void, _: u64, _: *const u8, _: u64) -> bool {
+        false
+    }
+
+    /// Runs `test` on a device without memory.
+    fn with_device(test: impl FnOnce(*mut Device)) {
+        let settings = DeviceSettings {
+            seed: 1,
+            autonegotiation_ms: 1000,
+            partner: 0x2f,
+            phy_start: 0,
+            cable: true,
+            refuse_short_frames: false,
+        };
+        let memory = Memory { opaque: core::ptr::null_mut(), read: no_read, write: no_write };
+        // SAFETY: both structs are valid, and the functions touch nothing.
+        let device = unsafe { genet_model_new(&settings, &memory) };
+        test(device);
+        // SAFETY: from `genet_model_new`, and not used again.
+        unsafe { genet_model_free(device) };
+    }
+
+    fn next(device: *mut Device) -> Option<DeviceEffect> {
+        let mut effect = core::mem::MaybeUninit::uninit();
+        // SAFETY: the device is valid, and the effect is writable; it is read only where it was written.
+        unsafe { genet_model_next_effect(device, effect.as_mut_ptr()).then(|| effect.assume_init()) }
+    }
+
+    #[test]
+    fn the_first_timer_is_the_end_of_the_phys_negotiation() {
+        with_device(|device| {
+            assert!(next(device).is_none());
+            // SAFETY: the device is valid.
+            unsafe { genet_model_advance(device, 5) };
+            let effect = next(device).unwrap();
+            assert_eq!((effect.kind, effect.moment), (2, 1_000_000_000));
+            assert!(next(device).is_none());
+        });
+    }
+
+    #[test]
+    fn an_interrupt_is_an_effect_and_not_a_call() {
+        with_device(|device| {
+            // SAFETY: the device is valid. INTRL2_0's mask is cleared, then a status bit is set.
+            unsafe {
+                genet_model_write(device, 10, 0x214, u32::MAX);
+                genet_model_write(device, 20, 0x204, 1);
+            }
+            let effects: Vec<_> =
+                std::iter::from_fn(|| next(device)).map(|effect| (effect.kind, effect.raised)).collect();
+            assert!(effects.contains(&(1, true)), "{effects:?}");
+        });
+    }
+
+    #[test]
+    fn a_refusal_is_told_once_and_cut_to_the_room_there_is() {
+        with_device(|device| {
+            let mut text = [0x7f as c_char; 16];
+            // SAFETY: the device is valid, and the text has the size that is said, less one to see what lies after it.
+            unsafe {
+                genet_model_read(device, 0, 0x7f00);
+                assert!(genet_model_next_refusal(device, text.as_mut_ptr(), 15));
+                assert!(!genet_model_next_refusal(device, text.as_mut_ptr(), 15));
+            }
+            let bytes = text.map(|character| character as u8);
+            assert_eq!(&bytes[..14], b"0.000000 s, re");
+            assert_eq!(bytes[14..], [0, 0x7f]);
+        });
+    }
+}
