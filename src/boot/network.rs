@@ -19,8 +19,9 @@ const COMPATIBLE: &str = "brcm,bcm2711-genet-v5";
 /// Time between two looks at the console: half of what the mini UART's FIFO takes to overflow.
 const LOOK_AT_CONSOLE: Duration = Duration::from_micros(300);
 
-/// Time between two lines of progress, and before the first: a file that takes no longer needs none.
-const PROGRESS: Duration = Duration::from_secs(1);
+/// Time before the first line of progress of a file; one that takes no longer needs none. Each next line waits twice as long as the
+/// one before, so that a slow line or server does not make a long transcript.
+const FIRST_PROGRESS: Duration = Duration::from_secs(1);
 
 /// Control-C, which gives up what is being waited for.
 const CONTROL_C: u8 = 3;
@@ -109,7 +110,8 @@ fn phy_address(tree: &Tree<'_>, node: &Node<'_>) -> Option<u8> {
 pub struct Watch<'k, B: Board> {
     keeper: &'k mut Keeper<B>,
     looked: Instant,
-    said: Option<Instant>,
+    /// How long a file must have taken for its next line of progress.
+    next_progress: Duration,
     /// A line of progress stands on the console without its end.
     unfinished: bool,
 }
@@ -117,7 +119,7 @@ pub struct Watch<'k, B: Board> {
 impl<'k, B: Board> Watch<'k, B> {
     /// Watches for `keeper`, from `now` on.
     pub fn new(keeper: &'k mut Keeper<B>, now: Instant) -> Self {
-        Self { keeper, looked: now, said: None, unfinished: false }
+        Self { keeper, looked: now, next_progress: FIRST_PROGRESS, unfinished: false }
     }
 
     /// Ends a line of progress.
@@ -125,7 +127,7 @@ impl<'k, B: Board> Watch<'k, B> {
         if core::mem::take(&mut self.unfinished) {
             println!();
         }
-        self.said = None;
+        self.next_progress = FIRST_PROGRESS;
     }
 }
 
@@ -149,13 +151,10 @@ impl<B: Board> Observer for Watch<'_, B> {
             }
             return;
         };
-        let now = self.looked;
-        let last =
-            self.said.unwrap_or(Instant::from_micros(now.micros().saturating_sub(progress.elapsed.as_micros() as u64)));
-        if now.since(last) >= PROGRESS {
+        if progress.elapsed >= self.next_progress {
             // Over the line before; what follows its end is cleared by blanks, for terminals that know no escape sequences.
             print!("\r{event}   ");
-            self.said = Some(now);
+            self.next_progress = progress.elapsed * 2;
             self.unfinished = true;
         }
     }
