@@ -1,4 +1,4 @@
-// xenlift_leave(x0 = device tree, x1 = where to go): caches and MMU off, and away (FACTS of the boot protocols: Xen's
+// xenlift_leave(x0 = device tree, x1 = where to go): caches and MMU off, and away (the boot protocols: Xen's
 // docs/misc/arm/booting.txt, Linux' Documentation/arch/arm64/booting.rst; the order is docs/architecture.md, "Hand-off").
 //
 // From the write to SCTLR_EL2 to the branch there is no load and no store: with the data cache off they would go past lines that
