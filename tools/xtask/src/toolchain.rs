@@ -23,7 +23,7 @@ use crate::process::{announce, capture, capture_text, clean_command, find_progra
 pub const TARGET: &str = "aarch64-unknown-none";
 
 /// Bump when what the second way makes changes.
-const RECIPE: &str = "2";
+const RECIPE: &str = "3";
 
 /// How to call cargo for the board.
 #[derive(Clone, Debug)]
@@ -102,9 +102,9 @@ fn has_target() -> Result<bool> {
 }
 
 /// The packages, in order of preference: Debian's newer Rust for stable releases, then a release's own.
-const PACKAGES: [[&str; 5]; 2] = [
-    ["rustc-web", "libstd-rust-web-dev", "rust-web-src", "rust-web-clippy", "lld"],
-    ["rustc", "libstd-rust-dev", "rust-src", "rust-clippy", "lld"],
+const PACKAGES: [[&str; 4]; 2] = [
+    ["rustc-web", "libstd-rust-web-dev", "rust-web-src", "rust-web-clippy"],
+    ["rustc", "libstd-rust-dev", "rust-src", "rust-clippy"],
 ];
 
 fn debian(cache: &Cache) -> Result<Toolchain> {
@@ -132,6 +132,8 @@ fn download(apt: &Apt, packages: &[&str]) -> Result<Vec<PathBuf>> {
                 .filter(|name| name.starts_with("libstd-rust") || name.starts_with("librustc")),
         );
     }
+    // The release's default linker may be years older than its newest.
+    all.extend(newest_linker(&apt.names("lld-")?));
     all.sort();
     all.dedup();
     apt.download_with_dependencies(&all.iter().map(String::as_str).collect::<Vec<_>>(), None)
@@ -187,16 +189,35 @@ fn compile_core(root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Of packages named `lld-NUMBER`, the one with the highest.
+fn newest_linker(names: &[String]) -> Option<String> {
+    let version = |name: &String| Some((name.strip_prefix("lld-")?.parse::<u32>().ok()?, name.clone()));
+    names.iter().filter_map(version).max().map(|(_, name)| name)
+}
+
+/// The linker that belongs to the toolchain in use, else the unpacked one. The linker of the compiler's own age matters: lld 14 evaluates
+/// linker.ld's assertion on relocations before it has made them.
 fn linker(root: &Path) -> Result<PathBuf> {
-    let unpacked = root.join("usr/bin");
-    for name in ["rust-lld", "ld.lld"] {
-        if let Some(path) = Some(unpacked.join(name)).filter(|path| path.exists()).or_else(|| find_program(name)) {
-            return Ok(path);
-        }
+    let of_host = capture_text(clean_command("rustc").args(["--print", "target-libdir"]))?;
+    let own = Path::new(of_host.trim()).parent().map(|directory| directory.join("bin/rust-lld"));
+    match own.filter(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => find_one(&root.join("usr/bin"), "ld.lld-", ""),
     }
-    find_one(&unpacked, "ld.lld-", "")
 }
 
 fn join(directories: &[PathBuf]) -> Result<std::ffi::OsString> {
     std::env::join_paths(directories).context("a directory with a colon in its name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_linker_is_taken_by_number() {
+        let names = ["lld-9", "lld-14", "lld-19", "lld-14-dev"].map(str::to_owned);
+        assert_eq!(newest_linker(&names).as_deref(), Some("lld-19"));
+        assert_eq!(newest_linker(&[]), None);
+    }
 }

@@ -92,6 +92,13 @@ impl Apt {
         Ok(dependency_names(depends))
     }
 
+    /// The names of packages that begin so.
+    pub fn names(&self, beginning: &str) -> Result<Vec<String>> {
+        self.update()?;
+        let text = capture_text(self.command("apt-cache").args(["pkgnames", beginning]))?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
     /// Downloads exactly these packages, and returns the files.
     pub fn download(&self, packages: &[String]) -> Result<Vec<PathBuf>> {
         self.update()?;
