@@ -190,7 +190,10 @@ fn copy_tree(ram: &mut Ram, range: PhysicalRange) -> Result<Vec<u8>, String> {
 }
 
 fn no_tree(x0: u64, error: &FirmwareMemoryError) -> String {
-    format!("x0 is {x0:#x}: {error}")
+    match error {
+        FirmwareMemoryError::Address { .. } => error.to_string(),
+        _ => format!("x0 = {x0:#x}: {error}"),
+    }
 }
 
 fn open_mailbox<B: Board>(board: &mut B) -> Option<BoardMailbox<B>> {
