@@ -56,11 +56,7 @@ enum Command {
     /// Serve a directory over TFTP and HTTP for a real board
     Serve(commands::serve::Arguments),
     /// Measure, each figure beside its peer's
-    Bench {
-        /// An object a line instead of text
-        #[arg(long)]
-        json: bool,
-    },
+    Bench(commands::bench::Arguments),
     /// Fetch and build everything the other commands need, and print where it lies
     Setup,
 }
@@ -85,7 +81,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::Bundle { directory, output } => commands::bundle::run(&directory, &output),
         Command::Qemu(arguments) => commands::qemu::run(&cache, &arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
-        Command::Bench { json } => commands::bench::run(&cache, json),
+        Command::Bench(arguments) => commands::bench::run(&cache, &arguments),
         Command::Setup => commands::setup::run(&cache),
     }
 }

@@ -32,6 +32,7 @@ pub fn run(cache: &Cache, quick: bool) -> Result<()> {
     ];
     let mut failed = Vec::new();
     let mut summary = String::new();
+    let begin = Instant::now();
     for (name, step) in steps {
         announce(&format!("== {name}"));
         let start = Instant::now();
@@ -45,7 +46,7 @@ pub fn run(cache: &Cache, quick: bool) -> Result<()> {
         announce(&format!("== {name}: {verdict}"));
         summary.push_str(&format!("\n  {:6.1} s  {name}: {verdict}", start.elapsed().as_secs_f32()));
     }
-    announce(&format!("summary{summary}"));
+    announce(&format!("summary{summary}\n  {:6.1} s  all", begin.elapsed().as_secs_f32()));
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }

@@ -1,0 +1,87 @@
+//! `cargo xtask bench`: the figures, each beside its peer's and with the bar it has to clear.
+//!
+//! * [`size`]: how large `loader.bin` is, and what of.
+//! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it.
+//! * [`mutants`]: how many of the bugs planted into the sources the tests find.
+//! * [`tests`]: how long `cargo xtask test --quick` takes. Only on demand.
+//!
+//! docs/performance.md says how they are measured.
+
+pub mod figure;
+pub mod mutants;
+pub mod size;
+pub mod start;
+pub mod tests;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use self::figure::Figure;
+use crate::cache::Cache;
+use crate::process::announce;
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Topic {
+    /// loader.bin beside Debian's u-boot.bin, and each crate's share
+    Size,
+    /// From QEMU's start to Xen's banner beside Debian's U-Boot, and the bytes printed
+    Start,
+    /// Bugs planted in driver, layout and device-tree editor that the tests find
+    Mutants,
+    /// The time that `cargo xtask test --quick` takes; not part of the whole
+    TestTimes,
+}
+
+/// What a bench without `--only` measures.
+const WHOLE: [Topic; 3] = [Topic::Size, Topic::Start, Topic::Mutants];
+
+/// What to measure, and how.
+#[derive(Args)]
+pub struct Arguments {
+    /// An object a line instead of text
+    #[arg(long)]
+    json: bool,
+    /// Measure this alone; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<Topic>,
+    /// How often to start each of the two loaders, taking turns
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// How long the emulated PHY takes to negotiate, in milliseconds, for both loaders. About 3 s on a real link
+    #[arg(long, value_name = "MS", default_value_t = 3000)]
+    autonegotiation: u32,
+    /// Of the lists in tools/mutants, plant only these, such as `layout`
+    #[arg(long, value_name = "LIST")]
+    list: Vec<String>,
+}
+
+/// Measures, prints a line a figure (`--json`: an object a line) as soon as it is known, and fails if a bar is missed or a figure could
+/// not be measured.
+pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
+    let topics = if arguments.only.is_empty() { &WHOLE[..] } else { &arguments.only };
+    let mut missed = Vec::new();
+    for topic in topics {
+        let print = |figure: Figure| {
+            println!("{}", if arguments.json { figure.as_json().to_string() } else { figure.as_text() });
+            if !figure.ok() {
+                missed.push(figure.name);
+            }
+        };
+        let measured = match topic {
+            Topic::Size => size::measure(cache).map(print),
+            Topic::Start => start::measure(cache, arguments.rounds, arguments.autonegotiation)
+                .map(|figures| figures.into_iter().for_each(print)),
+            Topic::Mutants => mutants::measure(cache, &arguments.list, print),
+            Topic::TestTimes => tests::measure().map(print),
+        };
+        if let Err(error) = measured {
+            announce(&format!("{topic:?} could not be measured: {error:#}"));
+            missed.push(format!("{topic:?}"));
+        }
+    }
+    if !missed.is_empty() {
+        bail!("missed: {}", missed.join(", "));
+    }
+    Ok(())
+}

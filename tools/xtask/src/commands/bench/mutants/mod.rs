@@ -1,0 +1,106 @@
+//! How many of the bugs planted into the sources the tests find: a measure of the tests.
+//!
+//! The bugs are written down in `tools/mutants`, each with the reason why it is one. They are planted one at a time into a copy of the
+//! sources, and the tests that are to find it run until one fails. A test that does not end has found it too. What no longer fits the
+//! sources, or does not compile, is an error, so that the lists cannot rot.
+
+mod list;
+mod workshop;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use self::list::{List, Mutant, Tests};
+use self::workshop::{Verdict, Workshop};
+use super::figure::{Bar, Figure};
+use crate::cache::Cache;
+use crate::loader::workspace;
+use crate::process::announce;
+
+/// What to call each list's part of the sources, and the list's file without its `.toml`.
+const LISTS: [(&str, &str); 3] =
+    [("GENET driver", "genet"), ("layout", "layout"), ("device-tree editor", "device_tree")];
+/// The part that is to be found.
+const BAR: f64 = 0.9;
+/// A test program may take this many times what it takes without a bug, and never less than the second.
+const PATIENCE: u32 = 10;
+const LEAST_PATIENCE: Duration = Duration::from_secs(30);
+/// Without a bug the tests end; this is for a machine that is busy with something else.
+const UNTOUCHED: Duration = Duration::from_secs(1200);
+
+/// Plants all bugs of the lists called `only`, or of all if that is empty, and gives a figure a list to `print`.
+pub fn measure(cache: &Cache, only: &[String], mut print: impl FnMut(Figure)) -> Result<()> {
+    if let Some(unknown) = only.iter().find(|name| !LISTS.iter().any(|(_, list)| list == name)) {
+        bail!("no list of mutants is called {unknown}; there are {}", LISTS.map(|(_, list)| list).join(", "));
+    }
+    let workshop = Workshop::open(cache, workspace(), &workspace().join("target/mutants"))?;
+    for (what, name) in LISTS {
+        if only.is_empty() || only.iter().any(|only| only == name) {
+            print(measure_list(&workshop, what, &list::read(&path(name))?)?);
+        }
+    }
+    Ok(())
+}
+
+fn path(list: &str) -> PathBuf {
+    workspace().join("tools/mutants").join(format!("{list}.toml"))
+}
+
+fn measure_list(workshop: &Workshop, what: &str, list: &List) -> Result<Figure> {
+    let tests = list.tests.iter().chain(&list.slow_tests);
+    let tests = tests.map(|tests| Ok((tests, limit(workshop, tests)?))).collect::<Result<Vec<_>>>()?;
+    let mut alive = Vec::new();
+    for (index, mutant) in list.mutants.iter().enumerate() {
+        let start = Instant::now();
+        let found = workshop.with(mutant, || found_by(workshop, &tests)).with_context(|| name(what, mutant))?;
+        if found.is_none() {
+            alive.push(mutant);
+        }
+        let by = found.unwrap_or("ALIVE");
+        let (number, seconds) = (index + 1, start.elapsed().as_secs_f32());
+        announce(&format!("{what} {number}/{}: {}: {by}, {seconds:.1} s", list.mutants.len(), mutant.name));
+    }
+    let total = list.mutants.len();
+    if total == 0 {
+        bail!("no bugs to plant in the {what}");
+    }
+    let mut notes = vec![format!("{} of {total}", total - alive.len())];
+    notes.extend(alive.iter().map(|mutant| format!("alive: {} ({}: {})", mutant.name, mutant.file, mutant.why)));
+    Ok(Figure {
+        name: format!("mutants killed, {what}"),
+        unit: "of all",
+        ours: (total - alive.len()) as f64 / total as f64,
+        peer: None,
+        bar: Bar::AtLeast(BAR),
+        notes,
+    })
+}
+
+fn name(what: &str, mutant: &Mutant) -> String {
+    format!("{what}: \"{}\"", mutant.name)
+}
+
+/// How long `tests` may take with a bug; they have to pass without one.
+fn limit(workshop: &Workshop, tests: &Tests) -> Result<Duration> {
+    let program = workshop.compile(tests).context("the sources as they are do not compile")?;
+    let start = Instant::now();
+    if workshop.run(&program, tests, UNTOUCHED)? != Verdict::Passed {
+        bail!("without any bug planted, these tests fail: {tests:?}");
+    }
+    Ok((start.elapsed() * PATIENCE).max(LEAST_PATIENCE))
+}
+
+/// How the bug that is planted now was found, if it was.
+fn found_by(workshop: &Workshop, tests: &[(&Tests, Duration)]) -> Result<Option<&'static str>> {
+    for (tests, limit) in tests {
+        let program = workshop.compile(tests)?;
+        match workshop.run(&program, tests, *limit)? {
+            Verdict::Passed => {}
+            Verdict::Failed => return Ok(Some("found")),
+            Verdict::Hung => return Ok(Some("found, by its hanging")),
+        }
+    }
+    Ok(None)
+}
