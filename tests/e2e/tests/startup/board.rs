@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use tempfile::TempDir;
+use xenlift_e2e::boot::pattern;
 use xenlift_e2e::qmp::Qmp;
 use xenlift_e2e::{Machine, Release, Uart, cache, emulator, packages};
 use xtask::loader::{self, Loader};
-use xtask::product;
 use xtask::toolchain::Toolchain;
 
 /// Where the firmware has been seen to put its tree.
@@ -40,13 +40,6 @@ fn built() -> Result<&'static (Loader, PathBuf)> {
         })
         .as_ref()
         .map_err(|error| anyhow!("{error}"))
-}
-
-/// The payload in Xen's place, as a flat image.
-pub fn fake_xen() -> Result<Vec<u8>> {
-    let elf = loader::build_package(&Toolchain::find(&cache()?)?, "fake-xen", "fake-xen")?;
-    let bytes = fs::read(&elf).with_context(|| format!("cannot read {}", elf.display()))?;
-    Ok(product::check(&bytes).context("the payload is not what it should be")?.image)
 }
 
 /// Debian's tree of the board as the firmware passes it: with memory, initrd and command line.
@@ -192,11 +185,6 @@ impl Default for Board {
             watchdog: 0,
         }
     }
-}
-
-/// `size` bytes that no memory starts with.
-pub fn pattern(size: usize) -> Vec<u8> {
-    (0..size).map(|index| (index.wrapping_mul(0x9e37_79b9) >> 8) as u8).collect()
 }
 
 /// The initrd that a tree names.

@@ -6,8 +6,9 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use xenlift_e2e::Uart;
+use xenlift_e2e::boot::{fake_xen, kernel, pattern};
 
-use crate::board::{Board, TREE, fake_xen, pattern, real_tree};
+use crate::board::{Board, TREE, real_tree};
 use crate::{BANKS, unharmed};
 
 const SETTINGS: &str = r#"
@@ -27,14 +28,6 @@ kernel = "kernel"
 ramdisk = "ramdisk"
 args = "console=hvc0 root=/dev/ram0 a=\"b c\""
 "#;
-
-/// A raw arm64 Image of `size` bytes that wants more memory than that.
-fn kernel(size: usize) -> Result<Vec<u8>> {
-    let mut image = pattern(size);
-    image.get_mut(..64).context("too small")?.copy_from_slice(fake_xen()?.get(..64).context("no header")?);
-    image.get_mut(16..24).context("too small")?.copy_from_slice(&(size as u64 + 0x10_0000).to_le_bytes());
-    Ok(image)
-}
 
 /// The value of `name=` in what was said.
 fn value<'a>(said: &'a str, name: &str) -> Result<&'a str> {
@@ -66,7 +59,7 @@ fn xen_is_entered_as_the_protocol_says_with_every_byte_of_its_modules() -> Resul
         let directory = tempfile::tempdir().context("no temporary directory")?;
         let settings = SETTINGS.replace("UART", path);
         let files: [(&str, &[u8]); 4] =
-            [("loader.toml", settings.as_bytes()), ("fake-xen", &xen), ("kernel", &kernel), ("ramdisk", &ramdisk)];
+            [("loader.toml", settings.as_bytes()), ("fake-xen", xen), ("kernel", &kernel), ("ramdisk", &ramdisk)];
         for (name, bytes) in files {
             fs::write(directory.path().join(name), bytes).with_context(|| format!("cannot write {name}"))?;
         }
