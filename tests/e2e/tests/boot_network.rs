@@ -118,6 +118,25 @@ fn a_boot_file_that_dhcp_names_is_the_settings() -> Result<()> {
 }
 
 #[test]
+fn what_the_firmwares_command_line_says_needs_no_dhcp_and_wins_over_other_settings() -> Result<()> {
+    let files = Files::new()?;
+    let wrong = b"[[entry]]\nname = \"wrong\"\n[entry.xen]\nimage = \"wrong\"\n";
+    let network =
+        files.on(Network::new()?)?.with("boards/two.toml", settings("", "").as_bytes())?.with(SETTINGS, wrong)?;
+    let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
+        network.attach_as(command, &network.user(None), 8);
+        command.args([
+            "-append",
+            "8250.nr_uarts=1 xenlift.address=10.0.2.77/24 xenlift.server=10.0.2.2 xenlift.config=boards/two.toml",
+        ]);
+        Ok(())
+    })?;
+    let said = board.says("Settings: boards/two.toml.")?;
+    ensure!(!said.contains("10.0.2.15"), "DHCP was asked: {said}");
+    files.are_in(&board.report()?)
+}
+
+#[test]
 fn a_server_with_windows_serves_every_byte() -> Result<()> {
     let files = Files::new()?;
     let served = files.on(Network::new()?)?;
