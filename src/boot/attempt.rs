@@ -6,6 +6,7 @@
 use crate::arch::handoff::{self, HandOffError};
 use crate::board::Board;
 use crate::boot::bring_up::Machine;
+use crate::boot::digest::Digest;
 use crate::boot::dom0_memory;
 use crate::boot::layout::{self, Layout};
 use crate::boot::network::Watch;
@@ -29,7 +30,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt;
-use sha2::{Digest, Sha256};
 
 /// Pins of the header's UART, as `brcm,pins` counts them.
 const HEADER_PINS: [u32; 2] = [14, 15];
@@ -188,7 +188,7 @@ struct InMemory {
     label: String,
     source: String,
     stored: Stored,
-    sha256: [u8; 32],
+    digest: Digest,
 }
 
 /// The files of an attempt, as they come.
@@ -215,10 +215,16 @@ impl Load<'_, '_> {
         watch: &mut Watch<'_, B>,
     ) -> Result<(), Error> {
         for item in &plan.items {
-            let stored = self.bring(item, supply, watch)?;
+            let (stored, checked_already) = self.bring(item, supply, watch)?;
             let bytes = self.store.bytes(stored);
-            let sha256 = Sha256::digest(bytes).into();
-            item.check_digest(&sha256)?;
+            let digest = match checked_already {
+                Some(sha256) => Digest::Sha256(sha256),
+                None if item.file.sha256.is_some() => Digest::sha256(bytes),
+                None => Digest::crc32(bytes),
+            };
+            if let Digest::Sha256(sha256) = &digest {
+                item.check_digest(sha256)?;
+            }
             let checked = item.check(bytes)?;
             plan.check_room(item, bytes)?;
             if item.role == Role::DeviceTree {
@@ -230,7 +236,7 @@ impl Load<'_, '_> {
                 // It comes first, so that everything after it keeps clear of what it reserves.
                 self.store.reserve_for_tree(stored).map_err(|error| Error::Store { file: label.clone(), error })?;
             }
-            self.files.push(InMemory { role: item.role, label, source, stored, sha256 });
+            self.files.push(InMemory { role: item.role, label, source, stored, digest });
         }
         Ok(())
     }
@@ -240,7 +246,7 @@ impl Load<'_, '_> {
         item: &Item,
         supply: &mut Supply<'_, '_, B>,
         watch: &mut Watch<'_, B>,
-    ) -> Result<Stored, Error> {
+    ) -> Result<(Stored, Option<[u8; 32]>), Error> {
         let need = match item.role {
             Role::Xen => Need::Program,
             Role::DeviceTree | Role::Overlay(_) => Need::Reading,
@@ -250,9 +256,9 @@ impl Load<'_, '_> {
         let brought = supply.bring(item, &mut receiver, watch);
         let stored = receiver.finish().map_err(|error| Error::Store { file: item.name(), error })?;
         match (brought, stored) {
-            (Ok(()), Some(stored)) => Ok(stored),
+            (Ok(sha256), Some(stored)) => Ok((stored, sha256)),
             (Err(error), _) => Err(Error::Supply { file: item.name(), error }),
-            (Ok(()), None) => Err(Error::Store { file: item.name(), error: store::Error::Empty }),
+            (Ok(_), None) => Err(Error::Store { file: item.name(), error: store::Error::Empty }),
         }
     }
 
@@ -349,19 +355,18 @@ impl Load<'_, '_> {
 
     /// The last words.
     fn say(&self, plan: &Plan<'_>, tree: Stored, xen_console: &XenConsole) {
-        let file = |file: &InMemory| -> (PhysicalRange, Option<[u8; 32]>) {
-            (self.store.range(file.stored), Some(file.sha256))
-        };
         let mut files: Vec<Loaded<'_>> = (self.files.iter().filter(|file| file.role != Role::DeviceTree))
-            .map(|entry| {
-                let (range, sha256) = file(entry);
-                Loaded { label: &entry.label, source: &entry.source, range, sha256 }
+            .map(|file| Loaded {
+                label: &file.label,
+                source: &file.source,
+                range: self.store.range(file.stored),
+                digest: file.digest,
             })
             .collect();
         let source = self.files.iter().find(|file| file.role == Role::DeviceTree);
         let source = source.map_or("from the firmware", |file| &file.source);
-        let sha256 = Some(Sha256::digest(self.store.bytes(tree)).into());
-        files.push(Loaded { label: "device tree", source, range: self.store.range(tree), sha256 });
+        let digest = Digest::crc32(self.store.bytes(tree));
+        files.push(Loaded { label: "device tree", source, range: self.store.range(tree), digest });
         let mut lines = Vec::from([CommandLine { label: "Xen", args: &xen_console.args }]);
         lines.extend(plan.xen.dom0.iter().map(|dom0| CommandLine { label: "Dom0", args: &dom0.args }));
         lines.extend(plan.xen.domains.iter().map(|domain| CommandLine { label: &domain.name, args: &domain.args }));

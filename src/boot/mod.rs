@@ -5,7 +5,7 @@
 //! * [`plan`] – what an entry takes, checked before a byte is fetched wherever it can be.
 //! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it.
 //! * [`dom0_memory`] – whether Xen will find what `dom0_mem=` asks for.
-//! * [`summary`] – the lines before the jump.
+//! * [`digest`] – what a file's bytes were found to be. [`summary`] – the lines before the jump.
 //!
 //! These are pure and host-tested. Over them, in the order of a boot:
 //!
@@ -15,6 +15,7 @@
 
 pub mod attempt;
 pub mod bring_up;
+pub mod digest;
 pub mod dom0_memory;
 pub mod gzip;
 pub mod image;

@@ -6,6 +6,7 @@
 
 use core::fmt;
 
+use super::digest::Digest;
 use super::layout::Occupant;
 use crate::range::PhysicalRange;
 
@@ -18,8 +19,8 @@ pub struct Loaded<'a> {
     pub source: &'a str,
     /// Where it lies, exact to the byte.
     pub range: PhysicalRange,
-    /// Its SHA-256, where it was computed.
-    pub sha256: Option<[u8; 32]>,
+    /// What its bytes were found to be.
+    pub digest: Digest,
 }
 
 /// A command line and whose it is.
@@ -51,8 +52,8 @@ impl Summary<'_> {
     pub fn short(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let width = self.label_width();
         for file in self.files {
-            let Loaded { label, source, range, .. } = file;
-            writeln!(out, "{label:width$} {range} {} {source}", Digest { of: file, bytes: 4 })?;
+            let Loaded { label, source, range, digest } = file;
+            writeln!(out, "{label:width$} {range} {digest} {source}")?;
         }
         self.rest(out)
     }
@@ -61,13 +62,9 @@ impl Summary<'_> {
     pub fn long(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let width = self.label_width();
         for file in self.files {
-            let Loaded { label, source, range, .. } = file;
+            let Loaded { label, source, range, digest } = file;
             let size = range.size();
-            writeln!(
-                out,
-                "{label:width$} {range} {size:>9} bytes, SHA-256 {}, {source}",
-                Digest { of: file, bytes: 8 }
-            )?;
+            writeln!(out, "{label:width$} {range} {size:>9} bytes, {digest:#}, {source}")?;
         }
         let others = self.memory.iter().filter(|occupant| !self.files.iter().any(|file| file.range == occupant.range));
         for (index, occupant) in others.enumerate() {
@@ -95,21 +92,6 @@ impl Summary<'_> {
     }
 }
 
-/// The first `bytes` bytes of a file's digest.
-struct Digest<'a> {
-    of: &'a Loaded<'a>,
-    bytes: usize,
-}
-
-impl fmt::Display for Digest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.of.sha256 {
-            Some(digest) => digest.iter().take(self.bytes).try_for_each(|byte| write!(f, "{byte:02x}")),
-            None => f.write_str("unverified"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,25 +107,25 @@ mod tests {
             label: "Xen",
             source: "xen-4.17-arm64",
             range: PhysicalRange { start: 0x20_0000, end: 0x33_60c8 },
-            sha256: Some([0x1a; 32]),
+            digest: Digest::Sha256([0x1a; 32]),
         },
         Loaded {
             label: "device tree",
             source: "firmware",
             range: PhysicalRange { start: 0x1000, end: 0xe123 },
-            sha256: None,
+            digest: Digest::Crc32(0x1234_abcd),
         },
         Loaded {
             label: "Dom0 kernel",
             source: "vmlinuz-6.1.0-50-arm64",
             range: PhysicalRange { start: 0x40_0000, end: 0x236_de00 },
-            sha256: Some([0xfe; 32]),
+            digest: Digest::Sha256([0xfe; 32]),
         },
         Loaded {
             label: "Dom0 ramdisk",
             source: "rootfs.cpio.gz",
             range: PhysicalRange { start: 0x236_e000, end: 0x246_e067 },
-            sha256: Some([0x00; 32]),
+            digest: Digest::Sha256([0x00; 32]),
         },
     ];
     const LINES: [CommandLine<'static>; 2] = [
@@ -168,10 +150,10 @@ mod tests {
         assert_eq!(
             text,
             "\
-Xen          0x00200000-0x003360c7 1a1a1a1a xen-4.17-arm64
-device tree  0x00001000-0x0000e122 unverified firmware
-Dom0 kernel  0x00400000-0x0236ddff fefefefe vmlinuz-6.1.0-50-arm64
-Dom0 ramdisk 0x0236e000-0x0246e066 00000000 rootfs.cpio.gz
+Xen          0x00200000-0x003360c7 sha256 1a1a1a1a xen-4.17-arm64
+device tree  0x00001000-0x0000e122 crc32 1234abcd firmware
+Dom0 kernel  0x00400000-0x0236ddff sha256 fefefefe vmlinuz-6.1.0-50-arm64
+Dom0 ramdisk 0x0236e000-0x0246e066 sha256 00000000 rootfs.cpio.gz
 Xen args: console=dtuart dtuart=serial1 dom0_mem=768M dom0_max_vcpus=1 bootscrub=0 vwfi=native
 Dom0 args: console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0
 Note: no dom0_mem= in Xen's args: Dom0 gets 512 MiB
@@ -196,8 +178,8 @@ Xen's console is /soc/serial@7e215040; the next line is Xen's.
         assert_eq!(
             text,
             "\
-Xen         0x00200000-0x003360c7   1269960 bytes, SHA-256 1a1a1a1a1a1a1a1a, xen-4.17-arm64
-device tree 0x00001000-0x0000e122     53539 bytes, SHA-256 unverified, firmware
+Xen         0x00200000-0x003360c7   1269960 bytes, sha256 1a1a1a1a1a1a1a1a, xen-4.17-arm64
+device tree 0x00001000-0x0000e122     53539 bytes, crc32 1234abcd, firmware
 Also in memory:
   0x00000000-0x00000fff page 0
   0x3b200000-0x3b3fffff loader

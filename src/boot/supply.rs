@@ -76,25 +76,30 @@ impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
         }
     }
 
-    /// Brings `item`'s file into `sink`, while `watch` looks after the rest.
+    /// Brings `item`'s file into `sink`, while `watch` looks after the rest. Gives its SHA-256 where it was checked on the way.
     ///
     /// # Errors
     /// Why it could not be had.
-    pub fn bring(&mut self, item: &Item, sink: &mut dyn Sink, watch: &mut Watch<'_, B>) -> Result<(), Error> {
+    pub fn bring(
+        &mut self,
+        item: &Item,
+        sink: &mut dyn Sink,
+        watch: &mut Watch<'_, B>,
+    ) -> Result<Option<[u8; 32]>, Error> {
         match (item.place, &item.file.source) {
-            (Place::Initramfs, _) => hand_over(self.initramfs.ok_or(Error::NoInitramfs)?, sink),
+            (Place::Initramfs, _) => hand_over(self.initramfs.ok_or(Error::NoInitramfs)?, sink).map(|()| None),
             (Place::Bundle, Source::Path(path)) => {
                 let bundle = self.bundle()?.ok_or(Error::NotInBundle)?;
                 let member = bundle.find(path).ok_or(Error::NotInBundle)?;
                 member.verify()?;
-                hand_over(member.data, sink)
+                hand_over(member.data, sink).map(|()| Some(member.sha256))
             }
             (Place::Network, source) => {
                 let session = self.network.as_mut().ok_or(Error::NoWay)?;
                 let report = session.fetch(source, sink, watch).map_err(Error::Fetch)?;
                 watch.end_line();
                 println!("{source}: {report}.");
-                Ok(())
+                Ok(None)
             }
             (Place::Bundle, _) => Err(Error::NotInBundle),
         }
