@@ -106,6 +106,7 @@ fn a_tree_is_copied_into_a_buffer_that_holds_it() {
     let error = Editor::copy(&tree, small.bytes()).map(|_| ()).unwrap_err();
     assert_eq!(error, Error::NoRoom { needed: tree.len(), have: tree.len() - 1 });
     assert!(matches!(Editor::copy(b"no tree", small.bytes()), Err(Error::Tree(_))));
+    assert!(matches!(Editor::new(Buffer::new(b"no tree", 64).bytes()), Err(Error::Tree(_))));
     let mut odd = Buffer::new(&[], tree.len() + 8);
     assert!(matches!(Editor::copy(&tree, &mut odd.bytes()[4..]), Err(Error::Misaligned { .. })));
 }

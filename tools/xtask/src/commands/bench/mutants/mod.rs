@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use self::list::{List, Mutant, Tests};
+use self::list::{List, Tests};
 use self::workshop::{Verdict, Workshop};
 use super::figure::{Bar, Figure};
 use crate::cache::Cache;
@@ -36,10 +36,14 @@ pub fn measure(cache: &Cache, only: &[String], mut print: impl FnMut(Figure)) ->
         bail!("no list of mutants is called {unknown}; there are {}", LISTS.map(|(_, list)| list).join(", "));
     }
     let workshop = Workshop::open(cache, workspace(), &workspace().join("target/mutants"))?;
+    let mut unfit = Vec::new();
     for (what, name) in LISTS {
         if only.is_empty() || only.iter().any(|only| only == name) {
-            print(measure_list(&workshop, what, &list::read(&path(name))?)?);
+            print(measure_list(&workshop, what, &list::read(&path(name))?, &mut unfit)?);
         }
+    }
+    if !unfit.is_empty() {
+        bail!("these mutants do not fit the sources:\n{}", unfit.join("\n"));
     }
     Ok(())
 }
@@ -48,38 +52,44 @@ fn path(list: &str) -> PathBuf {
     workspace().join("tools/mutants").join(format!("{list}.toml"))
 }
 
-fn measure_list(workshop: &Workshop, what: &str, list: &List) -> Result<Figure> {
+/// Plants the bugs of one list. Those that cannot be planted or compiled go to `unfit` and do not count.
+fn measure_list(workshop: &Workshop, what: &str, list: &List, unfit: &mut Vec<String>) -> Result<Figure> {
     let tests = list.tests.iter().chain(&list.slow_tests);
     let tests = tests.map(|tests| Ok((tests, limit(workshop, tests)?))).collect::<Result<Vec<_>>>()?;
-    let mut alive = Vec::new();
+    let (mut killed, mut alive) = (0usize, Vec::new());
     for (index, mutant) in list.mutants.iter().enumerate() {
         let start = Instant::now();
-        let found = workshop.with(mutant, || found_by(workshop, &tests)).with_context(|| name(what, mutant))?;
-        if found.is_none() {
-            alive.push(mutant);
-        }
-        let by = found.unwrap_or("ALIVE");
+        let by = match workshop.with(mutant, || found_by(workshop, &tests)) {
+            Ok(Some(by)) => {
+                killed += 1;
+                by
+            }
+            Ok(None) => {
+                alive.push(mutant);
+                "ALIVE"
+            }
+            Err(error) => {
+                unfit.push(format!("{what}: \"{}\": {error:#}", mutant.name));
+                "DOES NOT FIT"
+            }
+        };
         let (number, seconds) = (index + 1, start.elapsed().as_secs_f32());
         announce(&format!("{what} {number}/{}: {}: {by}, {seconds:.1} s", list.mutants.len(), mutant.name));
     }
-    let total = list.mutants.len();
+    let total = killed + alive.len();
     if total == 0 {
         bail!("no bugs to plant in the {what}");
     }
-    let mut notes = vec![format!("{} of {total}", total - alive.len())];
+    let mut notes = vec![format!("{killed} of {total}")];
     notes.extend(alive.iter().map(|mutant| format!("alive: {} ({}: {})", mutant.name, mutant.file, mutant.why)));
     Ok(Figure {
         name: format!("mutants killed, {what}"),
         unit: "of all",
-        ours: (total - alive.len()) as f64 / total as f64,
+        ours: killed as f64 / total as f64,
         peer: None,
         bar: Bar::AtLeast(BAR),
         notes,
     })
-}
-
-fn name(what: &str, mutant: &Mutant) -> String {
-    format!("{what}: \"{}\"", mutant.name)
 }
 
 /// How long `tests` may take with a bug; they have to pass without one.
