@@ -15,13 +15,17 @@ use crate::console;
 use crate::net::settings::{self as net_settings, Found};
 use crate::print;
 use crate::println;
-use crate::time::{Clock, Duration};
+use crate::time::{Clock, Duration, Instant};
 use alloc::format;
 use alloc::string::{String, ToString};
 
 /// The first pause after a failure, and the longest: each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// How long the list of entries waits in all, where the settings do not say "never": a key that was noise on an open line must not
+/// keep a board from booting.
+const LIST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Boots the board. `found` is the machine as start-up leaves it.
 pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
@@ -113,22 +117,24 @@ fn settings_on_server<B: Board>(machine: &mut Machine<B>) -> Result<Found, Strin
 /// The entry to boot: the default, unless somebody presses a key in time and chooses another.
 fn choose<'s, B: Board>(machine: &mut Machine<B>, settings: &'s Settings) -> Option<&'s Entry> {
     let default = settings.default_entry()?;
-    match settings.timeout {
+    let patience = match settings.timeout {
         Timeout::Seconds(0) => return Some(default),
         Timeout::Seconds(seconds) => {
             println!("{} in {seconds} s. Any key: choose.", default.title());
             if key_within(machine, Duration::from_secs(seconds.into())).is_none() {
                 return Some(default);
             }
+            LIST_PATIENCE
         }
-        Timeout::Never => {}
-    }
+        Timeout::Never => Duration::MAX,
+    };
     for (number, entry) in settings.entries.iter().enumerate() {
         println!("{:>3}  {}", number + 1, entry.title());
     }
     println!("Number and Enter, or Enter alone for {}:", default.title());
+    let end = machine.board.clock().now().after(patience);
     loop {
-        match read_number(machine) {
+        match read_number(machine, end) {
             None => return Some(default),
             Some(number) => match number.checked_sub(1).and_then(|index| settings.entries.get(index)) {
                 Some(entry) => return Some(entry),
@@ -138,11 +144,16 @@ fn choose<'s, B: Board>(machine: &mut Machine<B>, settings: &'s Settings) -> Opt
     }
 }
 
-/// The number that is typed before Enter; `None` if none is. Everything but digits and Enter is ignored.
-fn read_number<B: Board>(machine: &mut Machine<B>) -> Option<usize> {
+/// The number that is typed before Enter; `None` if none is, or no Enter comes before `end`. Everything but digits is ignored.
+fn read_number<B: Board>(machine: &mut Machine<B>, end: Instant) -> Option<usize> {
     let mut number: Option<usize> = None;
     loop {
-        match key_within(machine, Duration::MAX) {
+        let now = machine.board.clock().now();
+        match key_within(machine, end.since(now)) {
+            None => {
+                println!();
+                return None;
+            }
             Some(digit @ b'0'..=b'9') => {
                 print!("{}", char::from(digit));
                 number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(usize::from(digit - b'0')));
@@ -167,13 +178,14 @@ fn boot_with_fallbacks<B: Board>(machine: &mut Machine<B>, settings: &Settings, 
     }
 }
 
-/// The key that is pressed within `limit`.
+/// The key that is pressed within `limit`: a printable character or Enter. Other bytes are noise, or part of an escape sequence.
 fn key_within<B: Board>(machine: &mut Machine<B>, limit: Duration) -> Option<u8> {
     let clock = machine.board.clock();
     let mut key = None;
     clock.wait_until(limit, || {
         machine.keeper.breathe();
-        key = console::with(console::Console::read).flatten();
+        let byte = console::with(console::Console::read).flatten();
+        key = byte.filter(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n'));
         key.is_some()
     });
     key
