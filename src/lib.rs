@@ -1,8 +1,8 @@
 //! Xenlift: a bare-metal second-stage loader for the Raspberry Pi 4 that boots Xen.
 //!
 //! The module list below is the architecture. Dependencies point one way:
-//! `boot -> {net, device_tree, config, drivers} -> {mmio, dma, ram} -> arch`. `device_tree`, `config`,
-//! `boot::layout`, `boot::plan` and `net::tftp` import nothing from `arch` or `drivers`: they are pure and tested on the host.
+//! `shell -> boot -> {net, device_tree, config, drivers} -> {mmio, dma, ram} -> arch`. `device_tree`, `config`,
+//! `shell`, `boot::layout`, `boot::plan` and `net::tftp` import nothing from `arch` or `drivers`: they are pure and tested on the host.
 //! `docs/architecture.md` says the same at more length, with the reasons.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
@@ -27,4 +27,5 @@ pub mod net;
 #[allow(unsafe_code)]
 pub mod ram;
 pub mod range;
+pub mod shell;
 pub mod time;

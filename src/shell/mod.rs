@@ -1,0 +1,48 @@
+//! The command language of U-Boot, as people's scripts use it: boot.scr, boot2.scr and what ImageBuilder writes run unchanged.
+//!
+//! A [`Shell`] is what a script's commands share: the [`Platform`] they run on (a board, or a directory on a host), the
+//! [`Environment`], and the device tree that the `fdt` commands work on. The language knows no command and no command
+//! knows the language: they meet in [`command::Command`], of which [`commands`] has the list.
+//!
+//! Nothing in here imports the board: all of it is tested on the host, and `cargo xtask script` runs it there.
+
+pub mod command;
+pub mod commands;
+pub mod environment;
+pub mod platform;
+
+pub use command::{Command, Failure, Outcome};
+pub use environment::Environment;
+pub use platform::Platform;
+
+use crate::range::PhysicalRange;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A file that a command brought into memory, or an image that it unpacked there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// What messages call it: the path that the script said.
+    pub name: String,
+    /// Its bytes, exactly.
+    pub range: PhysicalRange,
+}
+
+/// What the commands of a script share.
+pub struct Shell<'p> {
+    /// The machine.
+    pub platform: &'p mut dyn Platform,
+    /// Variables.
+    pub environment: Environment,
+    /// The address of the device tree that the `fdt` commands work on, if one was named (`fdt addr`).
+    pub working_tree: Option<u64>,
+    /// What was brought into memory so far, in the order of its coming. A file over an older one takes its place.
+    pub loaded: Vec<Loaded>,
+}
+
+impl<'p> Shell<'p> {
+    /// A shell on `platform` with the variables in `environment`.
+    pub fn new(platform: &'p mut dyn Platform, environment: Environment) -> Self {
+        Self { platform, environment, working_tree: None, loaded: Vec::new() }
+    }
+}

@@ -1,0 +1,204 @@
+//! What commands ask of the machine that they run on.
+//!
+//! There are two: the board (`boot::script`), and a directory of files on a host (`cargo xtask script`). Addresses are physical. What a
+//! command brings into memory goes where its script says and nowhere else: the shell works out how far that is
+//! allowed to reach ([`Platform::layout`], the working tree) and the platform writes inside the range that it is given.
+
+use super::{Failure, Loaded};
+use crate::boot::layout::Layout;
+use crate::range::PhysicalRange;
+use crate::time::Instant;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::Ipv4Addr;
+
+/// The machine, as commands see it.
+pub trait Platform {
+    /// Prints on the console.
+    fn print(&mut self, text: fmt::Arguments<'_>);
+
+    /// Looks after console and watchdog, and says whether Ctrl-C was pressed. Whatever loops asks at least every 0.5 ms.
+    fn interrupted(&mut self) -> bool;
+
+    /// The present moment.
+    fn now(&self) -> Instant;
+
+    /// What is known of the board.
+    fn facts(&self) -> &Facts;
+
+    /// Memory, and what lies in it that no script may overwrite: page 0, the loader, reservations.
+    fn layout(&self) -> &Layout;
+
+    /// The bytes in `range`.
+    ///
+    /// # Errors
+    /// [`NotMemory`] where it is not all in one bank of memory that can be read.
+    fn memory(&self, range: PhysicalRange) -> Result<&[u8], NotMemory>;
+
+    /// The bytes in `range`, to write.
+    ///
+    /// # Errors
+    /// [`NotMemory`], also where something lies there that must not be overwritten.
+    fn memory_mut(&mut self, range: PhysicalRange) -> Result<&mut [u8], NotMemory>;
+
+    /// Brings the file `path` by TFTP to the start of `place`. Gives its length in bytes.
+    ///
+    /// # Errors
+    /// Why it did not come. One that is longer than `place` is refused before the first byte beyond it is written.
+    fn fetch(&mut self, network: &Network, path: &str, place: PhysicalRange) -> Result<u64, Failure>;
+
+    /// Asks a DHCP server for an address.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn lease(&mut self) -> Result<Lease, Failure>;
+
+    /// Whether the host at `address` answers an ICMP echo request.
+    ///
+    /// # Errors
+    /// Why it could not be asked.
+    fn ping(&mut self, network: &Network, address: Ipv4Addr) -> Result<bool, Failure>;
+
+    /// Brings `length` bytes (all that there are, without one) from `offset` on of a file on a card's partition to the start
+    /// of `place`. Gives how many bytes that were.
+    ///
+    /// # Errors
+    /// Why it could not be read.
+    fn load(
+        &mut self,
+        partition: &Partition,
+        path: &str,
+        offset: u64,
+        length: Option<u64>,
+        place: PhysicalRange,
+    ) -> Result<u64, Failure>;
+
+    /// The length in bytes of a file on a card's partition.
+    ///
+    /// # Errors
+    /// There is no such file, or no such partition.
+    fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure>;
+
+    /// What is in a directory of a card's partition.
+    ///
+    /// # Errors
+    /// There is no such directory, or no such partition.
+    fn list(&mut self, partition: &Partition, path: &str) -> Result<Vec<DirectoryEntry>, Failure>;
+
+    /// Jumps to the program in `boot`, Xen or Linux or whatever else has an arm64 header. Comes back only where that failed; on a
+    /// host it says what would be done, and ends the script.
+    fn boot(&mut self, boot: &Boot<'_>) -> Failure;
+
+    /// Resets the board; on a host it ends the script.
+    fn reset(&mut self) -> Failure;
+}
+
+/// What is known of the board, for the variables that scripts expect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The revision code.
+    pub revision: Option<u32>,
+    /// The board's name.
+    pub model: Option<String>,
+    /// The serial number.
+    pub serial: Option<u64>,
+    /// The Ethernet controller's address.
+    pub mac: Option<[u8; 6]>,
+    /// The file name of this board's tree, such as `bcm2711-rpi-4-b.dtb`.
+    pub device_tree: Option<String>,
+    /// Where the firmware's tree lies.
+    pub firmware_tree: Option<PhysicalRange>,
+    /// The firmware's command line (`/chosen/bootargs`).
+    pub bootargs: String,
+}
+
+/// Where files are fetched from, as the variables say; what is `None` is as the board's session has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// The board's own address.
+    pub address: Option<Ipv4Addr>,
+    /// Its network's mask; without one everything is on the link.
+    pub netmask: Option<Ipv4Addr>,
+    /// The router.
+    pub gateway: Option<Ipv4Addr>,
+    /// The TFTP server.
+    pub server: Option<Ipv4Addr>,
+    /// Bytes in a block.
+    pub block_size: Option<u16>,
+    /// Blocks in a window.
+    pub window: Option<u16>,
+}
+
+/// What a DHCP server said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// The board's address.
+    pub address: Option<Ipv4Addr>,
+    /// Its network's mask.
+    pub netmask: Option<Ipv4Addr>,
+    /// The router.
+    pub gateway: Option<Ipv4Addr>,
+    /// The server to boot from.
+    pub server: Option<Ipv4Addr>,
+    /// The file to boot.
+    pub boot_file: Option<String>,
+}
+
+/// A partition, as scripts name it: `mmc 0:1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// The kind of device: `mmc`, `usb`, `scsi`, `virtio`.
+    pub interface: String,
+    /// Which of them.
+    pub device: u32,
+    /// The number of the partition from 1; 0 is the whole device, `None` the first that can be booted from.
+    pub partition: Option<u32>,
+}
+
+/// An entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// Its long name.
+    pub name: String,
+    /// Bytes; `None` for a directory.
+    pub size: Option<u64>,
+}
+
+/// What is to be booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot<'a> {
+    /// The program's file, with its arm64 header.
+    pub program: PhysicalRange,
+    /// The ramdisk of a Linux that runs without Xen; Xen's modules are in the tree.
+    pub ramdisk: Option<PhysicalRange>,
+    /// The device tree.
+    pub tree: PhysicalRange,
+    /// What was loaded, to give names to what lies in memory.
+    pub loaded: &'a [Loaded],
+}
+
+/// Why a range of addresses cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotMemory {
+    /// It is not all in one bank of memory.
+    Outside(PhysicalRange),
+    /// Something lies there that must stay.
+    Taken {
+        /// What was asked for.
+        range: PhysicalRange,
+        /// What lies there.
+        name: String,
+        /// Where.
+        taken: PhysicalRange,
+    },
+}
+
+impl fmt::Display for NotMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outside(range) => write!(f, "{range} is not memory (`bdinfo` shows what is)"),
+            Self::Taken { range, name, taken } => write!(f, "{range} would overwrite {name} at {taken}"),
+        }
+    }
+}
