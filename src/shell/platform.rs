@@ -90,6 +90,10 @@ pub trait Platform {
     /// host it says what would be done, and ends the script.
     fn boot(&mut self, boot: &Boot<'_>) -> Failure;
 
+    /// Jumps to whatever lies at `entry`, as the firmware would have: at EL2, MMU and caches off, x0 the firmware's tree. Nothing of it is
+    /// checked but that it is memory. Comes back only where that failed; on a host it ends the script.
+    fn go(&mut self, entry: u64) -> Failure;
+
     /// Resets the board; on a host it ends the script.
     fn reset(&mut self) -> Failure;
 }
