@@ -200,3 +200,64 @@ fn frames_that_piled_up_behind_stopped_dma_reach_nobody() {
     exchange(&desk, &mut driver, 1);
     desk.bench.assert_clean();
 }
+
+/// A bus that keeps a journal of what is written, with the moment of each write.
+struct Journal {
+    bus: ModelBus,
+    bench: Bench,
+    writes: std::cell::RefCell<Vec<(usize, u32, Duration)>>,
+}
+
+impl Bus for Journal {
+    fn read32(&self, offset: usize) -> u32 {
+        self.bus.read32(offset)
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        self.writes.borrow_mut().push((offset, value, self.bench.elapsed()));
+        self.bus.write32(offset, value);
+    }
+}
+
+const RBUF_FLUSH_CTRL: usize = 0x008;
+const UMAC_CMD: usize = 0x808;
+const UMAC_TX_FLUSH: usize = 0xb34;
+const RDMA_CTRL: usize = 0x3044;
+const TDMA_CTRL: usize = 0x5044;
+
+#[test]
+fn stop_goes_from_the_wire_inwards_and_flushes_what_is_left() {
+    let bench = Bench::new(quick(41));
+    let clock = bench.clock();
+    let bus = Journal { bus: bench.bus(), bench: bench.clone(), writes: Default::default() };
+    let (receive, send) = (bench.memory(RECEIVE_MEMORY), bench.memory(SEND_MEMORY));
+    let mut driver = Genet::new(&bus, &clock, receive, send, Settings { address: ADDRESS, phy_address: None }).unwrap();
+    driver.start().unwrap();
+    wait_for_link(&bench, &mut driver);
+    assert_eq!(bus.read32(UMAC_CMD) & 3, 3, "transmitter and receiver are on");
+    bus.writes.borrow_mut().clear();
+    driver.stop().unwrap();
+
+    let writes = bus.writes.borrow();
+    let first = |what: &str, wanted: &dyn Fn(usize, u32) -> bool| {
+        let found = writes.iter().position(|(offset, value, _)| wanted(*offset, *value));
+        found.unwrap_or_else(|| panic!("{what}: never in {writes:x?}"))
+    };
+    let receiver_off = first("RX_EN clear, TX_EN still set", &|at, value| at == UMAC_CMD && value & 3 == 1);
+    let receive_dma_off = first("RDMA off", &|at, value| at == RDMA_CTRL && value & 1 == 0);
+    let transmit_dma_off = first("TDMA off", &|at, value| at == TDMA_CTRL && value & 1 == 0);
+    let transmitter_off = first("TX_EN clear", &|at, value| at == UMAC_CMD && value & 3 == 0);
+    assert!(receiver_off < receive_dma_off, "the receiver stops before its engine");
+    assert!(transmit_dma_off < transmitter_off, "the transmit engine stops before its transmitter");
+
+    for (what, at, bit, after) in
+        [("receive buffer", RBUF_FLUSH_CTRL, 1, receive_dma_off), ("transmit FIFO", UMAC_TX_FLUSH, 1, transmitter_off)]
+    {
+        let flush = first(what, &|offset, value| offset == at && value & bit != 0);
+        assert!(flush > after, "{what}: flushed before it was cut off");
+        let rest = &writes[flush..];
+        let end = rest.iter().find(|(offset, value, _)| *offset == at && value & bit == 0);
+        let (.., end) = end.unwrap_or_else(|| panic!("{what}: the flush never ends"));
+        assert!(*end - writes[flush].2 >= Duration::from_micros(10), "{what}: flushed for too short a time");
+    }
+    assert_eq!(bus.read32(RBUF_FLUSH_CTRL) & 3, 0, "neither flush nor reset is held");
+}
