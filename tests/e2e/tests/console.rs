@@ -55,7 +55,7 @@ impl Standing {
             command.arg("-dtb").arg(tree);
         }
         // A loader that has nothing to boot resets; the board then stands still, its registers as they were.
-        command.args(["-accel", "tcg", "-S", "-action", "shutdown=pause", "-qtest-log", "/dev/null"]);
+        command.args(["-S", "-action", "shutdown=pause", "-qtest-log", "/dev/null"]);
         for (option, socket) in ["-qtest", "-qmp"].into_iter().zip(&sockets) {
             command.arg(option).arg(format!("unix:{}", socket.display()));
         }
