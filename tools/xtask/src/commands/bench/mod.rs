@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: the figures, each beside its peer's and with the bar it has to clear.
 //!
 //! * [`size`]: how large `loader.bin` is, and what of.
-//! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it.
+//! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it; and the same with U-Boot's
+//!   own scripts.
 //! * [`mutants`]: how many of the bugs planted into the sources the tests find.
 //! * [`tests`]: how long `cargo xtask test --quick` takes. Only on demand.
 //!
@@ -27,6 +28,8 @@ pub enum Topic {
     Size,
     /// From QEMU's start to Xen's banner beside Debian's U-Boot, and the bytes printed
     Start,
+    /// The same with U-Boot's scripts from the same card for both, the link being up
+    Scripts,
     /// Bugs planted in driver, layout and device-tree editor that the tests find
     Mutants,
     /// The time that `cargo xtask test --quick` takes; not part of the whole
@@ -34,7 +37,7 @@ pub enum Topic {
 }
 
 /// What a bench without `--only` measures.
-const WHOLE: [Topic; 3] = [Topic::Size, Topic::Start, Topic::Mutants];
+const WHOLE: [Topic; 4] = [Topic::Size, Topic::Start, Topic::Scripts, Topic::Mutants];
 
 /// What to measure, and how.
 #[derive(Args)]
@@ -45,12 +48,11 @@ pub struct Arguments {
     /// Measure this alone; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<Topic>,
-    /// How often to start each of the two loaders, taking turns
+    /// How often to start each of the loaders, taking turns
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// How long the emulated PHY takes to negotiate, in milliseconds, for both loaders. About 3 s on a real link
-    #[arg(long, value_name = "MS", default_value_t = 3000)]
-    autonegotiation: u32,
+    #[command(flatten)]
+    link: start::Link,
     /// Of the lists in tools/mutants, plant only these, such as `layout`
     #[arg(long, value_name = "LIST")]
     list: Vec<String>,
@@ -70,8 +72,11 @@ pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
         };
         let measured = match topic {
             Topic::Size => size::measure(cache).map(print),
-            Topic::Start => start::measure(cache, arguments.rounds, arguments.autonegotiation)
+            Topic::Start => start::measure(cache, arguments.rounds, arguments.link)
                 .map(|figures| figures.into_iter().for_each(print)),
+            Topic::Scripts => {
+                start::measure_scripts(cache, arguments.rounds).map(|figures| figures.into_iter().for_each(print))
+            }
             Topic::Mutants => mutants::measure(cache, &arguments.list, print),
             Topic::TestTimes => tests::measure().map(print),
         };

@@ -1,4 +1,4 @@
-//! An SD card's image: one FAT partition with one file, as U-Boot looks for its script.
+//! An SD card's image: one FAT partition with a few files, as U-Boot looks for its script.
 
 use std::fs::File;
 use std::io::{Cursor, Write};
@@ -14,16 +14,19 @@ const START: usize = 1 << 20;
 /// FAT with addresses of sectors, up to 32 MiB and more.
 const FAT16: u8 = 0x0e;
 
-/// Writes the image of a card whose first partition has a file called `name` with `content`.
-pub fn write(image: &Path, name: &str, content: &[u8]) -> Result<()> {
+/// Writes the image of a card whose first partition has `files`, each with its name and content.
+pub fn write(image: &Path, files: &[(&str, &[u8])]) -> Result<()> {
     let mut partition = Cursor::new(vec![0; CARD - START]);
     let format = fatfs::FormatVolumeOptions::new().fat_type(fatfs::FatType::Fat16);
     fatfs::format_volume(&mut partition, format).context("cannot make a FAT file system")?;
     {
         let volume = fatfs::FileSystem::new(&mut partition, fatfs::FsOptions::new()).context("cannot open it again")?;
-        let mut file = volume.root_dir().create_file(name).map_err(|error| anyhow!("cannot create {name}: {error}"))?;
-        file.write_all(content).with_context(|| format!("cannot write {name}"))?;
-        file.flush().with_context(|| format!("cannot write {name}"))?;
+        for (name, content) in files {
+            let mut file =
+                volume.root_dir().create_file(name).map_err(|error| anyhow!("cannot create {name}: {error}"))?;
+            file.write_all(content).with_context(|| format!("cannot write {name}"))?;
+            file.flush().with_context(|| format!("cannot write {name}"))?;
+        }
     }
     let mut file = File::create(image).with_context(|| format!("cannot create {}", image.display()))?;
     let mut front = partition_table();
@@ -64,8 +67,9 @@ mod tests {
     fn what_is_written_is_on_a_card_of_a_size_that_the_emulator_takes() {
         let directory = tempfile::tempdir().unwrap();
         let image = directory.path().join("card");
-        write(&image, "boot.scr", b"script").unwrap();
+        write(&image, &[("boot.scr", b"script"), ("uboot.env", b"a=b")]).unwrap();
         assert_eq!(read(&image, "boot.scr").unwrap(), b"script");
+        assert_eq!(read(&image, "uboot.env").unwrap(), b"a=b");
         let bytes = std::fs::read(&image).unwrap();
         assert!(bytes.len().is_power_of_two());
         assert_eq!(bytes[510..512], [0x55, 0xaa]);
