@@ -27,6 +27,10 @@ pub enum Failure {
     Usage,
     /// Ctrl-C: all scripts end.
     Interrupted,
+    /// The machine has gone on to something else (a boot that was only tried, a reset): all scripts end, and that is no mistake.
+    Ended,
+    /// `exit`: the script ends with this exit status.
+    Exit(u8),
     /// The message for the user, without the command's name: that and the line of the script are put before it.
     Reason(Box<dyn fmt::Display>),
 }
@@ -43,6 +47,8 @@ impl fmt::Debug for Failure {
         match self {
             Self::Usage => f.write_str("Usage"),
             Self::Interrupted => f.write_str("Interrupted"),
+            Self::Ended => f.write_str("Ended"),
+            Self::Exit(status) => write!(f, "Exit({status})"),
             Self::Reason(reason) => write!(f, "Reason({reason})"),
         }
     }

@@ -9,7 +9,10 @@
 pub mod command;
 pub mod commands;
 pub mod environment;
+pub mod number;
 pub mod platform;
+#[cfg(not(target_os = "none"))]
+pub mod simulation;
 
 pub use command::{Command, Failure, Outcome};
 pub use environment::Environment;

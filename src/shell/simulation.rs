@@ -1,0 +1,432 @@
+//! A machine that is not there: memory, files, a clock and a console, for tests and for trying scripts on a host.
+//!
+//! It is a [`Platform`] like the board, so what runs on it is the same interpreter and the same commands. Nothing happens by chance: the clock
+//! moves only when somebody looks at the keyboard ([`TICK`]) or calls [`Simulation::advance`], Ctrl-C comes at a chosen moment, and what
+//! was asked of the machine is kept in order ([`Simulation::asked`]).
+//!
+//! A bank of memory costs what is written to it: its zeroes come from the host's lazily allocated pages.
+
+use super::platform::{Boot, DirectoryEntry, Facts, Lease, Network, NotMemory, Partition, Platform};
+use super::{Failure, Loaded};
+use crate::boot::layout::{self, Layout};
+use crate::range::PhysicalRange;
+use crate::time::{Duration, Instant};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::fmt::Write as _;
+use core::net::Ipv4Addr;
+
+/// How far the clock moves at each look at the keyboard.
+pub const TICK: Duration = Duration::from_micros(100);
+
+/// Where a file is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shelf<'a> {
+    /// The TFTP server that these settings name.
+    Server(&'a Network),
+    /// A partition of a card.
+    Card(&'a Partition),
+}
+
+/// The files that the machine can reach. Paths of a card come without the leading `/`, and without the trailing one for a directory.
+pub trait Files {
+    /// The bytes of the file `path`.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn read(&mut self, shelf: Shelf<'_>, path: &str) -> Result<Vec<u8>, Failure>;
+
+    /// What is in the directory `path`; the root is the empty path.
+    ///
+    /// # Errors
+    /// There is no such directory.
+    fn list(&mut self, partition: &Partition, path: &str) -> Result<Vec<DirectoryEntry>, Failure>;
+}
+
+/// Files by path, on a server and on a card with one partition (`mmc 0:1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileMap {
+    /// What the TFTP server has.
+    pub server: BTreeMap<String, Vec<u8>>,
+    /// What the card has, by path from its root, without the leading `/`.
+    pub card: BTreeMap<String, Vec<u8>>,
+}
+
+impl FileMap {
+    fn check(partition: &Partition) -> Result<(), Failure> {
+        let there =
+            partition.interface == "mmc" && partition.device == 0 && matches!(partition.partition, None | Some(1));
+        if there { Ok(()) } else { Err(Failure::because(format!("there is no partition {partition:?}"))) }
+    }
+}
+
+impl Files for FileMap {
+    fn read(&mut self, shelf: Shelf<'_>, path: &str) -> Result<Vec<u8>, Failure> {
+        let found = match shelf {
+            Shelf::Server(_) => self.server.get(path),
+            Shelf::Card(partition) => {
+                Self::check(partition)?;
+                self.card.get(path)
+            }
+        };
+        found.cloned().ok_or_else(|| Failure::because(format!("{path}: no such file")))
+    }
+
+    fn list(&mut self, partition: &Partition, path: &str) -> Result<Vec<DirectoryEntry>, Failure> {
+        Self::check(partition)?;
+        let mut entries: Vec<DirectoryEntry> = Vec::new();
+        for (name, bytes) in &self.card {
+            let below = if path.is_empty() {
+                Some(name.as_str())
+            } else {
+                name.strip_prefix(path).and_then(|rest| rest.strip_prefix('/'))
+            };
+            let Some(below) = below else { continue };
+            let entry = match below.split_once('/') {
+                Some((directory, _)) => DirectoryEntry { name: directory.to_string(), size: None },
+                None => DirectoryEntry { name: below.to_string(), size: Some(bytes.len() as u64) },
+            };
+            if !entries.contains(&entry) {
+                entries.push(entry);
+            }
+        }
+        if entries.is_empty() && !path.is_empty() {
+            return Err(Failure::because(format!("{path}: no such directory")));
+        }
+        Ok(entries)
+    }
+}
+
+/// Something that was asked of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A file came by TFTP.
+    Fetched {
+        /// Its path, as it was asked for.
+        path: String,
+        /// From where.
+        network: Network,
+        /// Where its bytes are.
+        range: PhysicalRange,
+    },
+    /// A file, or a piece of it, came from a card.
+    Loaded {
+        /// Its path, as it was asked for.
+        path: String,
+        /// From where.
+        partition: Partition,
+        /// Where its bytes are.
+        range: PhysicalRange,
+    },
+    /// A DHCP server was asked for an address.
+    Lease,
+    /// A host was asked for an answer.
+    Ping(Ipv4Addr),
+    /// A program was started.
+    Booted {
+        /// Its file.
+        program: PhysicalRange,
+        /// Its ramdisk.
+        ramdisk: Option<PhysicalRange>,
+        /// Its device tree.
+        tree: PhysicalRange,
+        /// What the script had loaded.
+        loaded: Vec<Loaded>,
+    },
+    /// The board was reset.
+    Reset,
+}
+
+/// The machine.
+pub struct Simulation {
+    /// What was printed.
+    pub output: String,
+    /// What was asked of the machine so far, in order.
+    pub asked: Vec<Asked>,
+    /// When Ctrl-C is pressed, once.
+    pub interrupt_at: Option<Instant>,
+    /// What the DHCP server says; without it, there is none.
+    pub lease: Option<Lease>,
+    /// The hosts that answer an ICMP echo request.
+    pub hosts: Vec<Ipv4Addr>,
+    /// What is known of the board.
+    pub facts: Facts,
+    files: Box<dyn Files>,
+    layout: Layout,
+    /// In the order of the layout's banks.
+    memory: Vec<Vec<u8>>,
+    now: Instant,
+}
+
+impl Simulation {
+    /// A machine with `files` and zeroed memory in `banks`.
+    ///
+    /// # Errors
+    /// [`layout::Error::NoMemory`] where no bank has a whole page.
+    pub fn new(
+        banks: impl IntoIterator<Item = PhysicalRange>,
+        files: impl Files + 'static,
+    ) -> Result<Self, layout::Error> {
+        let layout = Layout::new(banks)?;
+        let memory = layout.banks().iter().map(|bank| vec![0; bank.size() as usize]).collect();
+        Ok(Self {
+            output: String::new(),
+            asked: Vec::new(),
+            interrupt_at: None,
+            lease: None,
+            hosts: Vec::new(),
+            facts: Facts::default(),
+            files: Box::new(files),
+            layout,
+            memory,
+            now: Instant::default(),
+        })
+    }
+
+    /// A Raspberry Pi 4 with 2 GiB, as its firmware describes it: 948 MiB below the GPU's memory, 1 GiB above.
+    ///
+    /// # Errors
+    /// None that can come true.
+    pub fn raspberry_pi_4(files: impl Files + 'static) -> Result<Self, layout::Error> {
+        let low = PhysicalRange { start: 0, end: 0x3b40_0000 };
+        let high = PhysicalRange { start: 0x4000_0000, end: 0x8000_0000 };
+        let mut machine = Self::new([low, high], files)?;
+        machine.facts = Facts {
+            revision: Some(0xb0_3115),
+            model: Some("Raspberry Pi 4 Model B".to_string()),
+            serial: Some(0x1000_0000_dead_beef),
+            mac: Some([0xdc, 0xa6, 0x32, 1, 2, 3]),
+            device_tree: Some("bcm2711-rpi-4-b.dtb".to_string()),
+            firmware_tree: None,
+            bootargs: String::new(),
+        };
+        Ok(machine)
+    }
+
+    /// Puts the firmware's device tree at `address`, where no script may overwrite it.
+    ///
+    /// # Errors
+    /// [`layout::Error`] where it does not fit there.
+    pub fn put_firmware_tree(&mut self, address: u64, tree: &[u8]) -> Result<(), layout::Error> {
+        let name = "the firmware's device tree";
+        let range = PhysicalRange { start: address, end: address.saturating_add(tree.len() as u64) };
+        let outside = || layout::Error::NotMemory { name: name.to_string(), range };
+        self.memory_mut(range).map_err(|_| outside())?.copy_from_slice(tree);
+        self.reserve(name, range)?;
+        self.facts.firmware_tree = Some(range);
+        Ok(())
+    }
+
+    /// Keeps `range` from being overwritten by scripts.
+    ///
+    /// # Errors
+    /// [`layout::Error::Overlap`] where something has been placed there already.
+    pub fn reserve(&mut self, name: &str, range: PhysicalRange) -> Result<(), layout::Error> {
+        self.layout.reserve(name, range)
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+    }
+
+    fn bank(&self, range: PhysicalRange) -> Result<(usize, core::ops::Range<usize>), NotMemory> {
+        let found = self
+            .layout
+            .banks()
+            .iter()
+            .position(|bank| bank.start <= range.start && range.end <= bank.end && range.start <= range.end);
+        let bank = found.ok_or(NotMemory::Outside(range))?;
+        let start = self.layout.banks().get(bank).map_or(0, |bank| bank.start);
+        Ok((bank, (range.start - start) as usize..(range.end - start) as usize))
+    }
+
+    /// Puts `bytes` at the start of `place`.
+    fn put(&mut self, path: &str, bytes: &[u8], place: PhysicalRange) -> Result<PhysicalRange, Failure> {
+        let length = bytes.len() as u64;
+        if length > place.size() {
+            return Err(Failure::because(format!(
+                "{path} has {length} bytes, but only {} fit at {:#x}",
+                place.size(),
+                place.start
+            )));
+        }
+        let range = PhysicalRange { start: place.start, end: place.start + length };
+        self.memory_mut(range).map_err(Failure::because)?.copy_from_slice(bytes);
+        Ok(range)
+    }
+}
+
+fn plain(path: &str) -> &str {
+    path.trim_matches('/')
+}
+
+impl Platform for Simulation {
+    fn print(&mut self, text: fmt::Arguments<'_>) {
+        // Into a String: cannot fail.
+        let _ = self.output.write_fmt(text);
+    }
+
+    fn interrupted(&mut self) -> bool {
+        self.advance(TICK);
+        let pressed = self.interrupt_at.is_some_and(|at| at <= self.now);
+        if pressed {
+            self.interrupt_at = None;
+        }
+        pressed
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn memory(&self, range: PhysicalRange) -> Result<&[u8], NotMemory> {
+        let (bank, bytes) = self.bank(range)?;
+        self.memory.get(bank).and_then(|bank| bank.get(bytes)).ok_or(NotMemory::Outside(range))
+    }
+
+    fn memory_mut(&mut self, range: PhysicalRange) -> Result<&mut [u8], NotMemory> {
+        if let Some(other) = self.layout.occupants().iter().find(|other| other.range.overlaps(&range)) {
+            return Err(NotMemory::Taken { range, name: other.name.clone(), taken: other.range });
+        }
+        let (bank, bytes) = self.bank(range)?;
+        self.memory.get_mut(bank).and_then(|bank| bank.get_mut(bytes)).ok_or(NotMemory::Outside(range))
+    }
+
+    fn fetch(&mut self, network: &Network, path: &str, place: PhysicalRange) -> Result<u64, Failure> {
+        let bytes = self.files.read(Shelf::Server(network), path)?;
+        let range = self.put(path, &bytes, place)?;
+        self.asked.push(Asked::Fetched { path: path.to_string(), network: *network, range });
+        Ok(range.size())
+    }
+
+    fn lease(&mut self) -> Result<Lease, Failure> {
+        self.asked.push(Asked::Lease);
+        self.lease.clone().ok_or_else(|| Failure::because("no DHCP server answers"))
+    }
+
+    fn ping(&mut self, _: &Network, address: Ipv4Addr) -> Result<bool, Failure> {
+        self.asked.push(Asked::Ping(address));
+        Ok(self.hosts.contains(&address))
+    }
+
+    fn load(
+        &mut self,
+        partition: &Partition,
+        path: &str,
+        offset: u64,
+        length: Option<u64>,
+        place: PhysicalRange,
+    ) -> Result<u64, Failure> {
+        let bytes = self.files.read(Shelf::Card(partition), plain(path))?;
+        let size = bytes.len() as u64;
+        let start = offset.min(size);
+        let end = length.map_or(size, |length| start.saturating_add(length).min(size));
+        let range = self.put(path, bytes.get(start as usize..end as usize).unwrap_or_default(), place)?;
+        self.asked.push(Asked::Loaded { path: path.to_string(), partition: partition.clone(), range });
+        Ok(range.size())
+    }
+
+    fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure> {
+        Ok(self.files.read(Shelf::Card(partition), plain(path))?.len() as u64)
+    }
+
+    fn list(&mut self, partition: &Partition, path: &str) -> Result<Vec<DirectoryEntry>, Failure> {
+        self.files.list(partition, plain(path))
+    }
+
+    fn boot(&mut self, boot: &Boot<'_>) -> Failure {
+        let Boot { program, ramdisk, tree, loaded } = *boot;
+        self.asked.push(Asked::Booted { program, ramdisk, tree, loaded: loaded.to_vec() });
+        Failure::Ended
+    }
+
+    fn reset(&mut self) -> Failure {
+        self.asked.push(Asked::Reset);
+        Failure::Ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Simulation {
+        let mut files = FileMap::default();
+        files.server.insert("xen".to_string(), b"hypervisor".to_vec());
+        files.card.insert("boot/boot.scr".to_string(), b"script".to_vec());
+        files.card.insert("config.txt".to_string(), b"kernel=".to_vec());
+        Simulation::raspberry_pi_4(files).unwrap()
+    }
+
+    fn card() -> Partition {
+        Partition { interface: "mmc".to_string(), device: 0, partition: Some(1) }
+    }
+
+    const PLACE: PhysicalRange = PhysicalRange { start: 0x20_0000, end: 0x30_0000 };
+
+    #[test]
+    fn a_file_comes_to_its_place_and_is_kept_in_the_record() {
+        let mut machine = machine();
+        assert_eq!(machine.fetch(&Network::default(), "xen", PLACE).unwrap(), 10);
+        let range = PhysicalRange { start: 0x20_0000, end: 0x20_000a };
+        assert_eq!(machine.memory(range).unwrap(), b"hypervisor");
+        assert_eq!(machine.asked, [Asked::Fetched { path: "xen".to_string(), network: Network::default(), range }]);
+    }
+
+    #[test]
+    fn a_file_that_does_not_fit_is_refused_and_nothing_is_written() {
+        let mut machine = machine();
+        let small = PhysicalRange { start: PLACE.start, end: PLACE.start + 9 };
+        assert!(machine.fetch(&Network::default(), "xen", small).is_err());
+        assert_eq!(machine.memory(small).unwrap(), [0; 9]);
+    }
+
+    #[test]
+    fn a_piece_of_a_file_of_the_card_can_be_read() {
+        let mut machine = machine();
+        assert_eq!(machine.load(&card(), "/boot/boot.scr", 2, Some(3), PLACE).unwrap(), 3);
+        assert_eq!(machine.memory(PhysicalRange { start: PLACE.start, end: PLACE.start + 4 }).unwrap(), b"rip\0");
+        assert_eq!(machine.load(&card(), "config.txt", 9, None, PLACE).unwrap(), 0);
+    }
+
+    #[test]
+    fn directories_are_listed_one_level_deep() {
+        let mut machine = machine();
+        let entry = |name: &str, size| DirectoryEntry { name: name.to_string(), size };
+        assert_eq!(machine.list(&card(), "/").unwrap(), [entry("boot", None), entry("config.txt", Some(7))]);
+        assert_eq!(machine.list(&card(), "boot/").unwrap(), [entry("boot.scr", Some(6))]);
+        assert!(machine.list(&card(), "nowhere").is_err());
+    }
+
+    #[test]
+    fn what_is_reserved_can_be_read_but_not_written() {
+        let mut machine = machine();
+        let page = PhysicalRange { start: 0, end: 16 };
+        assert!(machine.memory(page).is_ok());
+        assert!(matches!(machine.memory_mut(page), Err(NotMemory::Taken { .. })));
+        let hole = PhysicalRange { start: 0x3b3f_ffff, end: 0x3b40_0001 };
+        assert_eq!(machine.memory(hole), Err(NotMemory::Outside(hole)));
+    }
+
+    #[test]
+    fn ctrl_c_comes_once_at_its_moment() {
+        let mut machine = machine();
+        machine.interrupt_at = Some(Instant::from_micros(250));
+        let looks: Vec<bool> = (0..4).map(|_| machine.interrupted()).collect();
+        assert_eq!(looks, [false, false, true, false]);
+    }
+}
