@@ -138,6 +138,8 @@ pub enum Asked {
         /// What the script had loaded.
         loaded: Vec<Loaded>,
     },
+    /// A program without a header was jumped to, at this address.
+    Gone(u64),
     /// The board was reset.
     Reset,
 }
@@ -351,6 +353,11 @@ impl Platform for Simulation {
     fn boot(&mut self, boot: &Boot<'_>) -> Failure {
         let Boot { program, ramdisk, tree, loaded } = *boot;
         self.asked.push(Asked::Booted { program, ramdisk, tree, loaded: loaded.to_vec() });
+        Failure::Ended
+    }
+
+    fn go(&mut self, entry: u64) -> Failure {
+        self.asked.push(Asked::Gone(entry));
         Failure::Ended
     }
 
