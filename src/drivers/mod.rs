@@ -6,6 +6,7 @@
 //! * [`mailbox`] asks the firmware: clocks, memory, serial number, MAC address. [`board_revision`] is one of its answers.
 //! * [`watchdog`] feeds and restores the one that the firmware may have armed, resets the board, and says why it was reset.
 //! * [`genet`] is the Ethernet controller with its PHY.
+//! * [`sdhci`] reads the SD card, or a Compute Module's eMMC.
 
 pub mod board_revision;
 pub mod genet;
@@ -15,6 +16,7 @@ pub mod mini_uart;
 #[cfg(test)]
 pub(crate) mod models;
 pub mod pl011;
+pub mod sdhci;
 pub mod uart;
 pub mod uart_choice;
 pub mod watchdog;

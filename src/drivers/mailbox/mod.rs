@@ -266,6 +266,7 @@ mod tests {
         assert_eq!(mailbox.ask(SetRebootFlags(TRYBOOT)), Ok(TRYBOOT));
         assert_eq!(mailbox.ask(GetRebootFlags), Ok(TRYBOOT));
         assert_eq!(mailbox.ask(NotifyReboot), Ok(()));
+        assert_eq!(mailbox.ask(PowerUpCard), Ok(true));
     }
 
     #[test]

@@ -68,6 +68,8 @@ fn decode_range([start, size]: [u32; 2]) -> Option<PhysicalRange> {
 /// A clock that the firmware manages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockId {
+    /// The older of the two SD host controllers, which a 4B and 400 have their WiFi on.
+    Emmc = 1,
     /// The PL011's input.
     Uart = 2,
     /// The Cortex-A72 cores.
@@ -136,6 +138,26 @@ impl Property for SetClockRate {
     }
     fn decode(&self, words: [u32; 2]) -> Option<u32> {
         decode_rate(self.clock, words)
+    }
+}
+
+/// Switches the SD card's power on and waits until it is stable. The answer is whether it is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PowerUpCard;
+
+impl Property for PowerUpCard {
+    const TAG: u32 = 0x0002_8001;
+    const ANSWER_BYTES: u32 = 8;
+    const ARGUMENTS: usize = 2;
+    type Answer = bool;
+
+    fn arguments(&self) -> [u32; 3] {
+        // Device 0 is the card; bit 0 asks for on, bit 1 to wait.
+        [0, 0b11, 0]
+    }
+    fn decode(&self, [device, state]: [u32; 2]) -> Option<bool> {
+        // Bit 1: there is no such device.
+        (device == 0).then_some(state & 0b11 == 1)
     }
 }
 

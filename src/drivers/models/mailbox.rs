@@ -237,6 +237,8 @@ impl State {
             0x0000_0001 => words(&[0x6543_2100]),
             0x0001_0001 => words(&[0]),
             0x0001_0002 => words(&[0x00c0_3114]),
+            // Device 3 is the last that there is; what is asked for is done.
+            0x0002_8001 => words(&[arguments[0], if arguments[0] > 3 { 2 } else { arguments[1] & 1 }]),
             0x0001_0003 => Some(vec![0xdc, 0xa6, 0x32, 0x01, 0x02, 0x03]),
             0x0001_0004 => words(&[0xabcd_ef01, 0x1000_0000]),
             0x0001_0005 => words(&[0, 0x3b40_0000]),

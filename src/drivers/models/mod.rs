@@ -1,6 +1,8 @@
-//! Models of the devices, for host tests: plain registers and a virtual clock here, the UARTs and the mailbox beside them.
+//! Models of the devices, for host tests: plain registers and a virtual clock here, the UARTs, the mailbox and the SD card's
+//! controller beside them.
 
 pub(crate) mod mailbox;
+pub(crate) mod sdhci;
 pub(crate) mod uart;
 
 use crate::mmio::Bus;
