@@ -5,7 +5,8 @@
 //! [`Editor::tree`] can be read at any time. An edit that fails has changed nothing.
 //!
 //! Nodes are named by paths as [`Tree::find`] takes them. New properties come after a node's other properties and new nodes after
-//! its other children: the order in which things are added is the order in which Xen and people read them.
+//! its other children: the order in which things are added is the order in which Xen and people read them. Whoever has to make the tree that
+//! libfdt would make, as the shell's `fdt` commands, asks for [`Editor::newest_first`].
 //!
 //! Names of properties are shared: a name that is already in the strings block, if only as the end of a longer one, is used again.
 //! [`Editor::compact`] takes out the names that nothing uses any more, and NOP tokens.
@@ -33,6 +34,8 @@ pub struct Editor<'a> {
     buffer: &'a mut [u8],
     /// Of the tree in `buffer`: always packed, in the order reservations, structure, strings.
     header: Header,
+    /// Whether what is added comes before what is there.
+    newest_first: bool,
 }
 
 impl<'a> Editor<'a> {
@@ -46,7 +49,7 @@ impl<'a> Editor<'a> {
             return Err(Error::Misaligned { address });
         }
         let header = check(buffer)?;
-        let mut editor = Self { buffer, header };
+        let mut editor = Self { buffer, header, newest_first: false };
         editor.pack();
         Ok(editor)
     }
@@ -63,6 +66,12 @@ impl<'a> Editor<'a> {
             _ => return Err(Error::NoRoom { needed: size, have }),
         }
         Self::new(buffer)
+    }
+
+    /// The same with new properties before a node's other properties and new nodes before its other children, as libfdt has it.
+    /// Domains are numbered in the order of their nodes, so a script for U-Boot counts on it.
+    pub fn newest_first(self) -> Self {
+        Self { newest_first: true, ..self }
     }
 
     /// The tree as it is now.
@@ -143,7 +152,7 @@ impl<'a> Editor<'a> {
         Ok(())
     }
 
-    /// Adds a node called `name` as the last child of the node at `parent`.
+    /// Adds a node called `name` as the last child of the node at `parent` (the first one, if [`Editor::newest_first`] was asked for).
     ///
     /// # Errors
     /// [`Error::NoSuchNode`], [`Error::BadName`], [`Error::Exists`], [`Error::TooDeep`], [`Error::NoRoom`].
@@ -156,7 +165,9 @@ impl<'a> Editor<'a> {
         if node.depth() >= check::DEEPEST {
             return Err(Error::TooDeep { parent: Label::new(parent) });
         }
-        let at = node.end() - header::TOKEN_SIZE;
+        let end = node.end() - header::TOKEN_SIZE;
+        let first = if self.newest_first { node.children().next() } else { None };
+        let at = first.map_or(end, |child| child.offset);
         let name_size = (name.len() + 1).next_multiple_of(header::TOKEN_SIZE);
         self.make_room(name_size + 2 * header::TOKEN_SIZE)?;
         self.splice_structure(at, 0, name_size + 2 * header::TOKEN_SIZE);
@@ -224,7 +235,8 @@ impl<'a> Editor<'a> {
         check_property_name(name)?;
         let node = self.node(path)?;
         let Some(property) = node.property(name) else {
-            let at = node.properties().last().map_or(Ok(node.body), |last| property_end(&last))?;
+            let last = if self.newest_first { None } else { node.properties().last() };
+            let at = last.map_or(Ok(node.body), |last| property_end(&last))?;
             return self.insert_property(at, name, value);
         };
         let at = property.offset;
