@@ -9,10 +9,12 @@
 pub mod command;
 pub mod commands;
 pub mod environment;
+mod memory;
 pub mod number;
 pub mod platform;
 #[cfg(not(target_os = "none"))]
 pub mod simulation;
+pub mod working_tree;
 
 pub use command::{Command, Failure, Outcome};
 pub use environment::Environment;

@@ -206,3 +206,9 @@ impl fmt::Display for NotMemory {
         }
     }
 }
+
+impl From<NotMemory> for Failure {
+    fn from(error: NotMemory) -> Self {
+        Self::because(error)
+    }
+}

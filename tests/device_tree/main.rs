@@ -12,6 +12,7 @@ mod edit;
 mod firmware;
 mod model;
 mod mutants;
+#[allow(dead_code)]
 mod oracle;
 mod overlay;
 mod read;

@@ -44,25 +44,59 @@ pub fn decompile(tree: &[u8]) -> Result<String, String> {
         .map(|source| String::from_utf8_lossy(&source).into_owned())
 }
 
-/// `base` with overlays applied by libfdt.
-pub fn fdtoverlay(base: &[u8], overlays: &[&[u8]]) -> Vec<u8> {
-    static RUNS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    let run_number = RUNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let directory = std::env::temp_dir().join(format!("xenlift-fdtoverlay-{}-{run_number}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let write = |name: String, bytes: &[u8]| {
-        let path = directory.join(name);
+/// A directory that goes with its last user.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static RUNS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let run_number = RUNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("xenlift-oracle-{}-{run_number}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        Self(directory)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.0.join(name);
         std::fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_string()
-    };
-    let base = write("base.dtb".into(), base);
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `base` with overlays applied by libfdt.
+pub fn fdtoverlay(base: &[u8], overlays: &[&[u8]]) -> Vec<u8> {
+    let scratch = Scratch::new();
+    let base = scratch.write("base.dtb", base);
     let overlays: Vec<String> =
-        overlays.iter().enumerate().map(|(index, bytes)| write(format!("{index}.dtbo"), bytes)).collect();
+        overlays.iter().enumerate().map(|(index, bytes)| scratch.write(&format!("{index}.dtbo"), bytes)).collect();
     let mut arguments = vec!["-i", &base, "-o", "-"];
     arguments.extend(overlays.iter().map(String::as_str));
-    let result = run("fdtoverlay", &arguments, &[]);
-    std::fs::remove_dir_all(&directory).unwrap();
-    result.unwrap_or_else(|error| panic!("{error}"))
+    run("fdtoverlay", &arguments, &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// `tree` as fdtput changes it: options first, the rest behind the file's name.
+pub fn fdtput(tree: &[u8], arguments: &[&str]) -> Vec<u8> {
+    let scratch = Scratch::new();
+    let file = scratch.write("tree.dtb", tree);
+    let options = if arguments[0] == "-t" { 2 } else { 1 };
+    let arguments = [&arguments[..options], &[file.as_str()], &arguments[options..]].concat();
+    run("fdtput", &arguments, &[]).unwrap_or_else(|error| panic!("{error}"));
+    std::fs::read(&file).unwrap()
+}
+
+/// What fdtget says of `tree`, with options first.
+pub fn fdtget(tree: &[u8], arguments: &[&str]) -> String {
+    let scratch = Scratch::new();
+    let file = scratch.write("tree.dtb", tree);
+    let arguments = [&arguments[..2], &[file.as_str()], &arguments[2..]].concat();
+    let said = run("fdtget", &arguments, &[]).unwrap_or_else(|error| panic!("{error}"));
+    String::from_utf8(said).unwrap().trim_end().to_string()
 }
 
 /// Memory for a tree: zeroed, at a multiple of 8.

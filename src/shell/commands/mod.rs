@@ -1,9 +1,11 @@
 //! The commands, one file a subject.
 
+pub mod fdt;
+
 use super::Command;
 
 /// All commands; their order is that of `help`.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    const LISTS: &[&[Command]] = &[];
+    const LISTS: &[&[Command]] = &[fdt::COMMANDS];
     LISTS.iter().flat_map(|list| list.iter())
 }

@@ -1,0 +1,14 @@
+//! The `fdt` commands against libfdt's own tools: what a script does to a tree, fdtput and fdtoverlay do to another, and dtc shows the same source, in the
+//! same order. Install device-tree-compiler to run it.
+
+// A test's way to fail.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[allow(dead_code)]
+#[path = "../device_tree/oracle.rs"]
+mod oracle;
+
+mod edit;
+mod grow;
+mod read;
+mod session;

@@ -1,0 +1,142 @@
+//! A script's commands on a machine that is not there.
+
+use xenlift::range::PhysicalRange;
+use xenlift::shell::commands::fdt;
+use xenlift::shell::simulation::{FileMap, Simulation};
+use xenlift::shell::{Environment, Failure, Loaded, Platform, Shell};
+
+use crate::oracle::compile;
+
+/// Where the tree lies.
+pub const TREE: u64 = 0x180_0000;
+
+/// A small tree in the image of a board's.
+pub const SOURCE: &str = r#"/dts-v1/;
+/memreserve/ 0x0 0x1000;
+/memreserve/ 0x3b000000 0x1000000;
+/ {
+    #address-cells = <2>;
+    #size-cells = <1>;
+    compatible = "raspberrypi,4-model-b", "brcm,bcm2711";
+    model = "Raspberry Pi 4 Model B";
+    aliases { serial0 = &uart0; serial1 = &uart1; };
+    chosen { bootargs = "console=ttyS1"; stdout-path = "serial1:115200n8"; };
+    memory@0 { device_type = "memory"; reg = <0 0 0x3b400000>; };
+    cpus {
+        #address-cells = <1>;
+        #size-cells = <0>;
+        cpu0: cpu@0 { device_type = "cpu"; reg = <0>; };
+        cpu1: cpu@1 { device_type = "cpu"; reg = <1>; };
+    };
+    soc {
+        #address-cells = <1>;
+        #size-cells = <1>;
+        ranges = <0x7e000000 0x0 0xfe000000 0x1800000>;
+        uart0: serial@7e201000 { compatible = "arm,pl011", "arm,primecell"; reg = <0x7e201000 0x200>; cts; };
+        uart1: serial@7e215040 {
+            compatible = "brcm,bcm2835-aux-uart";
+            reg = <0x7e215040 0x40>;
+            local-mac-address = [dc a6 32 01 02 03];
+            digest = [00 01 02 03 04 05 06];
+            odd = "no text", "";
+        };
+    };
+};
+"#;
+
+pub struct Session {
+    pub machine: Simulation,
+    pub environment: Environment,
+    pub working_tree: Option<u64>,
+    pub loaded: Vec<Loaded>,
+}
+
+impl Session {
+    /// A board with `tree` at [`TREE`].
+    pub fn with(tree: &[u8]) -> Self {
+        let mut machine = Simulation::raspberry_pi_4(FileMap::default()).unwrap();
+        put(&mut machine, TREE, tree);
+        Self { machine, environment: Environment::default(), working_tree: None, loaded: Vec::new() }
+    }
+
+    /// The same with the small tree as the working tree.
+    pub fn new() -> Self {
+        let mut session = Self::with(&compile(SOURCE));
+        session.run(&format!("fdt addr {TREE:x}")).unwrap();
+        session.machine.output.clear();
+        session
+    }
+
+    /// Runs a command; its words are set apart by spaces, except in quotes.
+    pub fn run(&mut self, line: &str) -> Result<bool, Failure> {
+        let words = words(line);
+        let mut shell = Shell::new(&mut self.machine, std::mem::take(&mut self.environment));
+        shell.working_tree = self.working_tree;
+        shell.loaded = std::mem::take(&mut self.loaded);
+        let command = fdt::COMMANDS.iter().find(|command| command.name == words[0]).unwrap();
+        let outcome = (command.run)(&mut shell, &words);
+        (self.working_tree, self.loaded) = (shell.working_tree, std::mem::take(&mut shell.loaded));
+        self.environment = shell.environment;
+        outcome
+    }
+
+    /// Runs commands that have to succeed.
+    pub fn script(&mut self, lines: &str) {
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            match self.run(line) {
+                Ok(true) => {}
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+    }
+
+    /// Why a command did not work.
+    pub fn refusal(&mut self, line: &str) -> String {
+        match self.run(line) {
+            Err(Failure::Reason(reason)) => reason.to_string(),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    /// What a command printed.
+    pub fn output(&mut self, line: &str) -> String {
+        self.machine.output.clear();
+        self.script(line);
+        std::mem::take(&mut self.machine.output)
+    }
+
+    /// The bytes of the working tree, as many as its header claims.
+    pub fn tree(&mut self) -> Vec<u8> {
+        let shell = Shell { working_tree: self.working_tree, ..Shell::new(&mut self.machine, Environment::default()) };
+        shell.tree().unwrap().bytes().to_vec()
+    }
+
+    pub fn load(&mut self, name: &str, address: u64, bytes: &[u8]) {
+        let range = put(&mut self.machine, address, bytes);
+        self.loaded.push(Loaded { name: name.to_string(), range });
+    }
+}
+
+fn put(machine: &mut Simulation, address: u64, bytes: &[u8]) -> PhysicalRange {
+    let range = PhysicalRange::sized(address, bytes.len() as u64).unwrap();
+    machine.memory_mut(range).unwrap().copy_from_slice(bytes);
+    range
+}
+
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    for character in line.chars() {
+        match character {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    words
+}
