@@ -90,7 +90,7 @@ pub struct Client {
     attempts: u32,
     /// When the server last brought something new.
     progressed: Instant,
-    /// A refusal of options in answer to a request that has none.
+    /// A refusal of options that came to a transfer that has none.
     refused: Option<Error>,
     counts: Counts,
     outgoing: [u8; LARGEST_REQUEST],
@@ -215,14 +215,15 @@ impl Client {
             }
             // The late answer to an earlier request.
             (State::Requested, Packet::OptionAcknowledgement(_)) => self.turn_away(from, &packet),
-            (State::Requested, Packet::Error { code: code::OPTIONS, message }) => {
-                if !self.asked.options {
-                    // Late, too, most likely; but if nothing else comes, it is the reason.
-                    self.refused = Some(Error::Server { code: code::OPTIONS, message: Message::new(message) });
-                    return Action::Wait;
-                }
+            (State::Requested, Packet::Error { code: code::OPTIONS, .. }) if self.asked.options => {
                 self.heard_from_server(now);
                 self.start_over(Asked { options: false, ..self.asked }, None)
+            }
+            (_, Packet::Error { code: code::OPTIONS, message }) if !self.asked.options => {
+                // Nothing was asked for that could be refused: late, or doubled on its way, most likely; but if nothing else comes,
+                // it is the reason.
+                self.refused = Some(Error::Server { code: code::OPTIONS, message: Message::new(message) });
+                Action::Wait
             }
             (State::Requested, Packet::Data { block: 1, bytes }) => self.begin_plain(now, from, bytes, sink),
             (State::Opened { .. } | State::Receiving, Packet::Data { block, bytes }) => {
