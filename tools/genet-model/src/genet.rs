@@ -4,13 +4,14 @@ use crate::filter::RingFilter;
 use crate::interrupt::{Intrl2, MDIO_DONE, MDIO_ERROR};
 use crate::mdio::{Command, Mdio};
 use crate::phy::{Phy, PhyRefusal};
-use crate::receive::Rbuf;
+use crate::rbuf::Rbuf;
 use crate::refusal::{Access, Direction, Log, Reason, Refusal};
 use crate::registers::*;
 use crate::rings::Dma;
 use crate::seed::Junk;
+use crate::tbuf::Tbuf;
 use crate::umac::Umac;
-use crate::{Abilities, Damage, Effect, GuestMemory, Mode, Moment, Settings};
+use crate::{Abilities, Damage, Effect, GuestMemory, Mode, Moment, PhyStart, Settings};
 
 /// GENET v5 (major revision 6 in the register means 5).
 const REVISION: u32 = 0x0600_0000;
@@ -31,6 +32,7 @@ pub struct Genet {
     pub(crate) ring_filter: RingFilter,
     pub(crate) rbuf: Rbuf,
     pub(crate) intrl2: [Intrl2; 2],
+    pub(crate) tbuf: Tbuf,
     /// When the frame being fetched will have been.
     pub(crate) transmitting: Option<Moment>,
     /// When the wire is free for the next frame.
@@ -58,6 +60,7 @@ impl Genet {
             ring_filter: RingFilter::new(),
             rbuf: Rbuf::default(),
             intrl2: [Intrl2::new(), Intrl2::new()],
+            tbuf: Tbuf::default(),
             transmitting: None,
             wire_free: Moment::default(),
             effects: Vec::new(),
@@ -77,6 +80,13 @@ impl Genet {
         let oob = if self.junk.flag() { ID_MODE_DIS } else { 0 } | if self.junk.flag() { OOB_DISABLE } else { 0 };
         self.set_plain(EXT_RGMII_OOB_CTRL, oob);
         self.set_plain(RBUF_TBUF_SIZE_CTRL, 0);
+        if self.settings.phy_start == PhyStart::Negotiated {
+            // It has booted over the network, and stopped the DMA before the receiver (raspberrypi/firmware#1882).
+            let left: Vec<u8> = [0xff; 6].into_iter().chain((6..60).map(|_| self.junk.word() as u8)).collect();
+            let buffered = self.lay_out(&left, RX_BROADCAST);
+            self.rbuf.push(buffered);
+            self.rbuf.note_use();
+        }
     }
 
     /// A reset of the board: the controller starts again (with other start values), the PHY, which has a supply of its own, goes on.
@@ -181,6 +191,8 @@ impl Genet {
         note(self.rdma.any_ring_enabled(), "a ring is enabled in RDMA_CTRL");
         note(self.tdma.any_ring_enabled(), "a ring is enabled in TDMA_CTRL");
         note(!self.rbuf.is_empty(), "frames are left in RBUF");
+        note(self.rbuf.unflushed(), "RBUF was not flushed after the receiver was last on");
+        note(!self.tbuf.is_empty(), "frames are left in TBUF");
         note(self.umac.tx_flush & 1 != 0, "UMAC_TX_FLUSH is set");
         note(self.plain(SYS_RBUF_FLUSH_CTRL) != 0, "SYS_RBUF_FLUSH_CTRL is not 0");
         note(self.plain(EXT_RGMII_OOB_CTRL) & ID_MODE_DIS != 0, "ID_MODE_DIS is set in EXT_RGMII_OOB_CTRL");
@@ -190,7 +202,7 @@ impl Genet {
 
     /// When something happens next without anybody's doing.
     fn next_event(&self) -> Option<Moment> {
-        let sources = [self.mdio.due(), self.phy.due(), self.transmitting, self.rdma.due()];
+        let sources = [self.mdio.due(), self.phy.due(), self.transmitting, self.wire_due(), self.rdma.due()];
         sources.into_iter().flatten().min()
     }
 
@@ -214,7 +226,11 @@ impl Genet {
             self.finish_mdio();
         }
         if self.transmitting.is_some_and(|due| due <= now) {
-            self.transmit_one(memory);
+            self.fetch_one(memory);
+        }
+        if self.wire_due().is_some_and(|due| due <= now) {
+            self.feed_wire();
+            self.doorbell();
         }
         for ring in self.rdma.timed_out(now) {
             self.raise_ring(ring, Direction::Receive);
@@ -284,7 +300,8 @@ impl Genet {
             UMAC_MAC0 | UMAC_MAC1 => self.umac.mac_word(offset == UMAC_MAC1),
             UMAC_MAX_FRAME_LEN => self.umac.max_frame,
             UMAC_TX_FLUSH => self.umac.tx_flush,
-            UMAC_MIB..UMAC_MIB_CTRL => self.umac.mib(offset - UMAC_MIB),
+            UMAC_MIB..UMAC_MIB_CTRL => self.umac.mib.read(offset - UMAC_MIB),
+            UMAC_MIB_CTRL => self.umac.mib.control(),
             MDIO_CMD => self.mdio.read(),
             UMAC_RBUF_OVFL_CNT | RBUF_OVERFLOWS => self.umac.counters.overflows,
             UMAC_RBUF_ERR_CNT | RBUF_ERRORS => self.umac.counters.errors,
@@ -308,10 +325,10 @@ impl Genet {
             SYS_REV_CTRL => refusals.push(Reason::ReadOnly),
             SYS_RBUF_FLUSH_CTRL => {
                 self.set_plain(offset, value);
+                let waiting = self.frames_to_send();
                 self.umac.hold(value & FLUSH_UMAC_RESET != 0);
-                if value & (FLUSH_RX | FLUSH_UMAC_RESET) != 0 {
-                    self.rbuf.flush();
-                }
+                refusals.extend(self.transmitter_cut(waiting));
+                refusals.extend(self.rbuf.write_control(self.now, value, self.umac.receives()));
             }
             INTRL2_0..INTRL2_1 => {
                 refusals.extend((!self.intrl2[0].write(offset - INTRL2_0, value)).then_some(Reason::ReadOnly))
@@ -319,11 +336,25 @@ impl Genet {
             INTRL2_1..0x280 => {
                 refusals.extend((!self.intrl2[1].write(offset - INTRL2_1, value)).then_some(Reason::ReadOnly))
             }
-            UMAC_CMD => refusals.extend(self.umac.write_command(value, self.phy.mode().is_some())),
+            UMAC_CMD => {
+                let waiting = self.frames_to_send();
+                refusals.extend(self.umac.write_command(value, self.phy.mode().is_some()));
+                refusals.extend(self.transmitter_cut(waiting));
+                if self.umac.receives() {
+                    self.rbuf.note_use();
+                }
+            }
             UMAC_MAC0 | UMAC_MAC1 => refusals.extend(self.umac.set_mac_word(offset == UMAC_MAC1, value)),
             UMAC_MAX_FRAME_LEN => self.umac.max_frame = value & 0x3fff,
-            UMAC_TX_FLUSH => self.umac.tx_flush = value,
-            UMAC_MIB_CTRL => self.umac.reset_counters(value),
+            UMAC_TX_FLUSH => {
+                self.umac.tx_flush = value;
+                if value & 1 != 0 {
+                    let frames = self.tbuf.len();
+                    refusals.extend((frames != 0).then_some(Reason::TransmitterCut { frames }));
+                    self.tbuf.clear();
+                }
+            }
+            UMAC_MIB_CTRL => self.umac.mib.set_control(value),
             UMAC_RBUF_OVFL_CNT | RBUF_OVERFLOWS => self.umac.counters.overflows = value,
             UMAC_RBUF_ERR_CNT | RBUF_ERRORS => self.umac.counters.errors = value,
             UMAC_MDF_ERR_CNT => self.umac.counters.filtered = value,
@@ -360,6 +391,14 @@ impl Genet {
         if !ran && dma.enabled() && size_control != 1 {
             refusals.push(Reason::BufferSizeControl { value: size_control });
         }
+    }
+
+    /// What a write has done to the `frames` that the transmitter still had to send before it. A reset empties TBUF; with TX_EN clear it keeps what it has.
+    fn transmitter_cut(&mut self, frames: usize) -> Option<Reason> {
+        if self.umac.in_reset() {
+            self.tbuf.clear();
+        }
+        (frames != 0 && !self.umac.transmits()).then_some(Reason::TransmitterCut { frames })
     }
 }
 

@@ -7,8 +7,8 @@
 //! Time is a parameter of every entry ([`Moment`]), start values come from a seed ([`Settings`]), and nothing is called back: an entry returns
 //! the [`Effect`]s that the caller carries out. DMA goes through [`GuestMemory`], which the caller lends for the duration of an entry.
 //!
-//! Modules, from the bus inwards: `genet` (dispatch and time), `rings` (descriptors, indices, both directions), `transmit`, `receive` (with
-//! RBUF), `filter` (addresses, HFB), `umac` (command, reset, statistics), `interrupt` (INTRL2), `mdio`, `phy` (registers), `link` (copper side).
+//! Modules, from the bus inwards: `genet` (dispatch and time), `rings` (descriptors, indices, both directions), `transmit` and `tbuf`, `receive` and
+//! `rbuf`, `filter` (addresses, HFB), `umac` (command, reset), `statistics`, `interrupt` (INTRL2), `mdio`, `phy` (registers), `link` (copper side).
 #![deny(unsafe_code)]
 
 /// The README's example is compiled as a test.
@@ -27,12 +27,15 @@ mod link;
 mod mdio;
 mod moment;
 mod phy;
+mod rbuf;
 mod receive;
 mod refusal;
 mod registers;
 mod rings;
 mod seed;
 mod settings;
+mod statistics;
+mod tbuf;
 mod transmit;
 mod umac;
 

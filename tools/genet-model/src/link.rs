@@ -96,6 +96,13 @@ impl Line {
             self.state = State::Training { until: now.after(self.takes), result };
         }
     }
+    /// Puts what goes on back by `time`: it began before the model's zero.
+    pub(crate) fn skip(&mut self, time: Duration) {
+        if let State::Training { until, .. } = &mut self.state {
+            *until = Moment::default().after(until.since(Moment::default().after(time)));
+        }
+        self.advance(Moment::default());
+    }
     pub(crate) fn due(&self) -> Option<Moment> {
         if let State::Training { until, .. } = self.state { Some(until) } else { None }
     }

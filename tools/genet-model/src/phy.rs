@@ -80,7 +80,10 @@ impl Phy {
             phy.shadow[CLOCK_SHADOW] &= !CLOCK_GTXCLK_DELAY;
         }
         match settings.phy_start {
-            PhyStart::Negotiating => phy.start(Moment::default()),
+            PhyStart::Negotiating => {
+                phy.start(Moment::default());
+                phy.line.skip(settings.powered);
+            }
             PhyStart::Negotiated => phy.line.negotiated(phy.advertised()),
             PhyStart::PoweredDown => phy.control |= BMCR_PDOWN,
         }

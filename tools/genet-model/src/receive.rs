@@ -1,17 +1,19 @@
-//! From the wire to memory: filters, the receive buffer (RBUF) and what it puts before a frame, the ring.
+//! From the wire to memory: filters, what RBUF puts before a frame, the ring.
 
 use crate::filter::Destination;
 use crate::frame;
 use crate::genet::Genet;
 use crate::link::Mode;
+use crate::rbuf::Buffered;
 use crate::refusal::{Access, Direction, Reason};
 use crate::registers::*;
 use crate::rings::DEFAULT_RING;
+use crate::statistics::Faults;
 use crate::{GuestMemory, Moment};
 use core::time::Duration;
 
-/// How much RBUF holds while the DMA does not take it away.
-const RBUF_BYTES: usize = 16 * 1024;
+/// Bytes of the receive status block.
+const STATUS_BLOCK: usize = 64;
 /// A driver that polls the PHY once a second cannot know of a new speed before.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -35,47 +37,11 @@ impl Damage {
     fn flags(self) -> u32 {
         match self {
             Self::None => 0,
-            Self::CheckSequence => 0x02,
+            Self::CheckSequence => RX_CRC_ERROR,
             Self::SymbolError => RX_ERROR,
             Self::Overrun => 0x01,
-            Self::Alignment => 0x08 | 0x02,
+            Self::Alignment => 0x08 | RX_CRC_ERROR,
         }
-    }
-}
-
-/// A frame in RBUF.
-#[derive(Debug)]
-pub(crate) struct Buffered {
-    frame: Vec<u8>,
-    flags: u32,
-}
-
-/// Frames that wait for the DMA.
-#[derive(Debug, Default)]
-pub(crate) struct Rbuf {
-    frames: std::collections::VecDeque<Buffered>,
-    bytes: usize,
-}
-
-impl Rbuf {
-    pub(crate) fn flush(&mut self) {
-        *self = Self::default();
-    }
-    pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty()
-    }
-    fn push(&mut self, buffered: Buffered) -> bool {
-        if self.bytes + buffered.frame.len() > RBUF_BYTES {
-            return false;
-        }
-        self.bytes += buffered.frame.len();
-        self.frames.push_back(buffered);
-        true
-    }
-    fn pop(&mut self) -> Option<Buffered> {
-        let buffered = self.frames.pop_front()?;
-        self.bytes -= buffered.frame.len();
-        Some(buffered)
     }
 }
 
@@ -101,44 +67,82 @@ impl Genet {
             }
             return;
         }
+        let wire_length = bytes.len() + frame::FCS;
         let mut flags = damage.flags();
         if bytes.len() < frame::SHORTEST {
-            self.umac.counters.rx_runts = self.umac.counters.rx_runts.wrapping_add(1);
+            self.umac.mib.received_runt(wire_length);
             if !self.umac.set(CMD_RUNT_FILTER_DIS) {
                 return;
             }
             flags |= RX_ERROR;
         }
         let longest = self.umac.max_frame as usize + if frame::tagged(bytes) { 4 } else { 0 };
-        if bytes.len() + frame::FCS > longest {
+        if wire_length > longest {
             flags |= RX_LONG;
-        }
-        if flags & 0x02 != 0 {
-            self.umac.counters.rx_fcs = self.umac.counters.rx_fcs.wrapping_add(1);
         }
         if flags != 0 && self.plain(RBUF_CTRL) & RBUF_BAD_DIS != 0 {
             self.umac.counters.errors = self.umac.counters.errors.wrapping_add(1);
             return;
         }
-        self.umac.count_received(bytes.len() + frame::FCS, destination);
+        let faults = Faults {
+            check_sequence: flags & RX_CRC_ERROR != 0,
+            alignment: damage == Damage::Alignment,
+            code: damage == Damage::SymbolError,
+            oversize: flags & RX_LONG != 0,
+        };
+        self.umac.mib.received(wire_length, destination, faults);
         flags |= match destination {
             Destination::Broadcast => RX_BROADCAST,
             Destination::Multicast => RX_MULTICAST,
             Destination::Unicast => 0,
         };
-        if self.plain(SYS_RBUF_FLUSH_CTRL) & FLUSH_RX != 0 {
+        if self.rbuf.flushing() {
             return self.refuse(Access::Controller, Reason::FlushLeftSet { direction: Direction::Receive });
         }
-        if !self.rbuf.push(Buffered { frame: bytes.to_vec(), flags }) {
+        let buffered = self.lay_out(bytes, flags);
+        if !self.rbuf.push(buffered) {
             self.umac.counters.overflows = self.umac.counters.overflows.wrapping_add(1);
         }
         self.drain_rbuf(memory);
     }
 
+    /// A frame as it lies in RBUF, and later in memory: status block, two bytes, frame, frame check sequence, each if asked for at this moment.
+    pub(crate) fn lay_out(&mut self, frame: &[u8], flags: u32) -> Buffered {
+        let control = self.plain(RBUF_CTRL);
+        let block = control & RBUF_64B_EN != 0;
+        let mut bytes = Vec::with_capacity(STATUS_BLOCK + 2 + frame.len() + frame::FCS);
+        if block {
+            bytes.resize(STATUS_BLOCK, 0);
+        }
+        if control & RBUF_ALIGN_2B != 0 {
+            bytes.extend_from_slice(&(self.junk.word() as u16).to_ne_bytes());
+        }
+        let start = bytes.len();
+        bytes.extend_from_slice(frame);
+        let mut check = frame::check_sequence(frame);
+        if flags & RX_CRC_ERROR != 0 {
+            check[0] ^= 0xff;
+        }
+        bytes.extend_from_slice(&check);
+        let length = if self.umac.set(CMD_CRC_FWD) { bytes.len() } else { bytes.len() - frame::FCS };
+        if block {
+            let sums = self.plain(RBUF_CHK_CTRL) & RBUF_RXCHK_EN != 0;
+            let sum = if sums { frame::sum(frame.get(frame::HEADER..).unwrap_or(&[])) } else { 0 };
+            let status = (length as u32) << 16 | flags | DESC_SOP | DESC_EOP;
+            if let Some(word) = bytes.get_mut(0..4) {
+                word.copy_from_slice(&status.to_le_bytes());
+            }
+            if let Some(word) = bytes.get_mut(8..12) {
+                word.copy_from_slice(&u32::from(sum).to_le_bytes());
+            }
+        }
+        Buffered { bytes, length, start, flags }
+    }
+
     /// Moves what waits in RBUF to memory, as far as the DMA runs.
     pub(crate) fn drain_rbuf(&mut self, memory: &mut dyn GuestMemory) {
-        while self.rdma.enabled() && !self.rbuf.is_empty() {
-            let Some(ring) = self.rbuf.frames.front().map(|buffered| self.ring_for(&buffered.frame)) else { return };
+        while self.rdma.enabled() {
+            let Some(ring) = self.rbuf.front().map(|buffered| self.ring_for(buffered.frame())) else { return };
             if !self.rdma.runs(ring) {
                 return;
             }
@@ -152,26 +156,10 @@ impl Genet {
         self.ring_filter.matching(frame).map_or(DEFAULT_RING, |filter| self.rdma.ring_of_filter(filter))
     }
 
-    /// What lies in memory: status block, two bytes, frame, frame check sequence, each if asked for.
+    /// From RBUF to the buffers of the next descriptors.
     fn store(&mut self, ring: usize, buffered: &Buffered, memory: &mut dyn GuestMemory) {
-        let control = self.plain(RBUF_CTRL);
-        let frame = &buffered.frame;
-        let mut bytes = Vec::with_capacity(frame.len() + 70);
-        if control & RBUF_64B_EN != 0 {
-            bytes.resize(64, 0);
-        }
-        if control & RBUF_ALIGN_2B != 0 {
-            bytes.extend_from_slice(&(self.junk.word() as u16).to_ne_bytes());
-        }
-        bytes.extend_from_slice(frame);
-        let mut check = frame::check_sequence(frame);
-        if buffered.flags & 0x02 != 0 {
-            check[0] ^= 0xff;
-        }
-        let forwards = self.umac.set(CMD_CRC_FWD);
-        bytes.extend_from_slice(&check);
-        let length = if forwards { bytes.len() } else { bytes.len() - frame::FCS };
-
+        let Buffered { bytes, length, .. } = buffered;
+        let length = *length;
         let Some(state) = self.rdma.ring(ring) else { return };
         let buffer = state.buffer_length();
         let needed = length.div_ceil(buffer.max(1)) as u16;
@@ -182,20 +170,6 @@ impl Genet {
                 state.discards = state.discards.saturating_add(1);
             }
             return;
-        }
-        if control & RBUF_64B_EN != 0 {
-            let sum = if self.plain(RBUF_CHK_CTRL) & RBUF_RXCHK_EN != 0 {
-                frame::sum(frame.get(frame::HEADER..).unwrap_or(&[]))
-            } else {
-                0
-            };
-            let status = (length as u32) << 16 | buffered.flags | DESC_SOP | DESC_EOP;
-            if let Some(word) = bytes.get_mut(0..4) {
-                word.copy_from_slice(&status.to_le_bytes());
-            }
-            if let Some(word) = bytes.get_mut(8..12) {
-                word.copy_from_slice(&u32::from(sum).to_le_bytes());
-            }
         }
         for part in 0..needed {
             let index = first.wrapping_add(part);

@@ -107,6 +107,10 @@ pub enum Reason {
     Loopback { direction: Direction },
     /// UMAC_TX_FLUSH or a flush bit of SYS_RBUF_FLUSH_CTRL left set.
     FlushLeftSet { direction: Direction },
+    /// The RBUF flush taken back before it can have happened.
+    FlushTooShort { nanoseconds: u32 },
+    /// The transmitter or its buffer switched off while frames were on their way through them.
+    TransmitterCut { frames: usize },
     /// A TX descriptor chain that does not start with SOP.
     NoStartOfPacket { slot: u16 },
     /// A TX descriptor chain without EOP before PROD.
@@ -204,6 +208,13 @@ impl fmt::Display for Reason {
             Self::FlushLeftSet { direction } => {
                 write!(f, "{direction} frame lost: the {direction} flush bit is still set")
             }
+            Self::FlushTooShort { nanoseconds } => {
+                write!(f, "RBUF flush held for {nanoseconds} ns: nothing is flushed, it takes 10 us")
+            }
+            Self::TransmitterCut { frames } => write!(
+                f,
+                "switched off with TX frames not yet on the wire: {frames}; let the ring, then TBUF, run empty first"
+            ),
             Self::NoStartOfPacket { slot } => write!(f, "TX descriptor {slot} starts a frame without SOP"),
             Self::NoEndOfPacket { slot } => write!(f, "the frame at TX descriptor {slot} has no EOP before PROD"),
             Self::NoCrc { slot } => {

@@ -84,6 +84,7 @@ pub(crate) const RX_BROADCAST: u32 = 0x0040;
 pub(crate) const RX_MULTICAST: u32 = 0x0020;
 pub(crate) const RX_LONG: u32 = 0x0010;
 pub(crate) const RX_ERROR: u32 = 0x0004;
+pub(crate) const RX_CRC_ERROR: u32 = 0x0002;
 
 /// What a register is called in the Linux driver; its block's name where it has none here; "no register" where the model knows of none.
 pub fn name(offset: u32) -> &'static str {

@@ -124,6 +124,11 @@ impl Dma {
     pub(crate) fn runs(&self, ring: usize) -> bool {
         self.enabled() && self.ring_enabled(ring) && self.rings.get(ring).is_some_and(|r| !r.fault)
     }
+    /// How many descriptors of a TX ring that runs have not been taken up.
+    pub(crate) fn waiting(&self, ring: usize) -> u16 {
+        let running = self.rings.get(ring).filter(|_| self.runs(ring));
+        running.map_or(0, |ring| ring.driver.wrapping_sub(ring.hardware))
+    }
     /// The ring that the HFB's filter `filter` feeds.
     pub(crate) fn ring_of_filter(&self, filter: usize) -> usize {
         let word = self.read_common(INDEX_TO_RING + filter as u32 / 8 * 4);

@@ -96,12 +96,17 @@ pub struct Faults {
 pub struct Settings {
     /// Seed of every start value: DMA indices, descriptor RAM, PHY delays, registers left by the firmware.
     pub seed: u64,
+    /// How long ago power came: the PHY, which nothing holds back, has been negotiating since. A real board's firmware takes seconds to start a loader.
+    pub powered: Duration,
     /// Time from the start of autonegotiation to link (3 s on a real link, rpi-eeprom#687).
     pub autonegotiation: Duration,
     /// Time that the PHY needs for BMCR.RESET.
     pub phy_reset: Duration,
     /// Time of one MDIO transaction (64 bits at 2.5 MHz).
     pub mdio: Duration,
+    /// How many bytes of frames TBUF takes from the ring ahead of the wire. With 0 a frame leaves the ring when the wire is free for it, so that an
+    /// empty ring is as good as an empty transmitter; how much silicon takes is not written down (Linux lets 10 ms pass).
+    pub transmit_ahead: usize,
     /// The PHY's MDIO address.
     pub phy_address: u8,
     /// How the PHY is found.
@@ -120,9 +125,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             seed: 1,
+            powered: Duration::ZERO,
             autonegotiation: Duration::from_secs(3),
             phy_reset: Duration::from_millis(5),
             mdio: Duration::from_micros(26),
+            transmit_ahead: 0,
             phy_address: 1,
             phy_start: PhyStart::default(),
             partner: Abilities::GIGABIT,

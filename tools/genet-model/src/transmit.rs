@@ -1,5 +1,7 @@
-//! From a doorbell to the wire: descriptors are taken up some time after the doorbell, and a frame takes its time on the wire.
+//! From a doorbell to the wire: descriptors are taken up some time after the doorbell, and a frame takes its time on the wire, while those after it wait
+//! in TBUF.
 
+use crate::filter::Destination;
 use crate::frame;
 use crate::genet::Genet;
 use crate::interrupt::TX_DONE;
@@ -8,7 +10,8 @@ use crate::refusal::{Access, Direction, Reason};
 use crate::registers::*;
 use crate::rings::{DEFAULT_RING, RING_REGISTERS, RINGS};
 use crate::settings::ShortFrames;
-use crate::{Effect, GuestMemory};
+use crate::tbuf::Outgoing;
+use crate::{Effect, GuestMemory, Moment};
 use core::time::Duration;
 
 /// From the doorbell to the descriptor and its data having been fetched.
@@ -19,18 +22,12 @@ const STATUS_BLOCK: usize = 64;
 const CHECKSUM_WORD: usize = 48;
 const LONGEST_CHAIN: u16 = 64;
 
-/// A frame as its descriptors described it.
-struct Gathered {
-    bytes: Vec<u8>,
-    flags: u32,
-    slot: u16,
-}
-
 impl Genet {
-    /// Takes note that there may be something to send.
+    /// Takes note that there may be something to fetch: at once if TBUF takes it, else when the wire is free.
     pub(crate) fn doorbell(&mut self) {
         if self.transmitting.is_none() && !self.settings.faults.transmit_stuck && self.ring_to_send().is_some() {
-            let from = self.now.max(self.wire_free);
+            let room = self.tbuf.bytes() < self.settings.transmit_ahead;
+            let from = if room { self.now } else { self.now.max(self.wire_free) };
             self.transmitting = Some(from.after(FETCH));
         }
     }
@@ -44,40 +41,57 @@ impl Genet {
 
     fn ring_to_send(&self) -> Option<usize> {
         // TX_EN clear, or a MAC in reset: frames wait in the ring.
-        if self.umac.in_reset() || !self.umac.set(CMD_TX_EN) {
+        if !self.umac.transmits() {
             return None;
         }
-        (0..RINGS).find(|&ring| self.tdma.runs(ring) && self.tdma.ring(ring).is_some_and(|r| r.hardware != r.driver))
+        (0..RINGS).find(|&ring| self.tdma.waiting(ring) != 0)
+    }
+
+    /// How many frames would not get out, were the transmitter switched off now. A descriptor counts as a frame.
+    pub(crate) fn frames_to_send(&self) -> usize {
+        if !self.umac.transmits() || self.settings.faults.transmit_stuck {
+            return 0;
+        }
+        let in_rings: usize = (0..RINGS).map(|ring| usize::from(self.tdma.waiting(ring))).sum();
+        in_rings + self.tbuf.len()
     }
 
     /// One frame, its fetch being over.
-    pub(crate) fn transmit_one(&mut self, memory: &mut dyn GuestMemory) {
+    pub(crate) fn fetch_one(&mut self, memory: &mut dyn GuestMemory) {
         self.transmitting = None;
         let Some(ring) = self.ring_to_send() else { return };
-        let gathered = self.gather(ring, memory);
+        let frame = self.gather(ring, memory);
         if self.tdma.done(ring, self.now) {
             self.raise_ring(ring, Direction::Transmit);
         }
-        let length = match gathered {
-            Ok(gathered) => {
-                let length = gathered.bytes.len();
-                self.put_on_wire(gathered);
-                length
-            }
-            Err(reason) => {
-                self.refuse(Access::Controller, reason);
-                0
-            }
-        };
-        let megabits = self.phy.mode().map_or(1000, |mode| mode.megabits);
-        // Preamble, frame check sequence and gap are 24 bytes.
-        let bits = (length.max(frame::SHORTEST) + 24) as u64 * 8;
-        self.wire_free = self.now.after(Duration::from_nanos(bits * 1000 / u64::from(megabits)));
+        match frame {
+            Ok(frame) => self.tbuf.push(frame),
+            Err(reason) => self.refuse(Access::Controller, reason),
+        }
+        self.feed_wire();
         self.doorbell();
     }
 
+    /// When the next frame leaves TBUF.
+    pub(crate) fn wire_due(&self) -> Option<Moment> {
+        (!self.tbuf.is_empty() && self.umac.transmits()).then_some(self.wire_free)
+    }
+
+    /// The oldest frame of TBUF, if the wire is free for it.
+    pub(crate) fn feed_wire(&mut self) {
+        if self.wire_due().is_none_or(|due| due > self.now) {
+            return;
+        }
+        let Some(frame) = self.tbuf.pop() else { return };
+        let megabits = self.phy.mode().map_or(1000, |mode| mode.megabits);
+        // Preamble, frame check sequence and gap are 24 bytes.
+        let bits = (frame.bytes.len().max(frame::SHORTEST) + 24) as u64 * 8;
+        self.wire_free = self.now.after(Duration::from_nanos(bits * 1000 / u64::from(megabits)));
+        self.put_on_wire(frame);
+    }
+
     /// Reads a frame's descriptors and data, and moves CONS past them.
-    fn gather(&mut self, ring: usize, memory: &mut dyn GuestMemory) -> Result<Gathered, Reason> {
+    fn gather(&mut self, ring: usize, memory: &mut dyn GuestMemory) -> Result<Outgoing, Reason> {
         let mut bytes = Vec::new();
         let mut outcome = None;
         let mut head = None;
@@ -126,26 +140,26 @@ impl Genet {
         }
         match outcome {
             Some(reason) => Err(reason),
-            None => Ok(Gathered { bytes, flags: head.unwrap_or(0), slot: first_slot }),
+            None => Ok(Outgoing { bytes, flags: head.unwrap_or(0), slot: first_slot }),
         }
     }
 
-    fn put_on_wire(&mut self, mut gathered: Gathered) {
-        let slot = gathered.slot;
+    fn put_on_wire(&mut self, mut frame: Outgoing) {
+        let slot = frame.slot;
         let block = self.plain(TBUF_CTRL) & TBUF_64B_EN != 0;
-        let wants_sum = gathered.flags & TX_DO_CSUM != 0;
+        let wants_sum = frame.flags & TX_DO_CSUM != 0;
         let sum_word = if block {
-            let info = gathered
+            let info = frame
                 .bytes
                 .get(CHECKSUM_WORD..CHECKSUM_WORD + 4)
                 .and_then(|b| b.try_into().ok())
                 .map_or(0, u32::from_le_bytes);
-            gathered.bytes.drain(..STATUS_BLOCK.min(gathered.bytes.len()));
+            frame.bytes.drain(..STATUS_BLOCK.min(frame.bytes.len()));
             info
         } else {
             0
         };
-        let mut bytes = gathered.bytes;
+        let mut bytes = frame.bytes;
         let longest = self.umac.max_frame as usize + if frame::tagged(&bytes) { 4 } else { 0 };
         if bytes.len() < frame::HEADER || bytes.len() + frame::FCS > longest {
             return self.refuse(Access::Controller, Reason::FrameLength { slot, length: bytes.len() });
@@ -175,7 +189,8 @@ impl Genet {
         if let Some(complaint) = self.umac.duplex_complaint(link) {
             self.refuse(Access::Controller, complaint);
         }
-        self.umac.count_sent(bytes.len() + frame::FCS);
+        let destination = Destination::of(frame::destination(&bytes));
+        self.umac.mib.sent(bytes.len() + frame::FCS, destination);
         self.effects.push(Effect::Send(bytes));
     }
 

@@ -1,13 +1,14 @@
-//! The UMAC: command register with its sticky reset, station address, statistics.
+//! The UMAC: command register with its sticky reset, station address.
 //!
 //! The reset is only complete if a receive clock ran while SW_RESET was set: from the PHY with a link, or looped back by LCL_LOOP_EN (Linux
 //! commits 28c2d1a7a0bf, 3a55402c9387, 88f6c8bf1aae).
 
-use crate::filter::{AddressFilter, Destination};
+use crate::filter::AddressFilter;
 use crate::link::Mode;
 use crate::refusal::Reason;
 use crate::registers::*;
 use crate::seed::Junk;
+use crate::statistics::Mib;
 
 /// How far the last reset got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,20 +35,13 @@ pub(crate) struct Umac {
     pub(crate) max_frame: u32,
     pub(crate) tx_flush: u32,
     pub(crate) filter: AddressFilter,
+    pub(crate) mib: Mib,
     pub(crate) counters: Counters,
 }
 
-/// The statistics that are kept (the rest of the MIB reads 0).
+/// What is counted outside the MIB.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) rx_packets: u32,
-    pub(crate) rx_bytes: u32,
-    pub(crate) rx_multicast: u32,
-    pub(crate) rx_broadcast: u32,
-    pub(crate) rx_fcs: u32,
-    pub(crate) rx_runts: u32,
-    pub(crate) tx_packets: u32,
-    pub(crate) tx_bytes: u32,
     pub(crate) filtered: u32,
     pub(crate) overflows: u32,
     pub(crate) errors: u32,
@@ -66,6 +60,7 @@ impl Umac {
             max_frame: 1518,
             tx_flush: 0,
             filter: AddressFilter::new(),
+            mib: Mib::new(junk),
             counters: Counters::default(),
         }
     }
@@ -77,6 +72,14 @@ impl Umac {
     }
     pub(crate) fn in_reset(&self) -> bool {
         self.held || self.set(CMD_SW_RESET)
+    }
+    /// The receiver is on.
+    pub(crate) fn receives(&self) -> bool {
+        self.set(CMD_RX_EN) && !self.in_reset()
+    }
+    /// The transmitter is on.
+    pub(crate) fn transmits(&self) -> bool {
+        self.set(CMD_TX_EN) && !self.in_reset()
     }
     /// SPEED, in Mb/s.
     pub(crate) fn megabits(&self) -> u16 {
@@ -111,7 +114,6 @@ impl Umac {
         if self.set(CMD_SW_RESET) {
             if before & CMD_SW_RESET == 0 {
                 self.reset = Reset::Asserted;
-                self.counters = Counters::default();
             }
             self.note_clock(clocked);
             return None;
@@ -159,54 +161,5 @@ impl Umac {
     }
     pub(crate) fn passes(&self, destination: [u8; 6]) -> bool {
         self.filter.passes(destination, self.address(), self.set(CMD_PROMISC))
-    }
-    pub(crate) fn count_received(&mut self, length: usize, destination: Destination) {
-        let counters = &mut self.counters;
-        counters.rx_packets = counters.rx_packets.wrapping_add(1);
-        counters.rx_bytes = counters.rx_bytes.wrapping_add(length as u32);
-        match destination {
-            Destination::Broadcast => counters.rx_broadcast = counters.rx_broadcast.wrapping_add(1),
-            Destination::Multicast => counters.rx_multicast = counters.rx_multicast.wrapping_add(1),
-            Destination::Unicast => {}
-        }
-    }
-    pub(crate) fn count_sent(&mut self, length: usize) {
-        self.counters.tx_packets = self.counters.tx_packets.wrapping_add(1);
-        self.counters.tx_bytes = self.counters.tx_bytes.wrapping_add(length as u32);
-    }
-    pub(crate) fn reset_counters(&mut self, which: u32) {
-        let old = core::mem::take(&mut self.counters);
-        if which & 1 == 0 {
-            self.counters.rx_packets = old.rx_packets;
-            self.counters.rx_bytes = old.rx_bytes;
-            self.counters.rx_multicast = old.rx_multicast;
-            self.counters.rx_broadcast = old.rx_broadcast;
-            self.counters.rx_fcs = old.rx_fcs;
-        }
-        if which & 2 == 0 {
-            self.counters.rx_runts = old.rx_runts;
-        }
-        if which & 4 == 0 {
-            self.counters.tx_packets = old.tx_packets;
-            self.counters.tx_bytes = old.tx_bytes;
-        }
-        self.counters.filtered = old.filtered;
-        self.counters.overflows = old.overflows;
-        self.counters.errors = old.errors;
-    }
-    /// A statistics register, by its offset from the start of the MIB (`struct bcmgenet_mib_counters`).
-    pub(crate) fn mib(&self, offset: u32) -> u32 {
-        let counters = &self.counters;
-        match offset {
-            0x28 => counters.rx_packets,
-            0x2c => counters.rx_bytes,
-            0x30 => counters.rx_multicast,
-            0x34 => counters.rx_broadcast,
-            0x38 => counters.rx_fcs,
-            0xa8 => counters.tx_packets,
-            0xec => counters.tx_bytes,
-            0x100 => counters.rx_runts,
-            _ => 0,
-        }
     }
 }

@@ -207,6 +207,120 @@ fn frames_that_come_while_dma_is_off_wait_in_the_receive_buffer() {
     bench.assert_clean();
 }
 
+/// The driver's stop without the flush of RBUF, with a frame that comes between the DMA's end and the receiver's.
+fn leave_a_frame_behind(bench: &Bench, driver: &Driver) {
+    driver.bus.write32(RDMA_CTRL, 0);
+    bench.inject(&frame(STATION, 100, 9));
+    driver.bus.write32(0x808, 0);
+}
+
+#[test]
+fn what_is_left_in_the_receive_buffer_comes_first_at_the_next_start() {
+    let (bench, driver) = started(settings());
+    leave_a_frame_behind(&bench, &driver);
+    // The MAC's reset, by either of its bits, flushes nothing (Linux had both, and needed the flush).
+    let mut next = Driver::new(&bench, Recipe::B, None);
+    assert_eq!(next.start(), Ok(()));
+    bench.inject(&frame(STATION, 60, 1));
+    assert_eq!(next.receive(), Some(frame(STATION, 100, 9)));
+    assert_eq!(next.receive(), Some(frame(STATION, 60, 1)));
+    bench.assert_clean();
+}
+
+#[test]
+fn what_is_left_in_the_receive_buffer_has_no_status_block_for_the_kernel_that_wants_one() {
+    let (bench, driver) = started(settings());
+    leave_a_frame_behind(&bench, &driver);
+    let mut next = Driver::new(&bench, Recipe::B, None);
+    driver.bus.write32(RBUF_CTRL, 3);
+    assert_eq!(next.start(), Ok(()));
+    // 2 + 100 bytes, and none of a block, although RBUF_64B_EN is set by now.
+    assert_eq!(status(&next, 0) >> 16, 102);
+    assert_eq!(next.receive(), Some(frame(STATION, 100, 9)));
+}
+
+#[test]
+fn the_firmwares_network_boot_leaves_a_frame_in_the_receive_buffer() {
+    let left = Settings { phy_start: PhyStart::Negotiated, ..settings() };
+    for (flushes, stale) in [(false, true), (true, false)] {
+        let bench = Bench::new(left);
+        let mut driver = Driver::new(&bench, Recipe::B, None);
+        if flushes {
+            driver.bus.write32(0x008, 1);
+            bench.advance(Duration::from_micros(10));
+            driver.bus.write32(0x008, 0);
+        }
+        assert_eq!(driver.start(), Ok(()));
+        assert_eq!(driver.receive().is_some(), stale);
+        bench.assert_clean();
+    }
+}
+
+#[test]
+fn the_statistics_lie_where_the_registers_do() {
+    let (bench, mut driver) = started(settings());
+    for length in [60, 600, 1514] {
+        assert_eq!(driver.send(&frame(BROADCAST, length, 1)), Ok(()));
+        bench.inject(&frame(STATION, length, 1));
+    }
+    assert_eq!(driver.send(&frame([2; 6], 60, 1)), Ok(()));
+    bench.inject_damaged(&frame(STATION, 60, 1), Damage::CheckSequence);
+    bench.inject(&frame(STATION, 40, 1));
+    let read = |offset: usize| driver.bus.read32(0xc00 + offset);
+    // 64 bytes, 512-1023, 1024-1518; packets, bytes, broadcast, check sequence, good, unicast (Linux's order). Check sequences count.
+    assert_eq!([0x00, 0x10, 0x14, 0x28, 0x2c, 0x34, 0x38, 0x64, 0x68].map(read), [2, 1, 1, 4, 2250, 0, 1, 3, 4]);
+    // The same of TX, after a gap of three words: 64 bytes, packets, broadcast, bytes, good, unicast.
+    assert_eq!([0x80, 0xa8, 0xb0, 0xe8, 0xec, 0xf0].map(read), [2, 4, 3, 2250, 4, 1]);
+    assert_eq!(driver.counted(), (3, 4));
+    assert_eq!([0x100, 0x10c].map(read), [1, 44], "runts and their bytes");
+    for (bit, zero, others) in [(1, 0x28, [0xa8, 0x100]), (2, 0x100, [0xa8, 0xa8]), (4, 0xa8, [0xa8, 0xa8])] {
+        let before = others.map(read);
+        driver.bus.write32(0xd80, bit);
+        assert_eq!(read(zero), 0);
+        driver.bus.write32(0xd80, 0);
+        assert!(bit == 4 || others.map(read) == before, "bit {bit}");
+    }
+}
+
+#[test]
+fn an_empty_ring_is_not_an_empty_transmitter() {
+    let (bench, mut driver) = started(Settings { transmit_ahead: 4096, ..settings() });
+    for number in 0..3 {
+        driver.queue(&frame(BROADCAST, 1514, number));
+    }
+    bench.advance(Duration::from_micros(5));
+    assert_eq!(driver.bus.read32(TDMA_RING + 0x08), driver.bus.read32(TDMA_RING + 0x0c));
+    assert_eq!(bench.sent().len(), 1);
+    // Each takes (1514 + 24) * 8 ns.
+    bench.advance(Duration::from_micros(25));
+    assert_eq!(bench.sent().len(), 2);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_phy_that_has_had_power_for_a_while_has_been_negotiating_for_as_long() {
+    let negotiation = Duration::from_secs(3);
+    let up_after = |powered: u64| {
+        let powered = Duration::from_millis(powered);
+        let bench = Bench::new(Settings { powered, autonegotiation: negotiation, ..settings() });
+        assert!(bench.wait_for_link());
+        (bench.elapsed().as_millis(), bench)
+    };
+    assert_eq!(up_after(0).0, 3000);
+    assert_eq!(up_after(1000).0, 2000);
+    assert_eq!(up_after(3000).0, 0);
+    // Who restarts it waits for all of it.
+    for control in [0x8000, 0x1340] {
+        let (_, bench) = up_after(9000);
+        let driver = Driver::new(&bench, Recipe::B, None);
+        assert!(driver.mdio(0, Some(control)).is_ok());
+        bench.advance(Duration::from_millis(6));
+        assert_eq!(bench.link(), None);
+        assert!(bench.wait_for_link());
+        assert!(bench.elapsed() >= negotiation, "{:?}", bench.elapsed());
+    }
+}
+
 #[test]
 fn the_filter_takes_its_entries_only() {
     let (bench, mut driver) = started(settings());

@@ -1,6 +1,7 @@
 //! A small scripted driver, for tests of the model only: the shortest sequence that the public drivers agree on, with a switch for each
 //! mistake that the model is to refuse.
 
+use core::ops::Range;
 use core::time::Duration;
 use genet_model::host::{Bench, ModelBus, ModelClock, TwoViewMemory};
 use xenlift::dma::DmaMemory;
@@ -18,6 +19,8 @@ const TDMA: usize = 0x4000;
 const RINGS: usize = 0xc00 + RING * 0x40;
 const COMMON: usize = 0x1040;
 const RING_ENABLE: u32 = 1 << (RING + 1);
+const MIB: usize = 0xc00;
+const MIB_CONTROL: usize = 0xd80;
 
 /// Who delays the transmit clock: the PHY (U-Boot, circle) or the MAC (Linux, EDK2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,16 @@ pub enum Mistake {
     BadAddress,
     UnknownRegister,
     WritesReadOnly,
+    CountersNotCleared,
+    CountersHeldAtZero,
+    NoReceiveFlush,
+    ReceiveFlushTooShort,
+    ReceiveFlushLeftSet,
+    ReceiveFlushBeforeReceiverOff,
+    TransmitterOffBeforeRingEmpty,
+    TransmitterOffBeforeBufferEmpty,
+    TransmitFlushBeforeBufferEmpty,
+    TransmitDmaOffBeforeRingEmpty,
 }
 
 pub struct Driver {
@@ -167,6 +180,15 @@ impl Driver {
         self.write(0x808, 1 << 13 | loopback);
         self.settle();
         self.write(0x808, if self.makes(Mistake::LoopbackLeftSet) { 1 << 15 } else { 0 });
+        if !self.makes(Mistake::CountersNotCleared) {
+            self.write(MIB_CONTROL, 7);
+            self.write(MIB_CONTROL, if self.makes(Mistake::CountersHeldAtZero) { 7 } else { 0 });
+        }
+    }
+
+    /// What the MAC counted as good since the start, received and sent.
+    pub fn counted(&self) -> (u32, u32) {
+        (self.read(MIB + 0x64), self.read(MIB + 0xec))
     }
 
     fn program_address(&self) {
@@ -314,7 +336,26 @@ impl Driver {
         Ok(())
     }
 
+    /// Sends `frame` and waits for its descriptor.
     pub fn send(&mut self, frame: &[u8]) -> Result<(), String> {
+        let lines = self.queue(frame);
+        if self.makes(Mistake::BufferReusedAtOnce) {
+            self.transmit.bytes_mut(lines.clone()).fill(0);
+        }
+        self.wait_for_empty_ring()?;
+        if !self.makes(Mistake::NoClean) && !self.makes(Mistake::UnalignedMaintenance) {
+            self.transmit.take(lines);
+        }
+        Ok(())
+    }
+
+    fn wait_for_empty_ring(&self) -> Result<(), String> {
+        let empty = || self.read(TDMA + RINGS + 0x08) as u16 == self.produced;
+        if self.clock.wait_until(Duration::from_millis(10), empty) { Ok(()) } else { Err("TX never completes".into()) }
+    }
+
+    /// Rings the doorbell for `frame`, and says in which lines of memory it lies until it is sent.
+    pub fn queue(&mut self, frame: &[u8]) -> Range<usize> {
         let slot = usize::from(self.produced % SLOTS);
         let start = slot * BUFFER;
         let length = if self.makes(Mistake::NotPadded) { frame.len().min(42) } else { frame.len().max(60) };
@@ -346,18 +387,7 @@ impl Driver {
         self.write(TDMA + slot * 12, (length as u32) << 16 | flags);
         self.produced = self.produced.wrapping_add(if self.makes(Mistake::OverrunsRing) { 300 } else { 1 });
         self.write(TDMA + RINGS + 0x0c, u32::from(self.produced));
-        if self.makes(Mistake::BufferReusedAtOnce) {
-            self.transmit.bytes_mut(start..start + length).fill(0);
-        }
-        let sent =
-            self.clock.wait_until(Duration::from_millis(10), || self.read(TDMA + RINGS + 0x08) as u16 == self.produced);
-        if !sent {
-            return Err("TX never completes".into());
-        }
-        if !self.makes(Mistake::NoClean) && !self.makes(Mistake::UnalignedMaintenance) {
-            self.transmit.take(lines);
-        }
-        Ok(())
+        lines
     }
 
     /// The oldest received frame.
@@ -382,21 +412,56 @@ impl Driver {
     }
 
     pub fn stop(&self) -> Result<(), String> {
-        self.change(0x808, 3, 0);
-        for block in [RDMA, TDMA] {
-            self.change(block + COMMON + 4, 1 | RING_ENABLE, 0);
-            if !self.clock.wait_until(Duration::from_millis(5), || self.read(block + COMMON + 8) & 1 != 0) {
-                return Err("DMA does not stop".into());
-            }
+        if self.makes(Mistake::TransmitterOffBeforeRingEmpty) {
+            self.change(0x808, 1, 0);
         }
+        if self.makes(Mistake::TransmitDmaOffBeforeRingEmpty) {
+            self.stop_dma(TDMA)?;
+        }
+        if self.makes(Mistake::ReceiveFlushBeforeReceiverOff) {
+            self.stop_dma(RDMA)?;
+            self.flush_receiver();
+        }
+        self.change(0x808, 2, 0);
+        self.stop_dma(RDMA)?;
+        let early = [Mistake::TransmitDmaOffBeforeRingEmpty, Mistake::TransmitterOffBeforeRingEmpty];
+        if !early.into_iter().any(|mistake| self.makes(mistake)) {
+            self.wait_for_empty_ring()?;
+        }
+        self.stop_dma(TDMA)?;
+        if self.makes(Mistake::TransmitFlushBeforeBufferEmpty) {
+            self.flush_transmitter();
+        }
+        if !self.makes(Mistake::TransmitterOffBeforeBufferEmpty) {
+            self.clock.delay(Duration::from_millis(10));
+        }
+        self.change(0x808, 1, 0);
+        self.flush_transmitter();
+        if !self.makes(Mistake::NoReceiveFlush) && !self.makes(Mistake::ReceiveFlushBeforeReceiverOff) {
+            self.flush_receiver();
+        }
+        self.change(0x08c, 1 << 16, 0);
+        Ok(())
+    }
+
+    fn stop_dma(&self, block: usize) -> Result<(), String> {
+        self.change(block + COMMON + 4, 1 | RING_ENABLE, 0);
+        let stopped = || self.read(block + COMMON + 8) & 1 != 0;
+        if self.clock.wait_until(Duration::from_millis(5), stopped) { Ok(()) } else { Err("DMA does not stop".into()) }
+    }
+
+    fn flush_transmitter(&self) {
         self.write(0xb34, 1);
         self.settle();
         self.write(0xb34, 0);
+    }
+
+    fn flush_receiver(&self) {
         self.write(0x008, 1);
-        self.settle();
-        self.write(0x008, 0);
-        self.change(0x08c, 1 << 16, 0);
-        Ok(())
+        if !self.makes(Mistake::ReceiveFlushTooShort) {
+            self.settle();
+        }
+        self.write(0x008, if self.makes(Mistake::ReceiveFlushLeftSet) { 1 } else { 0 });
     }
 }
 
