@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -15,13 +16,14 @@ pub const PAYLOAD: &str = "payload";
 /// A directory served by TFTP and the files that tell how it went.
 pub struct Network {
     directory: TempDir,
+    powered: Duration,
 }
 
 impl Network {
     /// A network with nothing on its server.
     pub fn new() -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("xenlift-net-").tempdir().context("no temporary directory")?;
-        let network = Self { directory };
+        let network = Self { directory, powered: Duration::ZERO };
         fs::create_dir(network.served()).context("cannot make the server's directory")?;
         Ok(network)
     }
@@ -37,6 +39,11 @@ impl Network {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).context("cannot make a directory on the server")?;
         fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(self)
+    }
+
+    /// The same on a board that has had power for a while when QEMU starts, so that its PHY has been negotiating for as long.
+    pub fn powered_for(self, powered: Duration) -> Self {
+        Self { powered, ..self }
     }
 
     /// The directory that the server shows.
@@ -60,6 +67,9 @@ impl Network {
         board.args(["-netdev", netdev, "-net", "nic,netdev=net"]);
         let refusals = format!("bcm2838-genet.refusals={}", self.refusals_path().display());
         board.args(["-global", &refusals, "-global", &format!("bcm2838-genet.seed={seed}")]);
+        if !self.powered.is_zero() {
+            board.args(["-global", &format!("bcm2838-genet.power-on-ms={}", self.powered.as_millis())]);
+        }
         board.arg("-qmp").arg(format!("unix:{},server=on,wait=off", self.qmp_path().display()));
     }
 

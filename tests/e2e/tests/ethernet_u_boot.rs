@@ -60,6 +60,19 @@ fn u_boot_passes_from_other_start_values() -> Result<()> {
     Ok(())
 }
 
+/// A fact for whoever measures: U-Boot resets the PHY while it probes its drivers, so it waits for a whole negotiation however long ago power came,
+/// and its two seconds of countdown are a part of that.
+#[test]
+fn u_boot_negotiates_again_on_a_board_that_has_had_power_for_long() -> Result<()> {
+    let network = Network::with_payload(1 << 20)?.powered_for(Duration::from_secs(60));
+    let mut board = u_boot(&network, 1)?;
+    let said = command(&mut board, "setenv autoload no; dhcp")?;
+    assert!(said.contains("DHCP client bound to address 10.0.2.15"), "{said}");
+    assert!(said.contains("Waiting for PHY auto negotiation to complete"), "{said}");
+    assert_eq!(network.refusals()?, [""; 0]);
+    Ok(())
+}
+
 #[test]
 fn pulling_the_cable_reaches_the_phy() -> Result<()> {
     let network = Network::with_payload(1 << 20)?;

@@ -44,6 +44,7 @@ struct BCM2838GenetState {
 
     uint64_t seed;
     uint32_t autonegotiation_ms;
+    uint32_t power_on_ms;
     uint8_t partner;
     uint8_t phy_start;
     bool refuse_short_frames;
@@ -214,6 +215,7 @@ static void genet_realize(DeviceState *dev, Error **errp)
     GenetModelSettings settings = {
         .seed = s->seed,
         .autonegotiation_ms = s->autonegotiation_ms,
+        .power_on_ms = s->power_on_ms,
         .partner = s->partner,
         .phy_start = s->phy_start,
         .cable = s->conf.peers.ncs[0] != NULL,
@@ -266,6 +268,7 @@ static const Property genet_properties[] = {
     DEFINE_NIC_PROPERTIES(BCM2838GenetState, conf),
     DEFINE_PROP_UINT64("seed", BCM2838GenetState, seed, 1),
     DEFINE_PROP_UINT32("autoneg-ms", BCM2838GenetState, autonegotiation_ms, 3000),
+    DEFINE_PROP_UINT32("power-on-ms", BCM2838GenetState, power_on_ms, 0),
     DEFINE_PROP_UINT8("partner", BCM2838GenetState, partner, 0x2f),
     DEFINE_PROP_UINT8("phy-start", BCM2838GenetState, phy_start, 0),
     DEFINE_PROP_BOOL("refuse-short-frames", BCM2838GenetState, refuse_short_frames, false),

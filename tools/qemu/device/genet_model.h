@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* To be equal to what genet_model_abi() returns. */
-#define GENET_MODEL_ABI 1
+#define GENET_MODEL_ABI 2
 
 typedef struct GenetModel GenetModel;
 
@@ -30,6 +30,7 @@ typedef struct GenetModelMemory {
 typedef struct GenetModelSettings {
     uint64_t seed;
     uint32_t autonegotiation_ms;
+    uint32_t power_on_ms; /* how long ago power came */
     uint8_t partner;   /* 1: 10 half, 2: 10 full, 4: 100 half, 8: 100 full, 16: 1000 half, 32: 1000 full */
     uint8_t phy_start; /* 0: fresh, 1: negotiated, 2: powered down */
     bool cable;

@@ -11,7 +11,7 @@ use genet_model::{Abilities, Effect, Genet, GuestMemory, Moment, NoMemory, PhySt
 use std::collections::VecDeque;
 
 /// The version of this interface; C refuses to start with another one.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
 /// How the model reaches guest memory. Both functions return whether the whole range was memory.
 #[repr(C)]
@@ -33,6 +33,8 @@ pub struct DeviceSettings {
     pub seed: u64,
     /// Autonegotiation time in milliseconds.
     pub autonegotiation_ms: u32,
+    /// How long ago power came, in milliseconds.
+    pub power_on_ms: u32,
     /// The link partner's abilities ([`Abilities::from_bits`]).
     pub partner: u8,
     /// 0 fresh from power-on, 1 negotiated, 2 powered down.
@@ -141,6 +143,7 @@ pub unsafe extern "C" fn genet_model_new(settings: *const DeviceSettings, memory
     let settings = Settings {
         seed: from.seed,
         autonegotiation: Duration::from_millis(from.autonegotiation_ms.into()),
+        powered: Duration::from_millis(from.power_on_ms.into()),
         partner: Abilities::from_bits(from.partner),
         phy_start: match from.phy_start {
             1 => PhyStart::Negotiated,
@@ -285,6 +288,7 @@ mod tests {
         let settings = DeviceSettings {
             seed: 1,
             autonegotiation_ms: 1000,
+            power_on_ms: 400,
             partner: 0x2f,
             phy_start: 0,
             cable: true,
@@ -305,13 +309,13 @@ mod tests {
     }
 
     #[test]
-    fn the_first_timer_is_the_end_of_the_phys_negotiation() {
+    fn the_first_timer_is_the_end_of_the_negotiation_that_began_with_power() {
         with_device(|device| {
             assert!(next(device).is_none());
             // SAFETY: the device is valid.
             unsafe { genet_model_advance(device, 5) };
             let effect = next(device).unwrap();
-            assert_eq!((effect.kind, effect.moment), (2, 1_000_000_000));
+            assert_eq!((effect.kind, effect.moment), (2, 600_000_000));
             assert!(next(device).is_none());
         });
     }
