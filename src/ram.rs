@@ -2,7 +2,12 @@
 //!
 //! [`Ram`] knows which memory exists, is mapped as Normal memory, and belongs to nobody. It gives ranges of it out as [`Claim`]s,
 //! which no other claim overlaps, so what holds one can treat it as a plain byte slice. [`Ram`] also remembers every range that it
-//! has ever given out, because all of that must leave the caches before another program is started.
+//! has ever given out, because all of that must leave the caches before another program is started. A [`Workspace`] is all free memory at
+//! once, for a script.
+
+mod workspace;
+
+pub use workspace::Workspace;
 
 use crate::arch::firmware_memory::FirmwareMemory;
 use crate::arch::mmu::{AddressSpace, MapError};
@@ -82,7 +87,7 @@ impl Claim {
     }
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `Ram::claim` made this token for `size` bytes at `base` that are RAM, mapped writable, and in no other token; `&self`
+        // SAFETY: `Ram::take` made this token for `size` bytes at `base` that are RAM, mapped writable, and in no other token; `&self`
         // keeps `bytes_mut` away.
         unsafe { core::slice::from_raw_parts(self.base, self.range.size() as usize) }
     }
@@ -175,6 +180,11 @@ impl Ram {
         &self.reserved
     }
 
+    /// The loader's own memory, one of the [`reserved`](Self::reserved) ranges; `None` on a host.
+    pub fn loader(&self) -> Option<PhysicalRange> {
+        self.reserved.last().copied().filter(|range| *range != PAGE_ZERO)
+    }
+
     /// Adds a bank that the firmware's tree did not describe, for a board that was given none.
     ///
     /// # Errors
@@ -216,10 +226,17 @@ impl Ram {
             return Err(RamError::NotMapped { range });
         }
         let full = RamError::NoHeap { bytes: size_of::<PhysicalRange>() as u64 };
-        self.claimed.try_reserve(1).map_err(|_| full)?;
         self.touched.try_reserve(1).map_err(|_| full)?;
-        self.claimed.push(range);
+        let claim = self.take(range)?;
         self.remember(range);
+        Ok(claim)
+    }
+
+    /// Makes the claim of a range that is RAM, mapped writable, and nobody's.
+    fn take(&mut self, range: PhysicalRange) -> Result<Claim, RamError> {
+        let full = RamError::NoHeap { bytes: size_of::<PhysicalRange>() as u64 };
+        self.claimed.try_reserve(1).map_err(|_| full)?;
+        self.claimed.push(range);
         Ok(Claim { range, base: self.space.pointer(range.start) })
     }
 

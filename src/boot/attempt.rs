@@ -3,36 +3,25 @@
 //! Everything that can fail is done before anything is taken down. So an attempt that fails leaves the machine as it was, and
 //! another entry can be tried.
 
-use crate::arch::handoff::{self, HandOffError};
 use crate::board::Board;
 use crate::boot::bring_up::Machine;
+use crate::boot::departure::{self, Departure, File};
 use crate::boot::digest::Digest;
-use crate::boot::dom0_memory;
-use crate::boot::layout::{self, Layout};
+use crate::boot::layout;
 use crate::boot::network::Watch;
 use crate::boot::plan::{self, Facts, Item, Plan, Role};
 use crate::boot::store::{self, Need, Store, Stored};
-use crate::boot::summary::{CommandLine, Loaded, Summary};
 use crate::boot::supply::{self, Supply};
 use crate::boot::xen;
-use crate::boot::xen_console::{self, Ours, XenConsole};
-use crate::config::{Entry, Xen, command_line};
-use crate::console;
+use crate::config::{Entry, Xen};
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, overlay, read};
-use crate::drivers::uart::UartKind;
-use crate::drivers::uart_choice::stdout_uart;
-use crate::println;
 use crate::ram::Claim;
 use crate::range::PhysicalRange;
 use crate::time::Clock;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::convert::Infallible;
 use core::fmt;
-
-/// Pins of the header's UART, as `brcm,pins` counts them.
-const HEADER_PINS: [u32; 2] = [14, 15];
 
 /// Bytes that all overlays of an entry may have together: ten times what a lavish set of the Raspberry Pi's has.
 const MOST_OVERLAYS: usize = 512 * 1024;
@@ -72,12 +61,12 @@ pub enum Error {
     },
     /// The tree could not be changed as needed.
     Edit(edit::Error),
-    /// The finished device tree is too large for Xen.
+    /// The device tree is too large for Xen.
     TreeSize(xen::TooLarge),
     /// Memory could not be laid out.
     Layout(layout::Error),
-    /// The jump was not possible.
-    HandOff(HandOffError),
+    /// Everything was there, and could not be started.
+    Departure(departure::Error),
 }
 
 impl fmt::Display for Error {
@@ -91,8 +80,14 @@ impl fmt::Display for Error {
             Self::Edit(error) => write!(f, "the device tree: {error}"),
             Self::TreeSize(error) => error.fmt(f),
             Self::Layout(error) => error.fmt(f),
-            Self::HandOff(error) => error.fmt(f),
+            Self::Departure(error) => error.fmt(f),
         }
+    }
+}
+
+impl From<departure::Error> for Error {
+    fn from(error: departure::Error) -> Self {
+        Self::Departure(error)
     }
 }
 
@@ -117,13 +112,12 @@ impl From<layout::Error> for Error {
 /// Boots `entry`. Comes back only if that failed.
 pub fn boot<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Error {
     match attempt(machine, entry) {
-        Ok(never) => match never {},
-        Err(error) => error,
+        Ok(error) | Err(error) => error,
     }
 }
 
-fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Infallible, Error> {
-    let layout = free_memory(machine)?;
+fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Error, Error> {
+    let layout = machine.free_memory()?;
     let known = Known { mac_address: machine.identity.mac, serial_number: machine.identity.serial };
     let board_tree = machine.identity.revision.and_then(|revision| revision.device_tree());
     let Machine { board, ram, uart, tree, initramfs, network, keeper, .. } = machine;
@@ -144,42 +138,16 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Infallib
     let mut load = Load { store: &mut store, files: Vec::new(), notes: Vec::new() };
     let ready = load
         .bring_all(&plan, &mut supply, &mut Watch::new(keeper, board.clock().now()))
-        .and_then(|()| load.write_tree(&plan, tree.as_deref().ok(), &known, uart.uart))
-        .map(|(tree, console)| {
-            load.say(&plan, tree, &console);
-            (load.find(Role::Xen), tree)
-        });
-    let result = ready.and_then(|(image, tree)| {
-        let claims = image.and_then(|image| store.claim(image)).zip(store.claim(tree));
-        let (image, tree) = claims.ok_or_else(lost)?;
-        if let Err(error) = supply.silence() {
-            // The engines are told to stop whatever their status says, and some controllers' says nothing.
-            println!("{error}. Going on.");
-        }
-        keeper.settle();
-        let Err(error) = handoff::leave(board.start(), store.ram(), image, 0, tree);
-        supply.resume();
-        Err(Error::HandOff(error))
-    });
+        .and_then(|()| load.write_tree(&plan, tree.as_deref().ok(), &known))
+        .and_then(|tree| load.departure(&plan, tree));
+    let result = ready.map(|departure| departure.start(board, keeper, &mut supply, &mut store, uart.uart).into());
     store.give_up();
     result
 }
 
-/// A plan always has a Xen, and a store has what it gave out.
+/// A plan always has a Xen.
 fn lost() -> Error {
     Error::Store { file: "Xen".into(), error: store::Error::Empty }
-}
-
-/// What is free before anything is loaded.
-fn free_memory<B: Board>(machine: &Machine<B>) -> Result<Layout, Error> {
-    let mut layout = Layout::new(machine.ram.banks().iter().copied())?;
-    for range in machine.ram.reserved() {
-        layout.reserve("memory that the firmware or the loader keeps", *range)?;
-    }
-    if let Some(claim) = &machine.initramfs {
-        layout.reserve("the firmware's initramfs", claim.range())?;
-    }
-    Ok(layout)
 }
 
 /// A file of the plan that is in memory.
@@ -225,12 +193,11 @@ impl Load<'_, '_> {
             if let Digest::Sha256(sha256) = &digest {
                 item.check_digest(sha256)?;
             }
-            let checked = item.check(bytes)?;
+            item.check(bytes)?;
             plan.check_room(item, bytes)?;
             if item.role == Role::DeviceTree {
                 Tree::new(bytes).map_err(|error| Error::Tree { file: item.name(), error })?;
             }
-            self.notes.extend(checked.notes.iter().map(ToString::to_string));
             let (label, source) = (item.label.clone(), item.file.source.name().to_string());
             if item.role == Role::DeviceTree {
                 // It comes first, so that everything after it keeps clear of what it reserves.
@@ -262,14 +229,8 @@ impl Load<'_, '_> {
         }
     }
 
-    /// Makes the tree that Xen is given, in a block of its own.
-    fn write_tree(
-        &mut self,
-        plan: &Plan<'_>,
-        firmware: Option<&[u8]>,
-        known: &Known,
-        uart: UartKind,
-    ) -> Result<(Stored, XenConsole), Error> {
+    /// Makes the tree that Xen is given, in a block of its own with room to grow.
+    fn write_tree(&mut self, plan: &Plan<'_>, firmware: Option<&[u8]>, known: &Known) -> Result<Stored, Error> {
         let fetched = self.find(Role::DeviceTree);
         let (start, name) = match fetched {
             Some(stored) => (self.store.bytes(stored), "the fetched device tree"),
@@ -296,23 +257,25 @@ impl Load<'_, '_> {
             let tree = Tree::new(bytes).map_err(|error| Error::Tree { file: file.clone(), error })?;
             overlay::apply(&tree, &mut editor).map_err(|error| Error::Overlay { file: file.clone(), error })?;
         }
-        let path = uart_path(&editor.tree()?, uart);
-        let ours = Ours { path: &path, pins: &HEADER_PINS };
-        let console = xen_console::resolve(&editor.tree()?, &plan.xen.args, ours);
-        xen_console::prepare(&mut editor, &console, ours)?;
-        xen::write(&mut editor, &xen::Chosen { args: &console.args, ..chosen })?;
-        let length = editor.finish().len();
-        let tree = self.store.shorten(block, length as u64).map_err(store_error)?;
-        // What leaves here is what an independent look finds in order.
-        let finished = Tree::new(self.store.bytes(tree))
-            .map_err(|error| Error::Tree { file: "the finished tree".into(), error })?;
-        xen::check_size(length).map_err(Error::TreeSize)?;
-        xen::check_reservations(&finished, self.store.layout())?;
-        if let (Some(_), Ok(Some(asked))) = (&plan.xen.dom0, command_line::dom0_memory(&console.args)) {
-            self.notes
-                .extend(dom0_memory::check(self.store.layout(), &finished, asked).err().map(|short| short.to_string()));
-        }
-        Ok((tree, console))
+        xen::write(&mut editor, &chosen)?;
+        Ok(block)
+    }
+
+    /// Everything that is now in memory, ready to be started.
+    fn departure(&mut self, plan: &Plan<'_>, tree: Stored) -> Result<Departure, Error> {
+        let source = self.files.iter().find(|file| file.role == Role::DeviceTree);
+        let tree_source = source.map_or("from the firmware", |file| &file.source).to_string();
+        let mut notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
+        notes.append(&mut self.notes);
+        let files = (self.files.iter().filter(|file| file.role != Role::DeviceTree))
+            .map(|file| File {
+                label: file.label.clone(),
+                source: file.source.clone(),
+                range: self.store.range(file.stored),
+                digest: file.digest,
+            })
+            .collect();
+        Ok(Departure { program: self.find(Role::Xen).ok_or_else(lost)?, entry: 0, tree, tree_source, files, notes })
     }
 
     /// The overlays with their names, in the order of the settings; all that can be, on the heap.
@@ -352,50 +315,9 @@ impl Load<'_, '_> {
                 .collect(),
         }
     }
-
-    /// The last words.
-    fn say(&self, plan: &Plan<'_>, tree: Stored, xen_console: &XenConsole) {
-        let mut files: Vec<Loaded<'_>> = (self.files.iter().filter(|file| file.role != Role::DeviceTree))
-            .map(|file| Loaded {
-                label: &file.label,
-                source: &file.source,
-                range: self.store.range(file.stored),
-                digest: file.digest,
-            })
-            .collect();
-        let source = self.files.iter().find(|file| file.role == Role::DeviceTree);
-        let source = source.map_or("from the firmware", |file| &file.source);
-        let digest = Digest::crc32(self.store.bytes(tree));
-        files.push(Loaded { label: "device tree", source, range: self.store.range(tree), digest });
-        let mut lines = Vec::from([CommandLine { label: "Xen", args: &xen_console.args }]);
-        lines.extend(plan.xen.dom0.iter().map(|dom0| CommandLine { label: "Dom0", args: &dom0.args }));
-        lines.extend(plan.xen.domains.iter().map(|domain| CommandLine { label: &domain.name, args: &domain.args }));
-        let mut notes: Vec<&dyn fmt::Display> = Vec::new();
-        notes.extend(plan.notes.iter().map(|note| note as &dyn fmt::Display));
-        notes.extend(self.notes.iter().map(|note| note as &dyn fmt::Display));
-        notes.extend(xen_console.notes.iter().map(|note| note as &dyn fmt::Display));
-        let summary = Summary {
-            files: &files,
-            command_lines: &lines,
-            console: xen_console.path.as_deref(),
-            notes: &notes,
-            memory: self.store.layout().occupants(),
-        };
-        // The console's writer never fails.
-        console::with(|console| summary.short(console).ok());
-    }
 }
 
 /// What is worth a line of what was carried into the tree: only a tree for another board.
 fn carried(report: &Report) -> Option<String> {
     report.warning.map(|warning| warning.to_string())
-}
-
-/// The path of our UART's node in `tree`; empty if it has none.
-fn uart_path(tree: &Tree<'_>, uart: UartKind) -> String {
-    let ours = tree.nodes().find(|node| {
-        let compatible = node.property("compatible").map_or(&[][..], |property| property.value());
-        !compatible.is_empty() && stdout_uart(&node.path().to_string(), compatible) == Some(uart)
-    });
-    ours.map(|node| node.path().to_string()).unwrap_or_default()
 }

@@ -8,6 +8,7 @@ use crate::arch::selftest::SelfTest;
 use crate::arch::{Entry, StartBoard};
 use crate::banner;
 use crate::board::{Block, Board};
+use crate::boot::layout::{self, Layout};
 use crate::boot::network::{self, BoardSession};
 use crate::config::overrides::Overrides;
 use crate::console::{self, Console};
@@ -62,6 +63,8 @@ pub struct Machine<B: Board> {
     pub uart: Choice,
     /// A copy of the firmware's tree, checked; or in words why there is none.
     pub tree: Result<Vec<u8>, String>,
+    /// Where the firmware's tree itself lies, if it is one.
+    pub firmware_tree: Option<PhysicalRange>,
     /// What the firmware loaded as `initramfs`.
     pub initramfs: Option<Claim>,
     /// The network, or why there is none.
@@ -88,6 +91,7 @@ impl<B: Board> Machine<B> {
             Err(error) => Err(no_tree(found.x[0], error)),
         };
         let parsed = tree.as_ref().ok().and_then(|bytes| Tree::new(bytes).ok());
+        let firmware_tree = parsed.and(memory.as_ref().ok()).map(|memory| memory.tree);
 
         let left_armed = AtEntry::decode(at_entry.control, at_entry.remaining);
         let mut watchdog = board.registers(Block::PowerManagement).map(|bus| Watchdog::new(bus, left_armed));
@@ -144,7 +148,28 @@ impl<B: Board> Machine<B> {
         let network = network::open(&mut board, parsed, &identity);
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
         let keeper = Keeper { start: board.start(), watchdog, mailbox };
-        Self { board, ram, identity, uart, tree, initramfs, network, overrides, keeper }
+        Self { board, ram, identity, uart, tree, firmware_tree, initramfs, network, overrides, keeper }
+    }
+}
+
+impl<B: Board> Machine<B> {
+    /// Memory as it is before anything is loaded.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn free_memory(&self) -> Result<Layout, layout::Error> {
+        let mut layout = Layout::new(self.ram.banks().iter().copied())?;
+        for range in self.ram.reserved() {
+            let name = match Some(*range) == self.ram.loader() {
+                true => "the loader",
+                false => "memory that the firmware reserves",
+            };
+            layout.reserve(name, *range)?;
+        }
+        if let Some(claim) = &self.initramfs {
+            layout.reserve("the firmware's initramfs", claim.range())?;
+        }
+        Ok(layout)
     }
 }
 

@@ -3,7 +3,8 @@
 //! * [`image`] – what a kernel or hypervisor file is, and how much memory it needs. [`gzip`] – unpacking.
 //! * [`layout`] – who lies where in physical memory: the one allocator.
 //! * [`plan`] – what an entry takes, checked before a byte is fetched wherever it can be.
-//! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it.
+//! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it,
+//!   [`xen_modules`] – read back.
 //! * [`dom0_memory`] – whether Xen will find what `dom0_mem=` asks for.
 //! * [`digest`] – what a file's bytes were found to be. [`summary`] – the lines before the jump.
 //!
@@ -11,10 +12,12 @@
 //!
 //! * [`bring_up`] – the console, and what the firmware tells. [`loader`] – settings, choice, fallbacks, starting over.
 //! * [`network`] – the session over the board's Ethernet.
-//! * [`attempt`] – one attempt at one entry, up to the jump; [`supply`] – where its files come from; [`store`] – where they go.
+//! * [`attempt`] – one attempt at one entry; [`supply`] – where its files come from; [`store`] – where they go.
+//! * [`departure`] – the last part of it, which it shares with scripts: tree, checks, summary, jump.
 
 pub mod attempt;
 pub mod bring_up;
+pub mod departure;
 pub mod digest;
 pub mod dom0_memory;
 pub mod gzip;
@@ -30,3 +33,4 @@ pub mod supply;
 mod test_tree;
 pub mod xen;
 pub mod xen_console;
+pub mod xen_modules;

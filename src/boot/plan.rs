@@ -263,7 +263,11 @@ impl Item {
             Role::Xen => {
                 let header = Header::parse(bytes).map_err(wrong)?;
                 checked.request = Request::xen(header.memory_size(length));
-                checked.notes = self.check_system(System::identify(bytes))?;
+                let system = System::identify(bytes);
+                if system == System::Linux {
+                    return Err(Error::NotXen { source: self.file.source.to_string() });
+                }
+                checked.notes = about(system).collect();
             }
             Role::Dom0Kernel | Role::DomainKernel(_) => {
                 Kernel::identify(bytes).map_err(wrong)?;
@@ -271,18 +275,6 @@ impl Item {
             _ => {}
         }
         Ok(checked)
-    }
-
-    fn check_system(&self, system: System) -> Result<Vec<Note>, Error> {
-        match system {
-            System::Linux => Err(Error::NotXen { source: self.file.source.to_string() }),
-            System::Unknown => Ok(Vec::from([Note::UnknownHypervisor])),
-            System::Xen { version: Some(version), .. } if version < OLDEST_XEN => {
-                Ok(Vec::from([Note::OldXen { major: version.0, minor: version.1 }]))
-            }
-            System::Xen { raspberry_pi_4: false, .. } => Ok(Vec::from([Note::NotForThisBoard])),
-            System::Xen { .. } => Ok(Vec::new()),
-        }
     }
 
     /// Compares the file's digest with the one that the settings want, if they want one.
@@ -300,6 +292,19 @@ impl Item {
             _ => Ok(()),
         }
     }
+}
+
+/// What a person should know about `system` in Xen's place.
+pub fn about(system: System) -> impl Iterator<Item = Note> {
+    let note = match system {
+        System::Unknown => Some(Note::UnknownHypervisor),
+        System::Xen { version: Some((major, minor)), .. } if (major, minor) < OLDEST_XEN => {
+            Some(Note::OldXen { major, minor })
+        }
+        System::Xen { raspberry_pi_4: false, .. } => Some(Note::NotForThisBoard),
+        System::Xen { .. } | System::Linux => None,
+    };
+    note.into_iter()
 }
 
 /// The first eight bytes of a digest: as much as messages show.

@@ -120,9 +120,76 @@ impl<'m> Store<'m> {
     /// # Errors
     /// [`Error::Layout`], [`Error::Ram`].
     pub fn block(&mut self, name: &str, size: u64) -> Result<Stored, Error> {
-        let range = self.layout.allocate(name, Request::new(size))?;
+        self.block_clear_of(name, Request::new(size), &[])
+    }
+
+    /// A block of `size` bytes for something that is made here, clear of `others`, which are not this store's but may still be wanted if
+    /// the attempt fails. Where there is no such place, anywhere.
+    ///
+    /// # Errors
+    /// [`Error::Layout`], [`Error::Ram`].
+    pub fn block_clear_of(&mut self, name: &str, request: Request, others: &[PhysicalRange]) -> Result<Stored, Error> {
+        let mut crowded = self.layout.clone();
+        for other in others {
+            // What lies there already is kept clear of anyway.
+            let _ = crowded.reserve(name, *other);
+        }
+        let range = match crowded.allocate(name, request) {
+            Ok(range) => {
+                self.layout.place(name, range)?;
+                range
+            }
+            Err(_) => self.layout.allocate(name, request)?,
+        };
         let claim = self.ram.claim(range)?;
-        Ok(self.keep(claim, size))
+        Ok(self.keep(claim, range.size()))
+    }
+
+    /// Takes what lies in `range` already, with `memory` bytes from its beginning on for it alone, if that is more.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] where something else lies there, [`Error::Ram`].
+    pub fn adopt(&mut self, name: &str, range: PhysicalRange, memory: u64) -> Result<Stored, Error> {
+        let size = memory.max(range.size());
+        let all = PhysicalRange { start: range.start, end: range.start.saturating_add(size) };
+        self.layout.place(name, all)?;
+        match self.ram.claim(all) {
+            Ok(claim) => Ok(self.keep(claim, range.size())),
+            Err(error) => {
+                // It was placed in the line above.
+                let _ = self.layout.release(all);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Copies what lies in `range` to `offset` bytes behind the beginning of `block`.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] or [`Error::Ram`] where something of this store's lies there; nothing is copied then.
+    pub fn copy_into(&mut self, block: Stored, offset: u64, name: &str, range: PhysicalRange) -> Result<(), Error> {
+        let source = self.ram.claim(range)?;
+        let place =
+            usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(source.bytes().len())?));
+        let target = place.and_then(|place| self.bytes_mut(block).get_mut(place));
+        let copied = match target {
+            Some(target) => {
+                target.copy_from_slice(source.bytes());
+                Ok(())
+            }
+            None => {
+                Err(layout::Error::Larger { name: name.into(), range: self.range(block), size: range.size() }.into())
+            }
+        };
+        self.ram.release(source);
+        copied
+    }
+
+    /// The bytes in `range`, if all of that belongs to one thing in this store.
+    pub fn bytes_at(&self, range: PhysicalRange) -> Option<&[u8]> {
+        let claim = self.claims.iter().find(|claim| claim.range().contains(&range))?;
+        let start = usize::try_from(range.start - claim.range().start).ok()?;
+        claim.bytes().get(start..start.checked_add(usize::try_from(range.size()).ok()?)?)
     }
 
     /// All memory that is `stored`'s own; `None` for what another store keeps.

@@ -32,6 +32,18 @@ pub struct CommandLine<'a> {
     pub args: &'a str,
 }
 
+/// Whose line is the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// Xen's.
+    Xen {
+        /// Path of the UART that Xen will use; `None` where it will be silent.
+        console: Option<&'a str>,
+    },
+    /// That of a kernel without Xen, whose command line alone says where its console is.
+    Kernel,
+}
+
 /// What is about to be started.
 #[derive(Clone, Copy)]
 pub struct Summary<'a> {
@@ -39,8 +51,8 @@ pub struct Summary<'a> {
     pub files: &'a [Loaded<'a>],
     /// Xen's command line, Dom0's, the domains'.
     pub command_lines: &'a [CommandLine<'a>],
-    /// Path of the UART that Xen will use; `None` where it will be silent.
-    pub console: Option<&'a str>,
+    /// Who speaks next, and where.
+    pub next: Next<'a>,
     /// What a person should know.
     pub notes: &'a [&'a dyn fmt::Display],
     /// Everything that lies in memory; for the long form.
@@ -81,9 +93,10 @@ impl Summary<'_> {
         for note in self.notes {
             writeln!(out, "Note: {note}")?;
         }
-        match self.console {
-            Some(path) => writeln!(out, "Xen's console is {path}; the next line is Xen's."),
-            None => writeln!(out, "Xen has no console; nothing more will be seen here."),
+        match self.next {
+            Next::Xen { console: Some(path) } => writeln!(out, "Xen's console is {path}; the next line is Xen's."),
+            Next::Xen { console: None } => writeln!(out, "Xen has no console; nothing more will be seen here."),
+            Next::Kernel => writeln!(out, "The next line is the kernel's, if its command line names this console."),
         }
     }
 
@@ -141,7 +154,7 @@ mod tests {
         let summary = Summary {
             files: &FILES,
             command_lines: &LINES,
-            console: Some("/soc/serial@7e215040"),
+            next: Next::Xen { console: Some("/soc/serial@7e215040") },
             notes: &[&Note::NoDom0Memory],
             memory: &[],
         };
@@ -171,8 +184,13 @@ Xen's console is /soc/serial@7e215040; the next line is Xen's.
             occupant("Xen", FILES[0].range),
             occupant("loader", range(0x3b20_0000, 0x20_0000)),
         ];
-        let summary =
-            Summary { files: &FILES[..2], command_lines: &LINES[1..], console: None, notes: &[], memory: &memory };
+        let summary = Summary {
+            files: &FILES[..2],
+            command_lines: &LINES[1..],
+            next: Next::Xen { console: None },
+            notes: &[],
+            memory: &memory,
+        };
         let mut text = String::new();
         summary.long(&mut text).unwrap();
         assert_eq!(

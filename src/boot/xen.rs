@@ -73,7 +73,7 @@ pub fn room(xen: &config::Xen) -> usize {
     ROOM + xen.args.len() + dom0 + domains.sum::<usize>()
 }
 
-/// Writes `/chosen` and offers Xen the watchdog for its reset.
+/// Writes `/chosen`.
 ///
 /// # Errors
 /// [`Error::NoRoom`] where the buffer is too small ([`room`] says how large it must be), [`Error::Exists`] and [`Error::BadName`] for a
@@ -93,7 +93,7 @@ pub fn write(editor: &mut Editor<'_>, chosen: &Chosen<'_>) -> Result<(), Error> 
     for domain in &chosen.domains {
         add_domain(editor, domain)?;
     }
-    offer_reset(editor)
+    Ok(())
 }
 
 /// Makes `/chosen` empty of what belongs to another boot.
@@ -161,7 +161,10 @@ fn add_domain(editor: &mut Editor<'_>, domain: &Domain<'_>) -> Result<(), Error>
 
 /// Lets Xen find the watchdog, by which it resets the board: Xen looks for `brcm,bcm2835-pm` (`platforms/brcm-raspberry-pi.c`), which
 /// Linux's tree for the Pi 4 no longer says.
-fn offer_reset(editor: &mut Editor<'_>) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::NoRoom`].
+pub fn offer_reset(editor: &mut Editor<'_>) -> Result<(), Error> {
     const WANTED: &str = "brcm,bcm2835-pm";
     let tree = editor.tree()?;
     let watchdogs = tree.compatible("brcm,bcm2835-pm-wdt").filter(|node| !node.is_compatible(WANTED));
@@ -372,9 +375,8 @@ mod tests {
     fn xen_is_offered_the_watchdog_once() {
         let mut tree = TestTree::board();
         let mut editor = tree.editor();
-        let chosen = Chosen { args: "", dom0: None, domains: vec![] };
         for _ in 0..2 {
-            write(&mut editor, &chosen).unwrap();
+            offer_reset(&mut editor).unwrap();
             let tree = editor.tree().unwrap();
             let watchdog = tree.find("/soc/watchdog@7e100000").unwrap();
             assert_eq!(strings(&watchdog, "compatible"), ["brcm,bcm2711-pm", "brcm,bcm2835-pm-wdt", "brcm,bcm2835-pm"]);

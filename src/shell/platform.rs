@@ -202,7 +202,7 @@ impl fmt::Display for NotMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Outside(range) => write!(f, "{range} is not memory (`bdinfo` shows what is)"),
-            Self::Taken { range, name, taken } => write!(f, "{range} would overwrite {name} at {taken}"),
+            Self::Taken { range, name, taken } => write!(f, "{range} is not free: {name} is at {taken}"),
         }
     }
 }

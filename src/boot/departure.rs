@@ -1,0 +1,259 @@
+//! The end of every boot, whoever prepared it: an entry of loader.toml, or a script's `booti`.
+//!
+//! What comes here is a program in memory, a tree in a block with room to grow, and the list of files. The tree says what is to be started:
+//! everything that is checked and printed is read back from it, so what a script's `fdt` commands wrote is looked at as what the settings
+//! said is. Nothing is taken down before everything that can fail is done.
+
+use super::bring_up::Keeper;
+use super::digest::Digest;
+use super::dom0_memory;
+use super::image::{self, Kernel, System};
+use super::layout;
+use super::plan;
+use super::store::{self, Store, Stored};
+use super::summary::{CommandLine, Loaded, Next, Summary};
+use super::supply::Supply;
+use super::xen;
+use super::xen_console::{self, Ours, XenConsole};
+use super::xen_modules::{self, Kind};
+use crate::arch::handoff::{self, HandOffError};
+use crate::board::Board;
+use crate::config::command_line;
+use crate::console;
+use crate::device_tree::{Editor, Tree, edit, read};
+use crate::drivers::uart::UartKind;
+use crate::drivers::uart_choice::stdout_uart;
+use crate::println;
+use crate::range::PhysicalRange;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Pins of the header's UART, as `brcm,pins` counts them.
+const HEADER_PINS: [u32; 2] = [14, 15];
+
+/// Why the program was not started. The machine is as before.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Error {
+    /// The finished tree is none.
+    Tree(read::Error),
+    /// The tree could not be changed as needed.
+    Edit(edit::Error),
+    /// The finished tree is too large.
+    TreeSize(xen::TooLarge),
+    /// Something lies in memory that the finished tree reserves.
+    Layout(layout::Error),
+    /// The tree could not be cut to its size.
+    Store(store::Error),
+    /// A module's `reg` makes no sense.
+    Module {
+        /// The path of its node.
+        path: String,
+    },
+    /// A module is not what its node says.
+    Image {
+        /// What messages call it.
+        label: String,
+        /// What is wrong with it.
+        error: image::Error,
+    },
+    /// The jump was not possible.
+    HandOff(HandOffError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tree(error) => write!(f, "the finished tree: {error}"),
+            Self::Edit(error) => write!(f, "the device tree: {error}"),
+            Self::TreeSize(error) => error.fmt(f),
+            Self::Layout(error) => error.fmt(f),
+            Self::Store(error) => write!(f, "device tree: {error}"),
+            Self::Module { path } => write!(
+                f,
+                "{path}: reg is no address and size in the cells that its parent's #address-cells and #size-cells say; Xen would stop over it"
+            ),
+            Self::Image { label, error } => write!(f, "{label}: {error}"),
+            Self::HandOff(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<edit::Error> for Error {
+    fn from(error: edit::Error) -> Self {
+        Self::Edit(error)
+    }
+}
+
+/// A file that is in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// What it is for, such as `Dom0 kernel`.
+    pub label: String,
+    /// Where it is from.
+    pub source: String,
+    /// Where it lies, exact to the byte.
+    pub range: PhysicalRange,
+    /// What its bytes were found to be.
+    pub digest: Digest,
+}
+
+/// What is about to be started.
+pub struct Departure {
+    /// The program, with all memory that its header asks for.
+    pub program: Stored,
+    /// How many bytes behind the beginning of that memory it begins.
+    pub entry: u64,
+    /// A block that begins with the tree and has room for what is added here.
+    pub tree: Stored,
+    /// Where the tree is from.
+    pub tree_source: String,
+    /// Everything else that is in memory for it.
+    pub files: Vec<File>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+impl Departure {
+    /// Starts the program: the tree is finished, everything checked once more, the last words printed, all that moves by itself silenced.
+    /// Comes back only where something of that was not possible, with everything working as before.
+    pub fn start<B: Board>(
+        mut self,
+        board: &B,
+        keeper: &mut Keeper<B>,
+        supply: &mut Supply<'_, '_, B>,
+        store: &mut Store<'_>,
+        uart: UartKind,
+    ) -> Error {
+        match self.make_ready(store, uart) {
+            Ok(()) => self.leave(board, keeper, supply, store),
+            Err(error) => error,
+        }
+    }
+
+    fn make_ready(&mut self, store: &mut Store<'_>, uart: UartKind) -> Result<(), Error> {
+        let mut editor = Editor::new(store.bytes_mut(self.tree))?;
+        let console = match xen_modules::is_for_xen(&editor.tree()?) {
+            true => Some(prepare_for_xen(&mut editor, uart)?),
+            false => None,
+        };
+        let length = editor.finish().len();
+        self.tree = store.shorten(self.tree, length as u64).map_err(Error::Store)?;
+        // What leaves here is what an independent look finds in order.
+        let tree = Tree::new(store.bytes(self.tree)).map_err(Error::Tree)?;
+        xen::check_size(length).map_err(Error::TreeSize)?;
+        xen::check_reservations(&tree, store.layout()).map_err(Error::Layout)?;
+        if let Some(console) = &console {
+            self.check_xen(store, &tree, console)?;
+        }
+        self.say(store, &tree, console.as_ref());
+        Ok(())
+    }
+
+    /// What Xen would stop over, and what a person should know.
+    fn check_xen(&mut self, store: &Store<'_>, tree: &Tree<'_>, console: &XenConsole) -> Result<(), Error> {
+        let modules = xen_modules::modules(tree);
+        for module in &modules {
+            let range = module.range.ok_or_else(|| Error::Module { path: module.path.clone() })?;
+            if module.kind == Kind::Kernel
+                && let Some(bytes) = store.bytes_at(range)
+            {
+                Kernel::identify(bytes).map_err(|error| Error::Image { label: module.label(), error })?;
+            }
+        }
+        if let Err(error) = command_line::check_xen(&console.args) {
+            self.notes.push(format!("Xen args: expected {error}"));
+        }
+        self.notes.extend(plan::about(System::identify(store.bytes(self.program))).map(|note| note.to_string()));
+        let has_dom0 = modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none());
+        if let (true, Ok(Some(asked))) = (has_dom0, command_line::dom0_memory(&console.args)) {
+            let shortage = dom0_memory::check(store.layout(), tree, asked).err();
+            self.notes.extend(shortage.map(|short| short.to_string()));
+        }
+        Ok(())
+    }
+
+    /// The last words.
+    fn say(&self, store: &Store<'_>, tree: &Tree<'_>, console: Option<&XenConsole>) {
+        let mut files: Vec<Loaded<'_>> = (self.files.iter())
+            .map(|File { label, source, range, digest }| Loaded { label, source, range: *range, digest: *digest })
+            .collect();
+        let digest = Digest::crc32(tree.bytes());
+        let range = store.range(self.tree);
+        files.push(Loaded { label: "device tree", source: &self.tree_source, range, digest });
+        let modules = xen_modules::modules(tree);
+        let lines = xen_modules::command_lines(tree);
+        let mut command_lines = Vec::new();
+        match console {
+            None => command_lines.extend(tree.bootargs().map(|args| CommandLine { label: "Kernel", args })),
+            Some(console) => {
+                command_lines.push(CommandLine { label: "Xen", args: &console.args });
+                let has_dom0 = modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none());
+                command_lines.extend(lines.dom0.filter(|_| has_dom0).map(|args| CommandLine { label: "Dom0", args }));
+                command_lines.extend(modules.iter().filter_map(|module| {
+                    Some(CommandLine { label: module.domain.as_deref()?, args: module.args.as_deref()? })
+                }));
+            }
+        }
+        let mut notes: Vec<&dyn fmt::Display> = self.notes.iter().map(|note| note as &dyn fmt::Display).collect();
+        notes.extend(console.iter().flat_map(|console| &console.notes).map(|note| note as &dyn fmt::Display));
+        let next = match console {
+            Some(console) => Next::Xen { console: console.path.as_deref() },
+            None => Next::Kernel,
+        };
+        let summary = Summary {
+            files: &files,
+            command_lines: &command_lines,
+            next,
+            notes: &notes,
+            memory: store.layout().occupants(),
+        };
+        // The console's writer never fails.
+        console::with(|console| summary.short(console).ok());
+    }
+
+    fn leave<B: Board>(
+        &self,
+        board: &B,
+        keeper: &mut Keeper<B>,
+        supply: &mut Supply<'_, '_, B>,
+        store: &Store<'_>,
+    ) -> Error {
+        let (Some(image), Some(tree)) = (store.claim(self.program), store.claim(self.tree)) else {
+            // A store has what it gave out.
+            return Error::Store(store::Error::Empty);
+        };
+        if let Err(error) = supply.silence() {
+            // The engines are told to stop whatever their status says, and some controllers' says nothing.
+            println!("{error}. Going on.");
+        }
+        keeper.settle();
+        let Err(error) = handoff::leave(board.start(), store.ram(), image, self.entry, tree);
+        supply.resume();
+        Error::HandOff(error)
+    }
+}
+
+/// Gives Xen its console and its way to reset the board.
+fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole, Error> {
+    let path = uart_path(&editor.tree()?, uart);
+    let ours = Ours { path: &path, pins: &HEADER_PINS };
+    let args = xen_modules::command_lines(&editor.tree()?).xen.to_string();
+    let console = xen_console::resolve(&editor.tree()?, &args, ours);
+    xen_console::prepare(editor, &console, ours)?;
+    if console.args != args {
+        editor.set_string("/chosen", "xen,xen-bootargs", &console.args)?;
+    }
+    xen::offer_reset(editor)?;
+    Ok(console)
+}
+
+/// The path of our UART's node in `tree`; empty if it has none.
+fn uart_path(tree: &Tree<'_>, uart: UartKind) -> String {
+    let ours = tree.nodes().find(|node| {
+        let compatible = node.property("compatible").map_or(&[][..], |property| property.value());
+        !compatible.is_empty() && stdout_uart(&node.path().to_string(), compatible) == Some(uart)
+    });
+    ours.map(|node| node.path().to_string()).unwrap_or_default()
+}

@@ -1,0 +1,244 @@
+//! What a finished tree tells Xen: its modules and command lines, read back as Xen reads them.
+//!
+//! The tree may have been written by us ([`super::xen`]) or by a script's `fdt` commands; the checks and the summary before the jump look at
+//! the tree alone, so they hold for both. Xen's code: `process_multiboot_node` and `boot_fdt_cmdline` in `xen/common/device-tree/bootinfo-fdt.c`,
+//! `docs/misc/arm/device-tree/booting.txt`.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::device_tree::{Node, Tree};
+use crate::range::PhysicalRange;
+
+/// What a module is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A domain's kernel.
+    Kernel,
+    /// A domain's ramdisk.
+    Ramdisk,
+    /// A domain's partial device tree.
+    DeviceTree,
+    /// The policy of Xen's security module.
+    Policy,
+    /// Something that Xen ignores, or does not know.
+    Other,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Ramdisk => "ramdisk",
+            Self::DeviceTree => "device tree",
+            Self::Policy => "policy",
+            Self::Other => "module",
+        }
+    }
+}
+
+/// A module that `/chosen` lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// What it is for.
+    pub kind: Kind,
+    /// The name of the domain's node; `None` for Dom0, and for Xen itself.
+    pub domain: Option<String>,
+    /// Path of its node.
+    pub path: String,
+    /// Where its bytes are, exactly; `None` where `reg` makes no sense, over which Xen panics.
+    pub range: Option<PhysicalRange>,
+    /// Its own command line.
+    pub args: Option<String>,
+}
+
+impl Module {
+    /// What the summary calls it, such as `Dom0 kernel`.
+    pub fn label(&self) -> String {
+        match (self.kind, &self.domain) {
+            (Kind::Policy, _) => "XSM policy".to_string(),
+            (kind, Some(domain)) => format!("{domain} {}", kind.name()),
+            (kind, None) => format!("Dom0 {}", kind.name()),
+        }
+    }
+}
+
+/// The modules in the order of the tree: those of Xen and Dom0, and those of the domains below them.
+pub fn modules(tree: &Tree<'_>) -> Vec<Module> {
+    let mut modules: Vec<Module> = Vec::new();
+    let Some(chosen) = tree.find("/chosen") else { return modules };
+    for node in chosen.children() {
+        if is_module(&node) {
+            // Without a name of its kind the first is the kernel, the second the ramdisk.
+            let unnamed = match modules.iter().filter(|module| module.domain.is_none()).count() {
+                0 => Kind::Kernel,
+                1 => Kind::Ramdisk,
+                _ => Kind::Other,
+            };
+            modules.push(module(&node, &chosen, None, unnamed));
+        } else if node.is_compatible("xen,domain") {
+            let of_domain = node.children().filter(is_module);
+            modules.extend(of_domain.map(|child| module(&child, &node, Some(node.name().to_string()), Kind::Other)));
+        }
+    }
+    modules
+}
+
+/// Whether anything in `/chosen` is meant for Xen.
+pub fn is_for_xen(tree: &Tree<'_>) -> bool {
+    let Some(chosen) = tree.find("/chosen") else { return false };
+    ["xen,xen-bootargs", "xen,dom0-bootargs"].iter().any(|name| chosen.property(name).is_some())
+        || chosen.children().any(|node| is_module(&node) || node.is_compatible("xen,domain"))
+}
+
+fn is_module(node: &Node<'_>) -> bool {
+    ["multiboot,module", "xen,multiboot-module"].iter().any(|name| node.is_compatible(name))
+}
+
+fn module(node: &Node<'_>, parent: &Node<'_>, domain: Option<String>, unnamed: Kind) -> Module {
+    let is = |names: &[&str]| names.iter().any(|name| node.is_compatible(name));
+    let kind = if is(&["multiboot,kernel", "xen,linux-zimage"]) {
+        Kind::Kernel
+    } else if is(&["multiboot,ramdisk", "xen,linux-initrd"]) {
+        Kind::Ramdisk
+    } else if is(&["multiboot,device-tree"]) {
+        Kind::DeviceTree
+    } else if is(&["xen,xsm-policy"]) {
+        Kind::Policy
+    } else {
+        unnamed
+    };
+    Module {
+        kind,
+        domain,
+        path: node.path().to_string(),
+        range: register(node, parent),
+        args: node.property("bootargs").and_then(|args| args.string()).map(String::from),
+    }
+}
+
+/// The first entry of `reg`, with the cells that the parent says: module addresses are the CPU's, whatever `ranges` say.
+fn register(node: &Node<'_>, parent: &Node<'_>) -> Option<PhysicalRange> {
+    let cells = |name, usual| parent.property(name).map_or(Some(usual), |cells| cells.u32());
+    let mut words = node.property("reg")?.cells();
+    let mut number = |cells: Option<u32>| -> Option<u64> {
+        (0..cells.filter(|cells| *cells <= 2)?)
+            .try_fold(0, |value: u64, _| Some(value << 32 | u64::from(words.next()?)))
+    };
+    let start = number(cells("#address-cells", 2))?;
+    let size = number(cells("#size-cells", 1))?;
+    PhysicalRange::sized(start, size).filter(|range| !range.is_empty())
+}
+
+/// The command lines as Xen takes them from the tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLines<'a> {
+    /// Xen's own; empty where there is none.
+    pub xen: &'a str,
+    /// Dom0's.
+    pub dom0: Option<&'a str>,
+}
+
+/// Which property is whose, by what is there: `bootargs` is Xen's where only Dom0 has one of its own, and Dom0's otherwise.
+pub fn command_lines<'a>(tree: &Tree<'a>) -> CommandLines<'a> {
+    let Some(chosen) = tree.find("/chosen") else { return CommandLines::default() };
+    let text = |name| chosen.property(name).and_then(|property| property.string());
+    let kernel = chosen.children().filter(is_module).find_map(|node| node.property("bootargs")?.string());
+    let (xen, dom0, shared) = (text("xen,xen-bootargs"), text("xen,dom0-bootargs").or(kernel), text("bootargs"));
+    match (xen, dom0) {
+        (None, Some(_)) => CommandLines { xen: shared.unwrap_or_default(), dom0: kernel.or(dom0) },
+        (xen, dom0) => CommandLines { xen: xen.unwrap_or_default(), dom0: kernel.or(dom0).or(shared) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::test_tree::TestTree;
+    use crate::device_tree::Editor;
+    use alloc::vec;
+
+    fn add(editor: &mut Editor<'_>, parent: &str, name: &str, compatible: &[&str], cells: &[u32]) {
+        editor.add_node(parent, name).unwrap();
+        let path = format!("{parent}/{name}");
+        editor.set_strings(&path, "compatible", compatible).unwrap();
+        editor.set_cells(&path, "reg", cells).unwrap();
+    }
+
+    fn range(start: u64, size: u64) -> Option<PhysicalRange> {
+        PhysicalRange::sized(start, size)
+    }
+
+    #[test]
+    fn a_script_may_use_one_cell_or_two() {
+        let mut tree = TestTree::board();
+        let mut editor = tree.editor();
+        editor.set_cells("/chosen", "#address-cells", &[1]).unwrap();
+        editor.set_cells("/chosen", "#size-cells", &[1]).unwrap();
+        let names = ["xen,linux-zimage", "xen,multiboot-module"];
+        add(&mut editor, "/chosen", "dom0", &names, &[0x100_0000, 0x108_aa00]);
+        editor.add_node("/chosen", "domU0").unwrap();
+        editor.set_string("/chosen/domU0", "compatible", "xen,domain").unwrap();
+        editor.set_cells("/chosen/domU0", "#address-cells", &[2]).unwrap();
+        editor.set_cells("/chosen/domU0", "#size-cells", &[2]).unwrap();
+        let names = ["multiboot,ramdisk", "multiboot,module"];
+        add(&mut editor, "/chosen/domU0", "module@1", &names, &[1, 0x1800_0000, 0, 0x67]);
+        let modules = modules(&editor.tree().unwrap());
+        let found: Vec<_> = modules.iter().map(|module| (module.label(), module.range)).collect();
+        let expected = vec![
+            ("Dom0 kernel".to_string(), range(0x100_0000, 0x108_aa00)),
+            ("domU0 ramdisk".into(), range(0x1_1800_0000, 0x67)),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn modules_without_a_kind_are_kernel_and_ramdisk_by_their_order() {
+        let mut tree = TestTree::board();
+        let mut editor = tree.editor();
+        for (name, at) in [("module@1", 0x10_0000), ("module@2", 0x20_0000), ("module@3", 0x30_0000)] {
+            add(&mut editor, "/chosen", name, &["multiboot,module"], &[0, at, 0x1000]);
+        }
+        let kinds: Vec<Kind> = modules(&editor.tree().unwrap()).iter().map(|module| module.kind).collect();
+        assert_eq!(kinds, [Kind::Kernel, Kind::Ramdisk, Kind::Other]);
+    }
+
+    #[test]
+    fn a_register_that_makes_no_sense_is_no_range() {
+        for cells in [&[][..], &[1], &[0, 1], &[0, 1, 0], &[u32::MAX, u32::MAX, 2]] {
+            let mut tree = TestTree::board();
+            let mut editor = tree.editor();
+            add(&mut editor, "/chosen", "dom0", &["multiboot,module"], cells);
+            assert_eq!(modules(&editor.tree().unwrap())[0].range, None, "{cells:?}");
+        }
+    }
+
+    #[test]
+    fn bootargs_are_xens_only_where_dom0_has_its_own() {
+        let lines = |set: &[(&str, &str)]| {
+            let mut tree = TestTree::board();
+            let mut editor = tree.editor();
+            for (name, value) in set {
+                editor.set_string("/chosen", name, value).unwrap();
+            }
+            let tree = editor.tree().unwrap();
+            let lines = command_lines(&tree);
+            (lines.xen.to_string(), lines.dom0.map(String::from))
+        };
+        let (xen, dom0) = (("xen,xen-bootargs", "x"), ("xen,dom0-bootargs", "d"));
+        assert_eq!(lines(&[xen, dom0]), ("x".into(), Some("d".into())));
+        assert_eq!(lines(&[dom0]), ("coherent_pool=1M".into(), Some("d".into())));
+        assert_eq!(lines(&[xen]), ("x".into(), Some("coherent_pool=1M".into())));
+        assert_eq!(lines(&[]), (String::new(), Some("coherent_pool=1M".into())));
+    }
+
+    #[test]
+    fn a_tree_for_linux_is_not_for_xen() {
+        let mut tree = TestTree::board();
+        assert!(!is_for_xen(&tree.editor().tree().unwrap()));
+        let mut editor = tree.editor();
+        editor.set_string("/chosen", "xen,xen-bootargs", "").unwrap();
+        assert!(is_for_xen(&editor.tree().unwrap()));
+    }
+}
