@@ -24,6 +24,7 @@ use crate::device_tree::{Editor, Tree, edit, read};
 use crate::drivers::uart::UartKind;
 use crate::drivers::uart_choice::stdout_uart;
 use crate::println;
+use crate::ram::{Claim, Ram};
 use crate::range::PhysicalRange;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -224,15 +225,37 @@ impl Departure {
             // A store has what it gave out.
             return Error::Store(store::Error::Empty);
         };
-        if let Err(error) = supply.silence() {
-            // The engines are told to stop whatever their status says, and some controllers' says nothing.
-            println!("{error}. Going on.");
-        }
-        keeper.settle();
-        let Err(error) = handoff::leave(board.start(), store.ram(), image, self.entry, tree);
-        supply.resume();
-        Error::HandOff(error)
+        Error::HandOff(jump(board, keeper, supply, store.ram(), Jump { image, entry: self.entry, tree }))
     }
+}
+
+/// Where to jump.
+#[derive(Clone, Copy)]
+pub struct Jump<'a> {
+    /// All memory of the program.
+    pub image: &'a Claim,
+    /// The distance of the first instruction from its beginning.
+    pub entry: u64,
+    /// The tree, which x0 will name.
+    pub tree: &'a Claim,
+}
+
+/// Silences what moves by itself and jumps. Comes back only where that was not possible, with everything working again.
+pub fn jump<B: Board>(
+    board: &B,
+    keeper: &mut Keeper<B>,
+    supply: &mut Supply<'_, '_, B>,
+    ram: &Ram,
+    to: Jump<'_>,
+) -> HandOffError {
+    if let Err(error) = supply.silence() {
+        // The engines are told to stop whatever their status says, and some controllers' says nothing.
+        println!("{error}. Going on.");
+    }
+    keeper.settle();
+    let Err(error) = handoff::leave(board.start(), ram, to.image, to.entry, to.tree);
+    supply.resume();
+    error
 }
 
 /// Gives Xen its console and its way to reset the board.

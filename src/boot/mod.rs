@@ -13,6 +13,7 @@
 //! * [`bring_up`] – the console, and what the firmware tells. [`loader`] – settings, choice, fallbacks, starting over.
 //! * [`network`] – the session over the board's Ethernet.
 //! * [`attempt`] – one attempt at one entry; [`supply`] – where its files come from; [`store`] – where they go.
+//! * [`script`] – the board as scripts see it.
 //! * [`departure`] – the last part of it, which it shares with scripts: tree, checks, summary, jump.
 
 pub mod attempt;
@@ -26,6 +27,7 @@ pub mod layout;
 pub mod loader;
 pub mod network;
 pub mod plan;
+pub mod script;
 pub mod store;
 pub mod summary;
 pub mod supply;

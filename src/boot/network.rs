@@ -17,7 +17,7 @@ use core::fmt;
 const COMPATIBLE: &str = "brcm,bcm2711-genet-v5";
 
 /// Time between two looks at the console: half of what the mini UART's FIFO takes to overflow.
-const LOOK_AT_CONSOLE: Duration = Duration::from_micros(300);
+pub(super) const LOOK_AT_CONSOLE: Duration = Duration::from_micros(300);
 
 /// Time before the first line of progress of a file; one that takes no longer needs none. Each next line waits twice as long as the
 /// one before, so that a slow line or server does not make a long transcript.

@@ -163,6 +163,15 @@ impl<'m> Store<'m> {
         }
     }
 
+    /// A copy of the first bytes, `length` of them at most, of what lies in `range` and is not in this store yet.
+    ///
+    /// # Errors
+    /// [`Error::Ram`].
+    pub fn copy_of(&mut self, range: PhysicalRange, length: usize) -> Result<Vec<u8>, Error> {
+        let end = range.start.saturating_add(length as u64).min(range.end);
+        Ok(self.ram.copy(PhysicalRange { end, ..range })?)
+    }
+
     /// Copies what lies in `range` to `offset` bytes behind the beginning of `block`.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ use crate::range::PhysicalRange;
 /// The largest tree that Xen maps, in bytes.
 pub const LARGEST_TREE: usize = 2 << 20;
 /// Room for what is added to a tree beside command lines and domains, in bytes.
-const ROOM: usize = 32 * 1024;
+pub const ROOM: usize = 32 * 1024;
 /// Room for a domain's nodes without its command line, in bytes.
 const ROOM_OF_DOMAIN: usize = 1024;
 

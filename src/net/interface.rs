@@ -12,6 +12,8 @@
 //! Received frames are taken one at a time and what they bring is handed on before the next is looked at, so the sockets' buffers
 //! stay small: the controller's ring is what holds a window of blocks.
 
+mod echo;
+
 use super::device::{Counters, EthernetController, FrameSender, Link};
 use super::dhcp::{self, Lease};
 use super::frames::{Frames, Watch, copy};
@@ -133,10 +135,10 @@ impl<C: EthernetController> Interface<C> {
     /// Takes an address, with the router to everything outside of its network.
     ///
     /// # Errors
-    /// [`Error::Address`] for an address or router that no single machine can have, or a prefix that is not 1 to 32 bits.
+    /// [`Error::Address`] for an address or router that no single machine can have, or a prefix of more than 32 bits. With one of 0 bits everything is on the link.
     pub fn configure(&mut self, address: Ipv4Addr, prefix: u8, gateway: Option<Ipv4Addr>) -> Result<(), Error> {
         let cidr = match (is_host(address), prefix) {
-            (true, 1..=32) => Ipv4Cidr::new(address, prefix),
+            (true, 0..=32) => Ipv4Cidr::new(address, prefix),
             _ => return Err(Error::Address { address, prefix }),
         };
         if let Some(router) = gateway

@@ -178,6 +178,8 @@ pub struct Boot<'a> {
     pub ramdisk: Option<PhysicalRange>,
     /// The device tree.
     pub tree: PhysicalRange,
+    /// The variable `bootargs`, where it is set: it becomes the `bootargs` of `/chosen`.
+    pub arguments: Option<&'a str>,
     /// What was loaded, to give names to what lies in memory.
     pub loaded: &'a [Loaded],
 }

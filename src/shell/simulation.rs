@@ -351,7 +351,7 @@ impl Platform for Simulation {
     }
 
     fn boot(&mut self, boot: &Boot<'_>) -> Failure {
-        let Boot { program, ramdisk, tree, loaded } = *boot;
+        let Boot { program, ramdisk, tree, loaded, .. } = *boot;
         self.asked.push(Asked::Booted { program, ramdisk, tree, loaded: loaded.to_vec() });
         Failure::Ended
     }

@@ -16,6 +16,7 @@
 
 mod connect;
 mod error;
+mod ping;
 mod report;
 
 pub use error::Error;
@@ -107,6 +108,8 @@ pub struct Session<C: EthernetController, K: Clock> {
     /// The most blocks in flight, and how many the next transfer asks for.
     most_window: u16,
     window: u16,
+    /// Bytes of a full block.
+    block_size: u16,
     lease: Option<Lease>,
     link_up: bool,
     lingering: Vec<Lingering>,
@@ -129,6 +132,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             limits: Limits::default(),
             most_window: window,
             window,
+            block_size: tftp::ETHERNET_BLOCK_SIZE,
             lease: None,
             link_up: false,
             lingering: Vec::new(),
@@ -145,6 +149,11 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
     pub fn set_window(&mut self, window: u16) {
         self.most_window = window.clamp(1, tftp::LARGEST_WINDOW);
         self.window = self.most_window;
+    }
+
+    /// Blocks of at most `size` bytes from now on.
+    pub fn set_block_size(&mut self, size: u16) {
+        self.block_size = size.min(tftp::ETHERNET_BLOCK_SIZE);
     }
 
     /// Other settings, as loader.toml gives them once it has been found. An address that they change is taken with the next
@@ -286,7 +295,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         window: u16,
         sink: &'s mut dyn Sink,
     ) -> Result<Transfer<'s>, Error> {
-        let parameters = tftp::Parameters { window, patience: self.limits.transfer, ..tftp::Parameters::default() };
+        let parameters = tftp::Parameters { window, block_size: self.block_size, patience: self.limits.transfer };
         let client = Client::new(self.clock.now(), server, path, parameters)?;
         Ok(Transfer { client, sink, port: self.interface.open() })
     }

@@ -1,0 +1,371 @@
+//! The board as a script's commands see it.
+
+use super::landing::Landing;
+use super::program::{self, Error, take};
+use crate::board::Board;
+use crate::boot::bring_up::Machine;
+use crate::boot::departure::{Jump, jump};
+use crate::boot::layout::{self, Layout};
+use crate::boot::network::{BoardSession, LOOK_AT_CONSOLE, Watch};
+use crate::boot::store::Store;
+use crate::boot::supply::Supply;
+use crate::config::source::{ServerAddress, Source, TFTP_PORT};
+use crate::config::{self, InterfaceAddress};
+use crate::console;
+use crate::device_tree::firmware::Known;
+use crate::net::fetch;
+use crate::net::tftp;
+use crate::ram::{Claim, RamError, Workspace};
+use crate::range::PhysicalRange;
+use crate::shell::Failure;
+use crate::shell::platform::{Boot, DirectoryEntry, Facts, Lease, Network, NotMemory, Partition, Platform};
+use crate::time::{Clock, Instant};
+use crate::{print, println};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::Ipv4Addr;
+
+/// Bytes in an instruction.
+const INSTRUCTION: u64 = 4;
+
+/// Control-C, which ends a script.
+const CONTROL_C: u8 = 3;
+
+/// What messages call the firmware's tree where it lies.
+const FIRMWARE_TREE: &str = "the firmware's device tree";
+
+/// Why a script cannot be run at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoPlatform {
+    /// Memory could not be laid out.
+    Layout(layout::Error),
+    /// Memory could not be had.
+    Ram(RamError),
+}
+
+impl fmt::Display for NoPlatform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Layout(error) => error.fmt(f),
+            Self::Ram(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The board, lent to one script.
+pub struct BoardPlatform<'m, B: Board> {
+    machine: &'m mut Machine<B>,
+    workspace: Workspace,
+    layout: Layout,
+    facts: Facts,
+    /// The network as the settings have it, for what the script's variables leave open, and for afterwards.
+    network: config::Network,
+    looked: Instant,
+}
+
+impl<'m, B: Board> BoardPlatform<'m, B> {
+    /// Takes all memory that is free.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub fn new(machine: &'m mut Machine<B>) -> Result<Self, NoPlatform> {
+        let mut layout = machine.free_memory().map_err(NoPlatform::Layout)?;
+        if let Some(tree) = machine.firmware_tree {
+            layout.reserve(FIRMWARE_TREE, tree).map_err(NoPlatform::Layout)?;
+        }
+        let workspace = machine.ram.lend_free().map_err(NoPlatform::Ram)?;
+        let network = machine.network.as_ref().map(|session| *session.network()).unwrap_or_default();
+        let facts = facts(machine);
+        let looked = machine.board.clock().now();
+        Ok(Self { machine, workspace, layout, facts, network, looked })
+    }
+
+    /// Gives everything back. What the script brought into memory stays there until somebody else takes the place.
+    pub fn give_back(self) {
+        self.machine.ram.take_back(self.workspace);
+        if let Ok(session) = &mut self.machine.network {
+            session.set_network(self.network);
+            session.set_window(tftp::Parameters::default().window);
+            session.set_block_size(tftp::ETHERNET_BLOCK_SIZE);
+        }
+    }
+
+    /// Why `range` is not free memory.
+    fn not_free(&self, range: PhysicalRange) -> NotMemory {
+        match self.layout.occupants().iter().find(|occupant| occupant.range.overlaps(&range)) {
+            Some(taken) => NotMemory::Taken { range, name: taken.name.clone(), taken: taken.range },
+            None => NotMemory::Outside(range),
+        }
+    }
+
+    /// Whether `range` begins in the firmware's own tree. Commands may edit that where it lies, as U-Boot's do: the loader has a copy.
+    fn is_in_firmware_tree(&self, range: PhysicalRange) -> bool {
+        self.machine.firmware_tree.is_some_and(|tree| tree.start <= range.start && range.start < tree.end)
+    }
+
+    /// The session, with the addresses that the script's variables say.
+    fn session(&mut self, network: &Network) -> Result<(&mut BoardSession<B>, Watch<'_, B>), Failure> {
+        let configured = configuration(&self.network, network)?;
+        let Machine { network: session, keeper, board, .. } = &mut *self.machine;
+        let session = session.as_mut().map_err(|error| Failure::because(*error))?;
+        let leased = session.lease().map(|lease| lease.address);
+        let configured = match configured.address {
+            // The variables say what the lease said: it is the same network, and goes on.
+            Some(own) if session.network().address.is_none() && leased == Some(own.address) => {
+                config::Network { address: None, gateway: None, ..configured }
+            }
+            _ => configured,
+        };
+        if configured != *session.network() {
+            session.set_network(configured);
+        }
+        session.set_window(network.window.unwrap_or(tftp::Parameters::default().window));
+        session.set_block_size(network.block_size.unwrap_or(tftp::ETHERNET_BLOCK_SIZE));
+        Ok((session, Watch::new(keeper, board.clock().now())))
+    }
+
+    /// Starts what `boot` names.
+    fn depart(&mut self, boot: &Boot<'_>) -> Error {
+        let tree = match self.memory(boot.tree) {
+            Ok(bytes) => bytes.to_vec(),
+            Err(error) => return Error::Memory(error),
+        };
+        let layout = match self.machine.free_memory() {
+            Ok(layout) => layout,
+            Err(error) => return Error::Layout(error),
+        };
+        // From here on memory is taken as by any other boot, piece by piece.
+        self.machine.ram.take_back(core::mem::take(&mut self.workspace));
+        let Machine { board, ram, identity, uart, tree: firmware, firmware_tree, initramfs, network, keeper, .. } =
+            &mut *self.machine;
+        let known = program::Board {
+            firmware: firmware.as_deref().ok(),
+            firmware_tree: *firmware_tree,
+            initramfs: initramfs.as_ref().map(Claim::range),
+            known: Known { mac_address: identity.mac, serial_number: identity.serial },
+        };
+        let mut store = Store::new(ram, layout);
+        let mut supply: Supply<'_, '_, B> = Supply::new(None, network.as_mut().ok());
+        let error = match take(&mut store, boot, &tree, &known) {
+            Ok(departure) => Error::Departure(departure.start(board, keeper, &mut supply, &mut store, uart.uart)),
+            Err(error) => error,
+        };
+        store.give_up();
+        self.borrow_again();
+        error
+    }
+
+    /// Jumps to `entry` with the firmware's tree.
+    fn jump(&mut self, entry: u64) -> Error {
+        let Some(tree) = self.machine.firmware_tree else { return Error::NoFirmwareTree };
+        let Some(first) = PhysicalRange::sized(entry, INSTRUCTION) else {
+            return Error::Memory(NotMemory::Outside(PhysicalRange { start: entry, end: u64::MAX }));
+        };
+        if let Err(error) = self.memory(first) {
+            return Error::Memory(error);
+        }
+        self.machine.ram.take_back(core::mem::take(&mut self.workspace));
+        let Machine { board, ram, network, keeper, .. } = &mut *self.machine;
+        let mut supply: Supply<'_, '_, B> = Supply::new(None, network.as_mut().ok());
+        let claims = ram.claim(first).and_then(|image| match ram.claim(tree) {
+            Ok(tree) => Ok((image, tree)),
+            Err(error) => {
+                ram.release(image);
+                Err(error)
+            }
+        });
+        let error = match claims {
+            Ok((image, tree)) => {
+                println!("Jumping to {entry:#x} with the firmware's device tree.");
+                let error = jump(board, keeper, &mut supply, ram, Jump { image: &image, entry: 0, tree: &tree });
+                ram.release(image);
+                ram.release(tree);
+                Error::HandOff(error)
+            }
+            Err(error) => Error::Ram(error),
+        };
+        self.borrow_again();
+        error
+    }
+
+    /// Takes the free memory again after a start that failed. Where that is not possible, there is none any more, and the script is told so.
+    fn borrow_again(&mut self) {
+        match self.machine.ram.lend_free() {
+            Ok(workspace) => self.workspace = workspace,
+            Err(error) => println!("{error}."),
+        }
+    }
+}
+
+/// What commands want to know of the board.
+fn facts<B: Board>(machine: &Machine<B>) -> Facts {
+    let identity = &machine.identity;
+    let tree = machine.tree.as_deref().ok().and_then(|bytes| crate::device_tree::Tree::new(bytes).ok());
+    Facts {
+        revision: identity.revision.map(|revision| revision.0),
+        model: identity.revision.and_then(|revision| revision.board_type()).map(|board| board.to_string()),
+        serial: identity.serial,
+        mac: identity.mac,
+        device_tree: identity.revision.and_then(|revision| revision.device_tree()).map(String::from),
+        firmware_tree: machine.firmware_tree,
+        bootargs: tree.and_then(|tree| tree.bootargs()).unwrap_or_default().to_string(),
+    }
+}
+
+/// The session's configuration by the script's variables, and by `settings` where they say nothing.
+fn configuration(settings: &config::Network, script: &Network) -> Result<config::Network, Failure> {
+    let server = script.server.map(|address| ServerAddress { address, port: TFTP_PORT }).or(settings.server);
+    let Some(address) = script.address else { return Ok(config::Network { server, ..*settings }) };
+    let mask = script.netmask.unwrap_or(Ipv4Addr::UNSPECIFIED).to_bits();
+    if mask.leading_ones() != mask.count_ones() {
+        return Err(Failure::because(format!("netmask is {}, expected ones before zeroes", Ipv4Addr::from_bits(mask))));
+    }
+    // A router that is not on the link cannot be asked for anything; U-Boot does not look at it before it is needed.
+    let on_link = |router: &Ipv4Addr| (router.to_bits() ^ address.to_bits()) & mask == 0 && *router != address;
+    let gateway = script.gateway.filter(|router| mask != 0 && on_link(router));
+    let address = InterfaceAddress { address, prefix: mask.leading_ones() as u8 };
+    Ok(config::Network { address: Some(address), gateway, server })
+}
+
+/// The failure of a transfer of `path`.
+fn not_fetched(path: &str, error: fetch::Error) -> Failure {
+    match error {
+        fetch::Error::Aborted => Failure::Interrupted,
+        error => Failure::because(format!("{path}: {error}")),
+    }
+}
+
+impl<B: Board> Platform for BoardPlatform<'_, B> {
+    fn print(&mut self, text: fmt::Arguments<'_>) {
+        print!("{text}");
+    }
+
+    fn interrupted(&mut self) -> bool {
+        let now = self.machine.board.clock().now();
+        if now.since(self.looked) < LOOK_AT_CONSOLE {
+            return false;
+        }
+        self.looked = now;
+        self.machine.keeper.breathe();
+        console::with(console::Console::read).flatten() == Some(CONTROL_C)
+    }
+
+    fn now(&self) -> Instant {
+        self.machine.board.clock().now()
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn memory(&self, range: PhysicalRange) -> Result<&[u8], NotMemory> {
+        if range.is_empty() {
+            return Ok(&[]);
+        }
+        let initramfs = || {
+            let claim = self.machine.initramfs.as_ref().filter(|claim| claim.range().contains(&range))?;
+            let start = usize::try_from(range.start - claim.range().start).ok()?;
+            claim.bytes().get(start..start.checked_add(usize::try_from(range.size()).ok()?)?)
+        };
+        self.workspace.bytes(range).or_else(initramfs).ok_or_else(|| self.not_free(range))
+    }
+
+    fn memory_mut(&mut self, range: PhysicalRange) -> Result<&mut [u8], NotMemory> {
+        if range.is_empty() {
+            return Ok(&mut []);
+        }
+        let taken = self.not_free(range);
+        let allowed = match &taken {
+            NotMemory::Outside(_) => true,
+            NotMemory::Taken { .. } => self.is_in_firmware_tree(range),
+        };
+        if !allowed {
+            return Err(taken);
+        }
+        self.workspace.bytes_mut(range).ok_or(taken)
+    }
+
+    fn fetch(&mut self, network: &Network, path: &str, place: PhysicalRange) -> Result<u64, Failure> {
+        let mut workspace = core::mem::take(&mut self.workspace);
+        let fetched = self.session(network).and_then(|(session, mut watch)| {
+            let mut landing = Landing { workspace: &mut workspace, place };
+            let source = Source::Path(path.to_string());
+            let report = session.fetch(&source, &mut landing, &mut watch);
+            watch.end_line();
+            report.map_err(|error| not_fetched(path, error))
+        });
+        self.workspace = workspace;
+        let report = fetched?;
+        println!("{path}: {report}.");
+        Ok(report.bytes)
+    }
+
+    fn lease(&mut self) -> Result<Lease, Failure> {
+        let asked = config::Network { address: None, gateway: None, server: None };
+        let (session, mut watch) = self.session(&Network::default())?;
+        session.set_network(asked);
+        session.connect(&mut watch).map_err(|error| match error {
+            fetch::Error::Aborted => Failure::Interrupted,
+            error => Failure::because(error),
+        })?;
+        watch.end_line();
+        let lease = session.lease().ok_or(Failure::because(fetch::Error::NoServer))?;
+        let mask = u32::MAX.checked_shl(32 - u32::from(lease.prefix.min(32))).unwrap_or(0);
+        Ok(Lease {
+            address: Some(lease.address),
+            netmask: Some(Ipv4Addr::from_bits(mask)),
+            gateway: lease.gateway,
+            server: lease.next_server,
+            boot_file: lease.boot_file.clone(),
+        })
+    }
+
+    fn ping(&mut self, network: &Network, address: Ipv4Addr) -> Result<bool, Failure> {
+        let (session, mut watch) = self.session(network)?;
+        session.ping(address, &mut watch).map_err(|error| match error {
+            fetch::Error::Aborted => Failure::Interrupted,
+            error => Failure::because(error),
+        })
+    }
+
+    fn load(
+        &mut self,
+        partition: &Partition,
+        _path: &str,
+        _offset: u64,
+        _length: Option<u64>,
+        _place: PhysicalRange,
+    ) -> Result<u64, Failure> {
+        Err(no_card(partition))
+    }
+
+    fn size(&mut self, partition: &Partition, _path: &str) -> Result<u64, Failure> {
+        Err(no_card(partition))
+    }
+
+    fn list(&mut self, partition: &Partition, _path: &str) -> Result<Vec<DirectoryEntry>, Failure> {
+        Err(no_card(partition))
+    }
+
+    fn boot(&mut self, boot: &Boot<'_>) -> Failure {
+        Failure::because(self.depart(boot))
+    }
+
+    fn go(&mut self, entry: u64) -> Failure {
+        Failure::because(self.jump(entry))
+    }
+
+    fn reset(&mut self) -> Failure {
+        self.machine.keeper.reset()
+    }
+}
+
+fn no_card(partition: &Partition) -> Failure {
+    Failure::because(format!("{} {}: there is no such device", partition.interface, partition.device))
+}

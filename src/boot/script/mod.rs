@@ -1,0 +1,10 @@
+//! Scripts on the board: the machine that their commands work on.
+//!
+//! [`BoardPlatform`] lends a script all memory that is free, brings it files, and ends in [`departure`](super::departure) as every other
+//! boot does. What a script changed of the network is put back when it is over, so that the next entry finds the settings' network.
+
+mod board;
+mod landing;
+mod program;
+
+pub use board::BoardPlatform;
