@@ -4,7 +4,6 @@
 //! computed where somebody said what it must be (loader.toml, a bundle's manifest), and the CRC-32 that `gzip -l -v`, zip and U-Boot's
 //! `crc32` show everywhere else.
 
-use crate::arch::crc32;
 use core::fmt;
 use sha2::Digest as _;
 use sha2::Sha256;
@@ -25,8 +24,13 @@ impl Digest {
     }
     /// The CRC-32 of `bytes`.
     pub fn crc32(bytes: &[u8]) -> Self {
-        Self::Crc32(crc32::update(0, bytes))
+        Self::Crc32(crc32(bytes))
     }
+}
+
+/// The CRC-32 (ISO-HDLC) of `bytes`.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    crate::arch::crc32::update(0, bytes)
 }
 
 /// The kind and the first eight digits; with `{:#}` the first sixteen of a SHA-256.

@@ -1,11 +1,12 @@
 //! gzip files (RFC 1952), unpacked straight to where their contents will lie.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use core::fmt;
 
 use miniz_oxide::inflate::TINFLStatus;
-use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF};
+use miniz_oxide::inflate::core::{DecompressorOxide, TINFL_LZ_DICT_SIZE, decompress};
 
 use super::image::{u16_at, u32_at};
 
@@ -52,6 +53,76 @@ pub fn gunzip(gzip: &[u8], output: &mut [u8]) -> Result<usize, Error> {
         return Err(Error::Checksum { expected, found });
     }
     Ok(written)
+}
+
+/// As [`gunzip`], where the file and its contents lie in memory of which only one place at a time can be looked at: `read` fills a buffer with the file's
+/// bytes from an offset on, `write` takes unpacked bytes, in order, and says whether there was room for them. The file has `length` bytes.
+///
+/// # Errors
+/// As [`gunzip`].
+pub fn gunzip_in_pieces(
+    length: u64,
+    read: &mut dyn FnMut(u64, &mut [u8]),
+    write: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<u64, Error> {
+    const PIECE: u64 = 16 << 10;
+    let mut input = vec![0; PIECE as usize];
+    // What the format refers back to: the last 32 KiB, round and round.
+    let mut window = vec![0; TINFL_LZ_DICT_SIZE];
+    let mut state = Box::<DecompressorOxide>::default();
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+    let mut digest = crc.digest();
+    let mut next = PIECE.min(length);
+    let first = input.get_mut(..next as usize).unwrap_or_default();
+    read(0, first);
+    // A header that does not end within the first piece has a name of kilobytes: it is taken for one that is cut.
+    let mut start = first.len() - deflate_body(first)?.len();
+    let mut end = first.len();
+    let mut total = 0u64;
+    loop {
+        let more = next < length;
+        let flags = if more { TINFL_FLAG_HAS_MORE_INPUT } else { 0 };
+        let at = (total % TINFL_LZ_DICT_SIZE as u64) as usize;
+        let piece = input.get(start..end).unwrap_or_default();
+        let (status, consumed, written) = decompress(&mut state, piece, &mut window, at, flags);
+        start += consumed;
+        let unpacked = window.get(at..at + written).unwrap_or_default();
+        digest.update(unpacked);
+        if !write(unpacked) {
+            return Err(Error::TooLarge { room: total });
+        }
+        total += written as u64;
+        match status {
+            TINFLStatus::Done => break,
+            TINFLStatus::HasMoreOutput => {}
+            TINFLStatus::NeedsMoreInput if more => {
+                let size = PIECE.min(length - next);
+                (start, end) = (0, size as usize);
+                read(next, input.get_mut(..end).unwrap_or_default());
+                next += size;
+            }
+            TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => return Err(Error::Cut { length }),
+            _ => return Err(Error::Damaged { after: total }),
+        }
+    }
+    // The decompressor may hold some bytes of the piece before, which it cannot give back: the trailer begins up to a word of it earlier.
+    let found = digest.finalize();
+    let expected_at = next - (end - start) as u64;
+    let mut trailer = [0; 8];
+    let mut expected = None;
+    for back in 0..8 {
+        let Some(at) = expected_at.checked_sub(back).filter(|at| at + 8 <= length) else { continue };
+        read(at, &mut trailer);
+        let (crc, size) = (u32_at(&trailer, 0), u32_at(&trailer, 4));
+        if crc == Some(found) && size == Some(total as u32) {
+            return Ok(total);
+        }
+        expected = expected.or(crc);
+    }
+    match expected {
+        Some(expected) => Err(Error::Checksum { expected, found }),
+        None => Err(Error::Cut { length }),
+    }
 }
 
 /// What follows the header of a gzip file.
@@ -174,6 +245,61 @@ mod tests {
             assert!(output[TEXT.len()..].iter().all(|byte| *byte == 0x55), "nothing behind the end is written");
         }
         assert_eq!(gunzip(&with_flags(32), &mut [0; 64]), Err(Error::Method { method: 8, flags: 32 }));
+    }
+
+    fn in_pieces(gzip: &[u8], room: usize) -> Result<Vec<u8>, Error> {
+        let mut output = Vec::new();
+        let mut read = |at: u64, buffer: &mut [u8]| {
+            let at = at as usize;
+            buffer.copy_from_slice(&gzip[at..at + buffer.len()]);
+        };
+        let mut write = |bytes: &[u8]| {
+            output.extend_from_slice(bytes);
+            output.len() <= room
+        };
+        let length = gunzip_in_pieces(gzip.len() as u64, &mut read, &mut write)?;
+        assert_eq!(length, output.len() as u64);
+        Ok(output)
+    }
+
+    /// Stored blocks, wherever the pieces end in them.
+    fn stored(contents: &[u8]) -> Vec<u8> {
+        let mut file = PLAIN[..10].to_vec();
+        let chunks = contents.chunks(0xffff);
+        let last = chunks.len() - 1;
+        for (index, chunk) in chunks.enumerate() {
+            file.push(u8::from(index == last));
+            file.extend_from_slice(&(chunk.len() as u16).to_le_bytes());
+            file.extend_from_slice(&(!(chunk.len() as u16)).to_le_bytes());
+            file.extend_from_slice(chunk);
+        }
+        file.extend_from_slice(&crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(contents).to_le_bytes());
+        file.extend_from_slice(&(contents.len() as u32).to_le_bytes());
+        file
+    }
+
+    #[test]
+    fn a_file_in_pieces_is_unpacked_wherever_the_pieces_end() {
+        assert_eq!(in_pieces(PLAIN, 100).unwrap(), TEXT);
+        assert_eq!(in_pieces(&[PLAIN, &[0; 40]].concat(), 100).unwrap(), TEXT);
+        assert_eq!(in_pieces(PLAIN, 10), Err(Error::TooLarge { room: 0 }));
+        let contents: Vec<u8> = (0..200_000u32).map(|index| ((index * 7) >> 3) as u8).collect();
+        for length in (16_340..16_400).chain([40_000, 65_535, 65_536, 200_000]) {
+            assert_eq!(in_pieces(&stored(&contents[..length]), length).unwrap(), &contents[..length], "{length}");
+        }
+    }
+
+    #[test]
+    fn damage_and_cuts_are_found_in_pieces_too() {
+        for length in 0..PLAIN.len() {
+            assert!(in_pieces(&PLAIN[..length], 100).is_err(), "{length}");
+        }
+        for at in 10..PLAIN.len() {
+            let mut file = PLAIN.to_vec();
+            file[at] ^= 0x10;
+            // A bit between the last block and the trailer means nothing.
+            assert!(in_pieces(&file, 1000).ok().is_none_or(|output| output == TEXT), "{at}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Booting: from an entry of the settings to the jump.
 //!
 //! * [`image`] – what a kernel or hypervisor file is, and how much memory it needs. [`gzip`] – unpacking.
+//! * [`legacy_image`], [`fit`] – files in mkimage's two formats: scripts, kernels, several in one.
 //! * [`layout`] – who lies where in physical memory: the one allocator.
 //! * [`plan`] – what an entry takes, checked before a byte is fetched wherever it can be.
 //! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it,
@@ -21,9 +22,11 @@ pub mod bring_up;
 pub mod departure;
 pub mod digest;
 pub mod dom0_memory;
+pub mod fit;
 pub mod gzip;
 pub mod image;
 pub mod layout;
+pub mod legacy_image;
 pub mod loader;
 pub mod network;
 pub mod plan;

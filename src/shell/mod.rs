@@ -9,6 +9,7 @@
 pub mod command;
 pub mod commands;
 pub mod environment;
+pub mod image;
 mod memory;
 pub mod number;
 pub mod platform;
