@@ -14,6 +14,7 @@ pub mod arch;
 pub mod banner;
 pub mod board;
 pub mod boot;
+pub mod card;
 pub mod config;
 pub mod console;
 pub mod device_tree;
