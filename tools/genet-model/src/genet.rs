@@ -232,7 +232,7 @@ impl Genet {
             self.feed_wire();
             self.doorbell();
         }
-        for ring in self.rdma.timed_out(now) {
+        while let Some(ring) = self.rdma.timed_out(now) {
             self.raise_ring(ring, Direction::Receive);
         }
     }

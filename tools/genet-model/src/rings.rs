@@ -81,6 +81,8 @@ pub(crate) struct Dma {
     burst: u32,
     common: Vec<u32>,
     stopped: Moment,
+    /// The first of the rings' timeouts.
+    due: Option<Moment>,
 }
 
 impl Dma {
@@ -103,6 +105,7 @@ impl Dma {
             burst: 0x10,
             common: vec![0; 0x100 / 4],
             stopped: Moment::default(),
+            due: None,
         }
     }
     pub(crate) fn ring(&self, ring: usize) -> Option<&Ring> {
@@ -277,33 +280,44 @@ impl Dma {
         let wait = self.read_common(RING_TIMEOUTS + 4 * number as u32) & 0xffff;
         let transmit = self.direction == Direction::Transmit;
         let Some(ring) = self.rings.get_mut(number) else { return false };
+        let armed = ring.timeout.is_some();
         ring.undelivered += 1;
         // TDMA has no timeout: it also tells when the ring has become empty.
         if ring.undelivered >= ring.threshold || transmit && ring.hardware == ring.driver {
             ring.undelivered = 0;
             ring.timeout = None;
+            if armed {
+                self.find_due();
+            }
             return true;
         }
-        if ring.timeout.is_none() && wait != 0 {
+        if !armed && wait != 0 {
             ring.timeout = Some(now.after(TIMEOUT_UNIT * wait));
+            self.find_due();
         }
         false
     }
+    fn find_due(&mut self) {
+        self.due = self.rings.iter().filter_map(|ring| ring.timeout).min();
+    }
     /// The next ring timeout.
     pub(crate) fn due(&self) -> Option<Moment> {
-        self.rings.iter().filter_map(|ring| ring.timeout).min()
+        self.due
     }
-    /// The rings whose timeout has passed.
-    pub(crate) fn timed_out(&mut self, now: Moment) -> Vec<usize> {
-        let mut over = Vec::new();
-        for (number, ring) in self.rings.iter_mut().enumerate() {
-            if ring.timeout.is_some_and(|at| at <= now) {
-                ring.timeout = None;
-                ring.undelivered = 0;
-                over.push(number);
-            }
+    /// The next ring whose timeout has passed.
+    pub(crate) fn timed_out(&mut self, now: Moment) -> Option<usize> {
+        self.due.filter(|&due| due <= now)?;
+        let number = self.rings.iter().position(|ring| ring.timeout == self.due)?;
+        if let Some(ring) = self.rings.get_mut(number) {
+            ring.timeout = None;
+            ring.undelivered = 0;
         }
-        over
+        self.find_due();
+        Some(number)
+    }
+    /// The first ring that runs and has descriptors to take up.
+    pub(crate) fn first_waiting(&self) -> Option<usize> {
+        if self.enabled() { (0..RINGS).find(|&ring| self.waiting(ring) != 0) } else { None }
     }
 }
 

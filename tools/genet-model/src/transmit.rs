@@ -41,10 +41,7 @@ impl Genet {
 
     fn ring_to_send(&self) -> Option<usize> {
         // TX_EN clear, or a MAC in reset: frames wait in the ring.
-        if !self.umac.transmits() {
-            return None;
-        }
-        (0..RINGS).find(|&ring| self.tdma.waiting(ring) != 0)
+        if self.umac.transmits() { self.tdma.first_waiting() } else { None }
     }
 
     /// How many frames would not get out, were the transmitter switched off now. A descriptor counts as a frame.
