@@ -25,6 +25,10 @@
 
 #define GENET_WINDOW 0x10000
 
+/* How much later than the model asks the timer may come: genet_set_timer(). */
+#define GENET_TIMER_SLACK (100 * SCALE_US)
+#define GENET_NEVER UINT64_MAX
+
 struct BCM2838GenetState {
     SysBusDevice parent_obj;
 
@@ -33,6 +37,8 @@ struct BCM2838GenetState {
     NICState *nic;
     NICConf conf;
     QEMUTimer *timer;
+    /* When the model wants to be called, GENET_NEVER if not at all. */
+    uint64_t wish;
     GenetModel *model;
 
     /* A call into the model is under way: nothing else may enter it. */
@@ -50,6 +56,8 @@ struct BCM2838GenetState {
     bool refuse_short_frames;
     char *refusals_path;
     FILE *refusals;
+    /* Room for one, here because on the stack it would be cleared at every access. */
+    char refusal[512];
 };
 
 OBJECT_DECLARE_SIMPLE_TYPE(BCM2838GenetState, BCM2838_GENET)
@@ -61,14 +69,30 @@ static uint64_t genet_now(void)
 
 static void genet_log_refusals(BCM2838GenetState *s)
 {
-    char text[512];
-
-    while (genet_model_next_refusal(s->model, text, sizeof(text))) {
-        qemu_log_mask(LOG_GUEST_ERROR, "genet: %s\n", text);
+    while (genet_model_next_refusal(s->model, s->refusal, sizeof(s->refusal))) {
+        qemu_log_mask(LOG_GUEST_ERROR, "genet: %s\n", s->refusal);
         if (s->refusals) {
-            fprintf(s->refusals, "%s\n", text);
+            fprintf(s->refusals, "%s\n", s->refusal);
             fflush(s->refusals);
         }
+    }
+}
+
+/*
+ * Every access lets the model catch up with the clock first, so a driver that polls sees its frame sent in time without a timer. The timer is for
+ * one that waits for its interrupt. Exact to the microsecond it would wake QEMU's main loop twice for each frame, to fight with the processor for
+ * the lock; so it may come late by the slack, and one that is pending and comes early is left alone: it finds nothing to do and is set again.
+ */
+static void genet_set_timer(BCM2838GenetState *s)
+{
+    int64_t latest;
+
+    if (s->wish == GENET_NEVER) {
+        return;
+    }
+    latest = MIN(s->wish, INT64_MAX - GENET_TIMER_SLACK) + GENET_TIMER_SLACK;
+    if (!timer_pending(s->timer) || timer_expire_time_ns(s->timer) > latest) {
+        timer_mod(s->timer, latest);
     }
 }
 
@@ -93,14 +117,15 @@ static void genet_drain(BCM2838GenetState *s)
             }
             break;
         case GENET_MODEL_TIMER:
-            timer_mod(s->timer, effect.moment);
+            s->wish = effect.moment;
             break;
         default:
-            timer_del(s->timer);
+            s->wish = GENET_NEVER;
             break;
         }
     }
     s->draining = false;
+    genet_set_timer(s);
     genet_log_refusals(s);
 }
 
@@ -234,6 +259,7 @@ static void genet_realize(DeviceState *dev, Error **errp)
         }
     }
     s->model = genet_model_new(&settings, &memory);
+    s->wish = GENET_NEVER;
     s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, genet_timer, s);
     qemu_macaddr_default_if_unset(&s->conf.macaddr);
     s->nic = qemu_new_nic(&genet_net_info, &s->conf, object_get_typename(OBJECT(dev)), dev->id, &dev->mem_reentrancy_guard, s);
