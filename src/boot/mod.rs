@@ -35,7 +35,7 @@ pub mod store;
 pub mod summary;
 pub mod supply;
 #[cfg(test)]
-mod test_tree;
+pub(crate) mod test_tree;
 pub mod xen;
 pub mod xen_console;
 pub mod xen_modules;

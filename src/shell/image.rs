@@ -9,8 +9,6 @@ use crate::range::PhysicalRange;
 use alloc::format;
 use alloc::string::String;
 
-/// Where an image lies if nothing says so: what U-Boot was built with for this board.
-const LOAD_ADDRESS: u64 = 0x100_0000;
 /// Bytes of the longest script that is run: its text is copied before it runs, and the heap has 4 MiB.
 const LONGEST_SCRIPT: usize = 512 << 10;
 const TREE_MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
@@ -68,13 +66,12 @@ impl Shell<'_> {
         value.is_none_or(|first| matches!(first, b'1' | b'y' | b'Y' | b't' | b'T'))
     }
 
-    /// The address that `text` says, or the one that images lie at where nothing says so (`loadaddr`).
+    /// The address that `text` says, or the one that images lie at where nothing says so ([`Shell::load_address`]).
     ///
     /// # Errors
     /// It is no number.
     pub fn image_address(&self, text: Option<&str>) -> Result<u64, Failure> {
-        let text = text.filter(|text| !text.is_empty()).or_else(|| self.environment.get("loadaddr"));
-        text.map_or(Ok(LOAD_ADDRESS), number::hexadecimal)
+        text.filter(|text| !text.is_empty()).map_or_else(|| self.load_address(), number::hexadecimal)
     }
 
     /// The text of the script that `source WHERE` runs, `WHERE` being `[ADDRESS][:FILE|#CONFIGURATION]`: a legacy image's, a FIT image's, or, which U-Boot

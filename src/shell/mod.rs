@@ -10,11 +10,13 @@ pub mod command;
 pub mod commands;
 pub mod environment;
 pub mod image;
+pub mod landing;
 mod memory;
 pub mod number;
 pub mod platform;
 #[cfg(not(target_os = "none"))]
 pub mod simulation;
+pub mod variables;
 pub mod working_tree;
 
 pub use command::{Command, Failure, Outcome};
@@ -44,11 +46,13 @@ pub struct Shell<'p> {
     pub working_tree: Option<u64>,
     /// What was brought into memory so far, in the order of its coming. A file over an older one takes its place.
     pub loaded: Vec<Loaded>,
+    /// Where the last file went, which is where a command looks that names no address.
+    pub last_load: Option<u64>,
 }
 
 impl<'p> Shell<'p> {
     /// A shell on `platform` with the variables in `environment`.
     pub fn new(platform: &'p mut dyn Platform, environment: Environment) -> Self {
-        Self { platform, environment, working_tree: None, loaded: Vec::new() }
+        Self { platform, environment, working_tree: None, loaded: Vec::new(), last_load: None }
     }
 }

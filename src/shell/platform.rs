@@ -4,6 +4,7 @@
 //! command brings into memory goes where its script says and nowhere else: the shell works out how far that is
 //! allowed to reach ([`Platform::layout`], the working tree) and the platform writes inside the range that it is given.
 
+use super::landing::Landing;
 use super::{Failure, Loaded};
 use crate::boot::layout::Layout;
 use crate::range::PhysicalRange;
@@ -42,11 +43,11 @@ pub trait Platform {
     /// [`NotMemory`], also where something lies there that must not be overwritten.
     fn memory_mut(&mut self, range: PhysicalRange) -> Result<&mut [u8], NotMemory>;
 
-    /// Brings the file `path` by TFTP to the start of `place`. Gives its length in bytes.
+    /// Brings the file `path` by TFTP to the beginning of `landing`. Gives its length in bytes.
     ///
     /// # Errors
-    /// Why it did not come. One that is longer than `place` is refused before the first byte beyond it is written.
-    fn fetch(&mut self, network: &Network, path: &str, place: PhysicalRange) -> Result<u64, Failure>;
+    /// Why it did not come. One that is longer than there is room for is refused before the first byte beyond it is written.
+    fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, Failure>;
 
     /// Asks a DHCP server for an address.
     ///
@@ -60,8 +61,8 @@ pub trait Platform {
     /// Why it could not be asked.
     fn ping(&mut self, network: &Network, address: Ipv4Addr) -> Result<bool, Failure>;
 
-    /// Brings `length` bytes (all that there are, without one) from `offset` on of a file on a card's partition to the start
-    /// of `place`. Gives how many bytes that were.
+    /// Brings `length` bytes (all that there are, without one) from `offset` on of a file on a card's partition to the
+    /// beginning of `landing`. Gives how many bytes that were.
     ///
     /// # Errors
     /// Why it could not be read.
@@ -71,8 +72,14 @@ pub trait Platform {
         path: &str,
         offset: u64,
         length: Option<u64>,
-        place: PhysicalRange,
+        landing: &Landing,
     ) -> Result<u64, Failure>;
+
+    /// The partitions of a device, `mmc 0`.
+    ///
+    /// # Errors
+    /// There is no such device, or no table of partitions on it.
+    fn partitions(&mut self, interface: &str, device: u32) -> Result<Vec<PartitionEntry>, Failure>;
 
     /// The length in bytes of a file on a card's partition.
     ///
@@ -158,6 +165,28 @@ pub struct Partition {
     pub device: u32,
     /// The number of the partition from 1; 0 is the whole device, `None` the first that can be booted from.
     pub partition: Option<u32>,
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:x}", self.interface, self.device)?;
+        self.partition.map_or(Ok(()), |partition| write!(f, ":{partition:x}"))
+    }
+}
+
+/// A partition as the device's table says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionEntry {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its first block of 512 bytes.
+    pub first: u64,
+    /// How many blocks it has.
+    pub blocks: u64,
+    /// What the table says is in it, such as 0x0c for FAT32.
+    pub kind: u8,
+    /// Whether it is marked as the one to boot from.
+    pub bootable: bool,
 }
 
 /// An entry of a directory.

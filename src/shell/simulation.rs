@@ -6,7 +6,8 @@
 //!
 //! A bank of memory costs what is written to it: its zeroes come from the host's lazily allocated pages.
 
-use super::platform::{Boot, DirectoryEntry, Facts, Lease, Network, NotMemory, Partition, Platform};
+use super::landing::Landing;
+use super::platform::{Boot, DirectoryEntry, Facts, Lease, Network, NotMemory, Partition, PartitionEntry, Platform};
 use super::{Failure, Loaded};
 use crate::boot::layout::{self, Layout};
 use crate::range::PhysicalRange;
@@ -61,7 +62,7 @@ impl FileMap {
     fn check(partition: &Partition) -> Result<(), Failure> {
         let there =
             partition.interface == "mmc" && partition.device == 0 && matches!(partition.partition, None | Some(1));
-        if there { Ok(()) } else { Err(Failure::because(format!("there is no partition {partition:?}"))) }
+        if there { Ok(()) } else { Err(Failure::because(format!("there is no {partition}"))) }
     }
 }
 
@@ -248,17 +249,14 @@ impl Simulation {
         Ok((bank, (range.start - start) as usize..(range.end - start) as usize))
     }
 
-    /// Puts `bytes` at the start of `place`.
-    fn put(&mut self, path: &str, bytes: &[u8], place: PhysicalRange) -> Result<PhysicalRange, Failure> {
+    /// Puts `bytes` at the beginning of `landing`.
+    fn put(&mut self, path: &str, bytes: &[u8], landing: &Landing) -> Result<PhysicalRange, Failure> {
         let length = bytes.len() as u64;
-        if length > place.size() {
-            return Err(Failure::because(format!(
-                "{path} has {length} bytes, but only {} fit at {:#x}",
-                place.size(),
-                place.start
-            )));
+        if length > landing.place.size() {
+            return Err(landing.too_small(path, length));
         }
-        let range = PhysicalRange { start: place.start, end: place.start + length };
+        let start = landing.place.start;
+        let range = PhysicalRange { start, end: start + length };
         self.memory_mut(range).map_err(Failure::because)?.copy_from_slice(bytes);
         Ok(range)
     }
@@ -308,9 +306,9 @@ impl Platform for Simulation {
         self.memory.get_mut(bank).and_then(|bank| bank.get_mut(bytes)).ok_or(NotMemory::Outside(range))
     }
 
-    fn fetch(&mut self, network: &Network, path: &str, place: PhysicalRange) -> Result<u64, Failure> {
+    fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, Failure> {
         let bytes = self.files.read(Shelf::Server(network), path)?;
-        let range = self.put(path, &bytes, place)?;
+        let range = self.put(path, &bytes, landing)?;
         self.asked.push(Asked::Fetched { path: path.to_string(), network: *network, range });
         Ok(range.size())
     }
@@ -331,15 +329,22 @@ impl Platform for Simulation {
         path: &str,
         offset: u64,
         length: Option<u64>,
-        place: PhysicalRange,
+        landing: &Landing,
     ) -> Result<u64, Failure> {
         let bytes = self.files.read(Shelf::Card(partition), plain(path))?;
         let size = bytes.len() as u64;
         let start = offset.min(size);
         let end = length.map_or(size, |length| start.saturating_add(length).min(size));
-        let range = self.put(path, bytes.get(start as usize..end as usize).unwrap_or_default(), place)?;
+        let range = self.put(path, bytes.get(start as usize..end as usize).unwrap_or_default(), landing)?;
         self.asked.push(Asked::Loaded { path: path.to_string(), partition: partition.clone(), range });
         Ok(range.size())
+    }
+
+    fn partitions(&mut self, interface: &str, device: u32) -> Result<Vec<PartitionEntry>, Failure> {
+        let partition = Partition { interface: interface.to_string(), device, partition: None };
+        self.files.list(&partition, "")?;
+        // One that begins where most cards' do, and has room for what a boot takes.
+        Ok(Vec::from([PartitionEntry { number: 1, first: 8192, blocks: 1 << 20, kind: 0x0c, bootable: true }]))
     }
 
     fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure> {
@@ -384,11 +389,12 @@ mod tests {
     }
 
     const PLACE: PhysicalRange = PhysicalRange { start: 0x20_0000, end: 0x30_0000 };
+    const LANDING: Landing = Landing::new(PLACE);
 
     #[test]
     fn a_file_comes_to_its_place_and_is_kept_in_the_record() {
         let mut machine = machine();
-        assert_eq!(machine.fetch(&Network::default(), "xen", PLACE).unwrap(), 10);
+        assert_eq!(machine.fetch(&Network::default(), "xen", &LANDING).unwrap(), 10);
         let range = PhysicalRange { start: 0x20_0000, end: 0x20_000a };
         assert_eq!(machine.memory(range).unwrap(), b"hypervisor");
         assert_eq!(machine.asked, [Asked::Fetched { path: "xen".to_string(), network: Network::default(), range }]);
@@ -398,16 +404,16 @@ mod tests {
     fn a_file_that_does_not_fit_is_refused_and_nothing_is_written() {
         let mut machine = machine();
         let small = PhysicalRange { start: PLACE.start, end: PLACE.start + 9 };
-        assert!(machine.fetch(&Network::default(), "xen", small).is_err());
+        assert!(machine.fetch(&Network::default(), "xen", &Landing::new(small)).is_err());
         assert_eq!(machine.memory(small).unwrap(), [0; 9]);
     }
 
     #[test]
     fn a_piece_of_a_file_of_the_card_can_be_read() {
         let mut machine = machine();
-        assert_eq!(machine.load(&card(), "/boot/boot.scr", 2, Some(3), PLACE).unwrap(), 3);
+        assert_eq!(machine.load(&card(), "/boot/boot.scr", 2, Some(3), &LANDING).unwrap(), 3);
         assert_eq!(machine.memory(PhysicalRange { start: PLACE.start, end: PLACE.start + 4 }).unwrap(), b"rip\0");
-        assert_eq!(machine.load(&card(), "config.txt", 9, None, PLACE).unwrap(), 0);
+        assert_eq!(machine.load(&card(), "config.txt", 9, None, &LANDING).unwrap(), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The board as a script's commands see it.
 
-use super::landing::Landing;
 use super::program::{self, Error, take};
+use super::touchdown::Touchdown;
 use crate::board::Board;
 use crate::boot::bring_up::Machine;
 use crate::boot::departure::{Jump, jump};
@@ -14,11 +14,14 @@ use crate::config::{self, InterfaceAddress};
 use crate::console;
 use crate::device_tree::firmware::Known;
 use crate::net::fetch;
-use crate::net::tftp;
+use crate::net::tftp::{self, Refusal};
 use crate::ram::{Claim, RamError, Workspace};
 use crate::range::PhysicalRange;
 use crate::shell::Failure;
-use crate::shell::platform::{Boot, DirectoryEntry, Facts, Lease, Network, NotMemory, Partition, Platform};
+use crate::shell::landing::Landing;
+use crate::shell::platform::{
+    Boot, DirectoryEntry, Facts, Lease, Network, NotMemory, Partition, PartitionEntry, Platform,
+};
 use crate::time::{Clock, Instant};
 use crate::{print, println};
 use alloc::format;
@@ -230,9 +233,10 @@ fn configuration(settings: &config::Network, script: &Network) -> Result<config:
 }
 
 /// The failure of a transfer of `path`.
-fn not_fetched(path: &str, error: fetch::Error) -> Failure {
+fn not_fetched(path: &str, room: &Landing, error: fetch::Error) -> Failure {
     match error {
         fetch::Error::Aborted => Failure::Interrupted,
+        fetch::Error::Tftp(tftp::Error::Refused(Refusal::TooLarge { size, .. })) => room.too_small(path, size),
         error => Failure::because(format!("{path}: {error}")),
     }
 }
@@ -291,14 +295,14 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         self.workspace.bytes_mut(range).ok_or(taken)
     }
 
-    fn fetch(&mut self, network: &Network, path: &str, place: PhysicalRange) -> Result<u64, Failure> {
+    fn fetch(&mut self, network: &Network, path: &str, room: &Landing) -> Result<u64, Failure> {
         let mut workspace = core::mem::take(&mut self.workspace);
         let fetched = self.session(network).and_then(|(session, mut watch)| {
-            let mut landing = Landing { workspace: &mut workspace, place };
+            let mut sink = Touchdown { workspace: &mut workspace, place: room.place };
             let source = Source::Path(path.to_string());
-            let report = session.fetch(&source, &mut landing, &mut watch);
+            let report = session.fetch(&source, &mut sink, &mut watch);
             watch.end_line();
-            report.map_err(|error| not_fetched(path, error))
+            report.map_err(|error| not_fetched(path, room, error))
         });
         self.workspace = workspace;
         let report = fetched?;
@@ -340,9 +344,13 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         _path: &str,
         _offset: u64,
         _length: Option<u64>,
-        _place: PhysicalRange,
+        _landing: &Landing,
     ) -> Result<u64, Failure> {
         Err(no_card(partition))
+    }
+
+    fn partitions(&mut self, interface: &str, device: u32) -> Result<Vec<PartitionEntry>, Failure> {
+        Err(no_card(&Partition { interface: interface.to_string(), device, partition: None }))
     }
 
     fn size(&mut self, partition: &Partition, _path: &str) -> Result<u64, Failure> {
@@ -367,5 +375,5 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
 }
 
 fn no_card(partition: &Partition) -> Failure {
-    Failure::because(format!("{} {}: there is no such device", partition.interface, partition.device))
+    Failure::because(format!("there is no {partition}"))
 }

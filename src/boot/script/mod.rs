@@ -4,7 +4,7 @@
 //! boot does. What a script changed of the network is put back when it is over, so that the next entry finds the settings' network.
 
 mod board;
-mod landing;
 mod program;
+mod touchdown;
 
 pub use board::BoardPlatform;

@@ -1,12 +1,20 @@
 //! The commands, one file a subject.
 
+pub mod boot;
+pub mod devices;
 pub mod fdt;
+pub mod files;
 pub mod image;
+pub mod network;
 
 use super::Command;
 
 /// All commands; their order is that of `help`.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    const LISTS: &[&[Command]] = &[fdt::COMMANDS, image::COMMANDS];
+    const LISTS: &[&[Command]] =
+        &[network::COMMANDS, files::COMMANDS, boot::COMMANDS, devices::COMMANDS, fdt::COMMANDS, image::COMMANDS];
     LISTS.iter().flat_map(|list| list.iter())
 }
+
+#[cfg(test)]
+mod tests;

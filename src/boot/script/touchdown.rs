@@ -5,19 +5,19 @@ use crate::ram::Workspace;
 use crate::range::PhysicalRange;
 
 /// A sink into a place in memory.
-pub(super) struct Landing<'w> {
+pub(super) struct Touchdown<'w> {
     pub workspace: &'w mut Workspace,
     pub place: PhysicalRange,
 }
 
-impl Landing<'_> {
+impl Touchdown<'_> {
     fn check(&self, size: u64) -> Result<(), Refusal> {
         let room = self.place.size();
         if size > room { Err(Refusal::TooLarge { size, room }) } else { Ok(()) }
     }
 }
 
-impl Sink for Landing<'_> {
+impl Sink for Touchdown<'_> {
     fn begin(&mut self, size: Option<u64>) -> Result<(), Refusal> {
         self.check(size.unwrap_or(0))
     }
@@ -53,10 +53,10 @@ mod tests {
     fn a_file_lands_where_the_script_says_and_only_its_bytes_count_as_written() {
         let mut ram = Ram::simulated(FIRST, 0x10_0000);
         let mut workspace = ram.lend_free().unwrap();
-        let mut landing = Landing { workspace: &mut workspace, place: range(0x1000, 0x10_0000) };
-        landing.begin(Some(6)).unwrap();
-        landing.write(0, b"abc").unwrap();
-        landing.write(3, b"def").unwrap();
+        let mut touchdown = Touchdown { workspace: &mut workspace, place: range(0x1000, 0x10_0000) };
+        touchdown.begin(Some(6)).unwrap();
+        touchdown.write(0, b"abc").unwrap();
+        touchdown.write(3, b"def").unwrap();
         assert_eq!(workspace.bytes(range(0x1000, 0x1006)).unwrap(), b"abcdef");
         assert_eq!(workspace.written(), [range(0x1000, 0x1006)]);
     }
@@ -65,11 +65,11 @@ mod tests {
     fn nothing_is_written_beyond_the_place() {
         let mut ram = Ram::simulated(FIRST, 0x10_0000);
         let mut workspace = ram.lend_free().unwrap();
-        let mut landing = Landing { workspace: &mut workspace, place: range(0, 8) };
-        assert_eq!(landing.begin(Some(9)), Err(Refusal::TooLarge { size: 9, room: 8 }));
-        landing.begin(None).unwrap();
-        assert_eq!(landing.write(5, b"abcd"), Err(Refusal::TooLarge { size: 9, room: 8 }));
-        assert_eq!(landing.write(u64::MAX, b"a"), Err(Refusal::TooLarge { size: u64::MAX, room: 8 }));
+        let mut touchdown = Touchdown { workspace: &mut workspace, place: range(0, 8) };
+        assert_eq!(touchdown.begin(Some(9)), Err(Refusal::TooLarge { size: 9, room: 8 }));
+        touchdown.begin(None).unwrap();
+        assert_eq!(touchdown.write(5, b"abcd"), Err(Refusal::TooLarge { size: 9, room: 8 }));
+        assert_eq!(touchdown.write(u64::MAX, b"a"), Err(Refusal::TooLarge { size: u64::MAX, room: 8 }));
         assert_eq!(workspace.written(), []);
     }
 
@@ -77,7 +77,7 @@ mod tests {
     fn a_place_that_is_no_free_memory_takes_nothing() {
         let mut ram = Ram::simulated(FIRST, 0x10_0000);
         let mut workspace = ram.lend_free().unwrap();
-        let mut landing = Landing { workspace: &mut workspace, place: PhysicalRange { start: 0, end: 0x1000 } };
-        assert!(matches!(landing.write(0, b"a"), Err(Refusal::Other(_))));
+        let mut touchdown = Touchdown { workspace: &mut workspace, place: PhysicalRange { start: 0, end: 0x1000 } };
+        assert!(matches!(touchdown.write(0, b"a"), Err(Refusal::Other(_))));
     }
 }

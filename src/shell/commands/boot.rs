@@ -1,0 +1,188 @@
+//! Commands that start something: `booti`, `bootm`, `go`, `reset`.
+
+use crate::boot::gzip;
+use crate::boot::image::{HEADER_SIZE, Header};
+use crate::boot::layout::Request;
+use crate::boot::legacy_image::{Compression, Kind};
+use crate::range::PhysicalRange;
+use crate::shell::image::{Image, image_at};
+use crate::shell::platform::Boot;
+use crate::shell::working_tree::tree_at;
+use crate::shell::{Command, Failure, Loaded, Outcome, Shell, number};
+use alloc::format;
+use alloc::string::{String, ToString};
+
+const START: &str = "[ADDRESS [RAMDISK[:SIZE]|- [TREE]]]";
+
+/// The commands.
+pub const COMMANDS: &[Command] = &[
+    Command { name: "booti", usage: START, help: "start Xen or Linux, an arm64 Image, plain or gzip", run: booti },
+    Command { name: "bootm", usage: START, help: "start Xen or Linux in a U-Boot image (mkimage)", run: bootm },
+    Command { name: "go", usage: "ADDRESS", help: "jump to a program, as the firmware would have", run: go },
+    Command { name: "reset", usage: "", help: "reset the board", run: reset },
+    Command { name: "bootefi", usage: "...", help: "EFI is not here", run: bootefi },
+    Command { name: "bootelf", usage: "...", help: "ELF files are not started here", run: bootelf },
+];
+
+fn booti(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let address = program_address(shell, arguments)?;
+    let file = loaded_at(shell, address);
+    let start = PhysicalRange::sized(address, HEADER_SIZE as u64).ok_or_else(|| no_address(address))?;
+    let beginning = shell.platform.memory(start)?;
+    let program = if gzip::is_gzip(beginning) {
+        let file = file.ok_or_else(|| {
+            Failure::because(format!(
+                "the gzip file at {address:#x} was not loaded by this script: its length is not known"
+            ))
+        })?;
+        unpack(shell, &file)?
+    } else {
+        match file {
+            Some(file) => file.range,
+            None => {
+                // Whatever made it, its header says how much memory it takes.
+                let header = Header::of_beginning(beginning, u64::MAX);
+                let header = header.map_err(|_| {
+                    Failure::because(format!(
+                        "there is no arm64 Image at {address:#x}, and this script loaded nothing to it"
+                    ))
+                })?;
+                let size = header.image_size.max(HEADER_SIZE as u64);
+                PhysicalRange::sized(address, size).ok_or_else(|| no_address(address))?
+            }
+        }
+    };
+    start_program(shell, program, arguments)
+}
+
+fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let address = program_address(shell, arguments)?;
+    let verifies = shell.verifies();
+    let (data, compression) = match image_at(shell.platform, address)? {
+        Some(Image::Legacy(image)) => {
+            if verifies {
+                image.verify().map_err(Failure::because)?;
+            }
+            if image.header.kind != Kind::Kernel {
+                return Err(Failure::because(format!("the image at {address:#x} is no kernel: {}", image.header.kind)));
+            }
+            (image.data.len() as u64, image.header.compression)
+        }
+        Some(Image::Fit(_)) => {
+            return Err(Failure::because("a FIT image: take its parts out with `imxtract`, then say `booti`"));
+        }
+        None => {
+            return Err(Failure::because(format!(
+                "no U-Boot image at {address:#x}; an arm64 Image is started by `booti`"
+            )));
+        }
+    };
+    let start = address.saturating_add(crate::boot::legacy_image::HEADER_SIZE as u64);
+    let range = PhysicalRange::sized(start, data).ok_or_else(|| no_address(address))?;
+    let name = loaded_at(shell, address).map_or_else(|| "image".to_string(), |loaded| loaded.name);
+    let program = match compression {
+        Compression::None => {
+            shell.loaded.push(Loaded { name, range });
+            range
+        }
+        Compression::Gzip => unpack(shell, &Loaded { name, range })?,
+        other => {
+            return Err(Failure::because(format!("the image is compressed with {other}; expected gzip or nothing")));
+        }
+    };
+    start_program(shell, program, arguments)
+}
+
+/// Starts `program` with the ramdisk and the tree that a command names.
+fn start_program(shell: &mut Shell<'_>, program: PhysicalRange, arguments: &[String]) -> Outcome {
+    if arguments.len() > 4 {
+        return Err(Failure::Usage);
+    }
+    let ramdisk = match arguments.get(2).map(String::as_str) {
+        None | Some("-") => None,
+        Some(text) => Some(ramdisk(shell, text)?),
+    };
+    let firmware = shell.platform.facts().firmware_tree.map(|tree| tree.start);
+    let tree = match (arguments.get(3), shell.environment.get("fdt_addr")) {
+        (Some(text), _) => number::hexadecimal(text)?,
+        (None, Some(text)) => number::hexadecimal(text)?,
+        (None, None) => {
+            firmware.ok_or_else(|| Failure::because("no device tree named, and the firmware passed none"))?
+        }
+    };
+    let size = tree_at(shell.platform, tree)?.bytes().len() as u64;
+    let tree = PhysicalRange { start: tree, end: tree.saturating_add(size) };
+    let boot = Boot { program, ramdisk, tree, arguments: shell.environment.get("bootargs"), loaded: &shell.loaded };
+    Err(shell.platform.boot(&boot))
+}
+
+/// The ramdisk `ADDRESS[:SIZE]`: raw, or in a U-Boot image.
+fn ramdisk(shell: &Shell<'_>, text: &str) -> Result<PhysicalRange, Failure> {
+    let (address, size) = match text.split_once(':') {
+        Some((address, size)) => (number::hexadecimal(address)?, Some(number::hexadecimal(size)?)),
+        None => (number::hexadecimal(text)?, None),
+    };
+    if let Some(Image::Legacy(image)) = image_at(shell.platform, address)?
+        && image.header.kind == Kind::Ramdisk
+    {
+        if shell.verifies() {
+            image.verify().map_err(Failure::because)?;
+        }
+        let start = address.saturating_add(crate::boot::legacy_image::HEADER_SIZE as u64);
+        return PhysicalRange::sized(start, image.data.len() as u64).ok_or_else(|| no_address(address));
+    }
+    let size = size.or_else(|| loaded_at(shell, address).map(|loaded| loaded.range.size()));
+    let size = size.ok_or_else(|| {
+        Failure::because(format!("the ramdisk at {address:#x} was not loaded by this script: say {address:#x}:SIZE"))
+    })?;
+    PhysicalRange::sized(address, size).ok_or_else(|| no_address(address))
+}
+
+/// Unpacks a gzip file to where nothing of the script's lies.
+fn unpack(shell: &mut Shell<'_>, file: &Loaded) -> Result<PhysicalRange, Failure> {
+    let size = gzip::unpacked_size(shell.platform.memory(file.range)?);
+    let size = size.ok_or_else(|| Failure::because(format!("{}: the gzip file is cut off", file.name)))?;
+    let mut layout = shell.platform.layout().clone();
+    let tree = shell.tree_range();
+    for range in shell.loaded.iter().map(|loaded| loaded.range).chain(tree).chain([file.range]) {
+        // What lies there already is kept clear of anyway.
+        let _ = layout.reserve("", range);
+    }
+    let place = layout.allocate(&file.name, Request::xen(u64::from(size))).map_err(Failure::because)?;
+    let program = shell.unpack(file.range, Compression::Gzip, place.start)?;
+    shell.loaded.push(Loaded { name: file.name.clone(), range: program });
+    Ok(program)
+}
+
+fn program_address(shell: &Shell<'_>, arguments: &[String]) -> Result<u64, Failure> {
+    arguments.get(1).map_or_else(|| shell.load_address(), |text| number::hexadecimal(text))
+}
+
+/// What the script loaded to `address`.
+fn loaded_at(shell: &Shell<'_>, address: u64) -> Option<Loaded> {
+    shell.loaded.iter().rev().find(|loaded| loaded.range.start == address).cloned()
+}
+
+fn no_address(address: u64) -> Failure {
+    Failure::because(format!("{address:#x} is beyond the end of memory"))
+}
+
+fn go(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let [_, address, ..] = arguments else { return Err(Failure::Usage) };
+    let entry = number::hexadecimal(address)?;
+    Err(shell.platform.go(entry))
+}
+
+fn reset(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
+    Err(shell.platform.reset())
+}
+
+fn bootefi(_: &mut Shell<'_>, _: &[String]) -> Outcome {
+    Err(Failure::because("there is no EFI here: start an arm64 Image with `booti ADDRESS - TREE`"))
+}
+
+fn bootelf(_: &mut Shell<'_>, _: &[String]) -> Outcome {
+    Err(Failure::because(
+        "ELF files are not started here: make an Image of it with objcopy -O binary, and say `booti` or `go`",
+    ))
+}

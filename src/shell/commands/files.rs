@@ -1,0 +1,100 @@
+//! Commands for files on a card: `load`, `ls`, `size`, and their variants that name a file system.
+
+use crate::range::PhysicalRange;
+use crate::shell::platform::Partition;
+use crate::shell::{Command, Failure, Outcome, Shell, number};
+use alloc::format;
+use alloc::string::{String, ToString};
+
+const LOAD: &str = "INTERFACE DEVICE[:PARTITION] [ADDRESS [FILE [BYTES [POSITION]]]]";
+const LIST: &str = "INTERFACE DEVICE[:PARTITION] [DIRECTORY]";
+const SIZE: &str = "INTERFACE DEVICE[:PARTITION] FILE";
+
+/// The commands.
+pub const COMMANDS: &[Command] = &[
+    Command { name: "load", usage: LOAD, help: "load a file from a card", run: load },
+    Command { name: "fatload", usage: LOAD, help: "load a file from a FAT file system", run: load },
+    Command { name: "ls", usage: LIST, help: "list a directory of a card", run: ls },
+    Command { name: "fatls", usage: LIST, help: "list a directory of a FAT file system", run: ls },
+    Command { name: "size", usage: SIZE, help: "set filesize to the size of a file on a card", run: size },
+    Command {
+        name: "fatsize",
+        usage: SIZE,
+        help: "set filesize to the size of a file on a FAT file system",
+        run: size,
+    },
+    Command { name: "ext4load", usage: LOAD, help: "not here: only FAT is read", run: not_fat },
+    Command { name: "ext4ls", usage: LIST, help: "not here: only FAT is read", run: not_fat },
+    Command { name: "ext4size", usage: SIZE, help: "not here: only FAT is read", run: not_fat },
+    Command { name: "ext2load", usage: LOAD, help: "not here: only FAT is read", run: not_fat },
+    Command { name: "ext2ls", usage: LIST, help: "not here: only FAT is read", run: not_fat },
+];
+
+/// `mmc 0:1` as two arguments; `0` alone is the first partition that can be booted from. Numbers are hexadecimal.
+///
+/// # Errors
+/// They are no numbers.
+pub fn partition(interface: &str, device: &str) -> Result<Partition, Failure> {
+    let small = |text: &str| -> Result<u32, Failure> {
+        let number = number::hexadecimal(text)?;
+        u32::try_from(number).map_err(|_| Failure::because(format!("there is no device or partition {text}")))
+    };
+    let (device, part) = match device.split_once(':') {
+        None | Some((_, "" | "auto")) => (device.trim_end_matches(":auto").trim_end_matches(':'), None),
+        Some((device, part)) => (device, Some(small(part)?)),
+    };
+    Ok(Partition { interface: interface.to_string(), device: small(device)?, partition: part })
+}
+
+fn load(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let [_, interface, device, rest @ ..] = arguments else { return Err(Failure::Usage) };
+    if rest.len() > 4 {
+        return Err(Failure::Usage);
+    }
+    let partition = partition(interface, device)?;
+    let address = match rest.first() {
+        Some(text) => number::hexadecimal(text)?,
+        None => shell.load_address()?,
+    };
+    let path = rest.get(1).map(String::as_str).or(shell.environment.get("bootfile")).map(ToString::to_string);
+    let path = path.ok_or_else(|| Failure::because("no file named, and bootfile is not set"))?;
+    let length = rest.get(2).map(|text| number::hexadecimal(text)).transpose()?.filter(|length| *length > 0);
+    let offset = rest.get(3).map_or(Ok(0), |text| number::hexadecimal(text))?;
+    let landing = shell.landing(address)?;
+    let size = shell.platform.load(&partition, &path, offset, length, &landing)?;
+    shell.platform.print(format_args!("{path}: {size} bytes from {partition}.\n"));
+    shell.landed(&path, PhysicalRange { start: address, end: address.saturating_add(size) });
+    Ok(true)
+}
+
+fn ls(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let (interface, device, path) = match arguments {
+        [_, interface, device] => (interface, device, "/"),
+        [_, interface, device, path] => (interface, device, path.as_str()),
+        _ => return Err(Failure::Usage),
+    };
+    let entries = shell.platform.list(&partition(interface, device)?, path)?;
+    for entry in &entries {
+        match entry.size {
+            Some(size) => shell.platform.print(format_args!("{size:>10}   {}\n", entry.name)),
+            None => shell.platform.print(format_args!("             {}/\n", entry.name)),
+        }
+        if shell.platform.interrupted() {
+            return Err(Failure::Interrupted);
+        }
+    }
+    Ok(true)
+}
+
+fn size(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let [_, interface, device, path] = arguments else { return Err(Failure::Usage) };
+    let size = shell.platform.size(&partition(interface, device)?, path)?;
+    shell.environment.set("filesize", &format!("{size:x}"));
+    Ok(true)
+}
+
+fn not_fat(_: &mut Shell<'_>, _: &[String]) -> Outcome {
+    Err(Failure::because(
+        "ext4 is not read here. Put the file on the FAT partition and say `load mmc 0:1 ADDRESS FILE`, or use tftpboot",
+    ))
+}

@@ -1,0 +1,136 @@
+//! Commands of the network: `tftpboot`, `dhcp`, `ping`.
+
+use crate::range::PhysicalRange;
+use crate::shell::platform::Network;
+use crate::shell::{Command, Environment, Failure, Outcome, Shell, number};
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::net::Ipv4Addr;
+
+/// The commands.
+pub const COMMANDS: &[Command] = &[
+    Command { name: "tftpboot", usage: "[ADDRESS] [[SERVER:]FILE]", help: "load a file by TFTP", run: tftpboot },
+    Command {
+        name: "dhcp",
+        usage: "[ADDRESS] [[SERVER:]FILE]",
+        help: "get an address by DHCP, and, unless autoload is \"no\", a file by TFTP",
+        run: dhcp,
+    },
+    Command { name: "ping", usage: "HOST", help: "see whether a host answers", run: ping },
+];
+
+/// What a command says of the file to load.
+struct Asked {
+    address: u64,
+    /// The file, if the command names one.
+    file: Option<String>,
+}
+
+impl Asked {
+    /// One argument alone is an address if it can be one.
+    fn read(shell: &Shell<'_>, arguments: &[String]) -> Result<Self, Failure> {
+        match arguments {
+            [_] => Ok(Self { address: shell.load_address()?, file: None }),
+            [_, one] => match number::hexadecimal(one) {
+                Ok(address) => Ok(Self { address, file: None }),
+                Err(_) => Ok(Self { address: shell.load_address()?, file: Some(one.clone()) }),
+            },
+            [_, address, file] => Ok(Self { address: number::hexadecimal(address)?, file: Some(file.clone()) }),
+            _ => Err(Failure::Usage),
+        }
+    }
+}
+
+fn tftpboot(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let Asked { address, file } = Asked::read(shell, arguments)?;
+    fetch(shell, address, file.as_deref())
+}
+
+fn dhcp(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let Asked { address, file } = Asked::read(shell, arguments)?;
+    let lease = shell.platform.lease()?;
+    let addresses = [
+        ("ipaddr", lease.address),
+        ("netmask", lease.netmask),
+        ("gatewayip", lease.gateway),
+        ("serverip", lease.server),
+    ];
+    for (name, address) in addresses {
+        if let Some(address) = address {
+            shell.environment.set(name, &address.to_string());
+        }
+    }
+    if let Some(file) = &lease.boot_file {
+        shell.environment.set("bootfile", file);
+    }
+    if shell.environment.get("autoload").is_some_and(|autoload| autoload.starts_with(['n', 'N', '0'])) {
+        return Ok(true);
+    }
+    fetch(shell, address, file.as_deref())
+}
+
+fn ping(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let [_, host] = arguments else { return Err(Failure::Usage) };
+    let host: Ipv4Addr = host.parse().map_err(|_| not_an_address("the host", host))?;
+    let network = network(&shell.environment)?;
+    let alive = shell.platform.ping(&network, host)?;
+    let answer = if alive { "alive" } else { "not alive" };
+    shell.platform.print(format_args!("host {host} is {answer}\n"));
+    Ok(alive)
+}
+
+/// Brings `file`, or the variable `bootfile`, to `address`.
+fn fetch(shell: &mut Shell<'_>, address: u64, file: Option<&str>) -> Outcome {
+    let file = file.or(shell.environment.get("bootfile")).map(ToString::to_string);
+    let file = file.ok_or_else(|| Failure::because("no file named, and bootfile is not set"))?;
+    let mut network = network(&shell.environment)?;
+    let path = match file.split_once(':') {
+        Some((server, path)) if server.parse::<Ipv4Addr>().is_ok() => {
+            network.server = server.parse().ok();
+            path
+        }
+        _ => file.as_str(),
+    };
+    if path.is_empty() {
+        return Err(Failure::because(format!("\"{file}\" names no file")));
+    }
+    let landing = shell.landing(address)?;
+    let length = shell.platform.fetch(&network, path, &landing)?;
+    if let Some(server) = network.server {
+        shell.environment.set("serverip", &server.to_string());
+    }
+    shell.environment.set("bootfile", path);
+    shell.landed(path, PhysicalRange { start: address, end: address.saturating_add(length) });
+    Ok(true)
+}
+
+/// The network as the variables say.
+fn network(environment: &Environment) -> Result<Network, Failure> {
+    let address = |name: &str| match environment.get(name) {
+        None => Ok(None),
+        Some(text) => match text.parse::<Ipv4Addr>() {
+            Ok(address) => Ok(Some(address).filter(|address| !address.is_unspecified())),
+            Err(_) => Err(not_an_address(name, text)),
+        },
+    };
+    let count = |name: &str| match environment.get(name) {
+        None => Ok(None),
+        Some(text) => match number::decimal(text)?.try_into() {
+            Ok(0) => Ok(None),
+            Ok(count) => Ok(Some(count)),
+            Err(_) => Err(Failure::because(format!("{name} is {text}, expected at most {}", u16::MAX))),
+        },
+    };
+    Ok(Network {
+        address: address("ipaddr")?,
+        netmask: address("netmask")?,
+        gateway: address("gatewayip")?,
+        server: address("serverip")?,
+        block_size: count("tftpblocksize")?,
+        window: count("tftpwindowsize")?,
+    })
+}
+
+fn not_an_address(name: &str, text: &str) -> Failure {
+    Failure::because(format!("{name} is \"{text}\", expected an IPv4 address such as 192.168.0.1"))
+}

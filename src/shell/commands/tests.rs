@@ -1,0 +1,310 @@
+//! Commands of network, files and devices, on the machine that is not there.
+
+use super::all;
+use crate::boot::digest::Digest;
+use crate::range::PhysicalRange;
+use crate::shell::platform::{Lease, Network};
+use crate::shell::simulation::{Asked, FileMap, Simulation};
+use crate::shell::{Environment, Failure, Outcome, Shell};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 1);
+
+fn machine() -> Simulation {
+    let mut files = FileMap::default();
+    for (name, size) in [("xen", 5000), ("dir/boot.scr.uimg", 100)] {
+        files.server.insert(name.to_string(), alloc::vec![7; size]);
+    }
+    files.card.insert("boot.scr".to_string(), b"0123456789".to_vec());
+    files.card.insert("overlays/a.dtbo".to_string(), b"overlay".to_vec());
+    let mut machine = Simulation::raspberry_pi_4(files).unwrap();
+    machine.hosts.push(SERVER);
+    machine.lease = Some(Lease {
+        address: Some(Ipv4Addr::new(192, 168, 0, 2)),
+        netmask: Some(Ipv4Addr::new(255, 255, 255, 0)),
+        gateway: None,
+        server: Some(SERVER),
+        boot_file: Some("dir/boot.scr.uimg".to_string()),
+    });
+    machine
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    let mut environment = Environment::default();
+    environment.set("loadaddr", "0x1000000");
+    for (name, value) in variables {
+        environment.set(name, value);
+    }
+    environment
+}
+
+fn say(shell: &mut Shell<'_>, line: &str) -> Outcome {
+    let arguments: Vec<String> = line.split(' ').map(String::from).collect();
+    let command = all().find(|command| command.name == arguments[0]).unwrap();
+    (command.run)(shell, &arguments)
+}
+
+/// The reason why `line` fails.
+fn reason(shell: &mut Shell<'_>, line: &str) -> String {
+    match say(shell, line) {
+        Err(Failure::Reason(reason)) => reason.to_string(),
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn sized(start: u64, size: u64) -> PhysicalRange {
+    PhysicalRange { start, end: start + size }
+}
+
+#[test]
+fn tftpboot_takes_an_address_a_file_both_or_neither() {
+    for (line, address) in [
+        ("tftpboot 2000000 xen", 0x200_0000),
+        ("tftpboot 0x2000000 xen", 0x200_0000),
+        ("tftpboot xen", 0x100_0000),
+        ("tftpboot 2000000", 0x200_0000),
+        ("tftpboot", 0x100_0000),
+    ] {
+        let mut machine = machine();
+        let mut shell = Shell::new(&mut machine, environment(&[("bootfile", "xen"), ("serverip", "192.168.0.1")]));
+        assert!(say(&mut shell, line).unwrap(), "{line}");
+        assert_eq!(shell.environment.get("filesize"), Some("1388"), "{line}");
+        assert_eq!(shell.environment.get("fileaddr"), Some(alloc::format!("{address:x}").as_str()), "{line}");
+        let network = Network { server: Some(SERVER), ..Network::default() };
+        let fetched = Asked::Fetched { path: "xen".to_string(), network, range: sized(address, 5000) };
+        assert_eq!(machine.asked, [fetched], "{line}");
+    }
+}
+
+#[test]
+fn a_server_before_the_file_wins_and_is_remembered() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[("serverip", "10.0.0.1"), ("ipaddr", "192.168.0.2")]));
+    assert!(say(&mut shell, "tftpboot 2000000 192.168.0.1:xen").unwrap());
+    assert_eq!(shell.environment.get("serverip"), Some("192.168.0.1"));
+    let Asked::Fetched { network, .. } = &machine.asked[0] else { panic!() };
+    assert_eq!((network.server, network.address, network.netmask), (Some(SERVER), Some([192, 168, 0, 2].into()), None));
+}
+
+#[test]
+fn what_the_variables_say_must_make_sense() {
+    for (name, value, expected) in [
+        ("serverip", "tftp", "serverip is \"tftp\", expected an IPv4 address"),
+        ("ipaddr", "192.168.0", "ipaddr is \"192.168.0\", expected an IPv4 address"),
+        ("tftpblocksize", "70000", "tftpblocksize is 70000, expected at most 65535"),
+        ("tftpwindowsize", "many", "\"many\" is not a decimal number"),
+    ] {
+        let mut machine = machine();
+        let mut shell = Shell::new(&mut machine, environment(&[(name, value)]));
+        let said = reason(&mut shell, "tftpboot 2000000 xen");
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_file_over_what_must_stay_is_refused_with_both_ranges() {
+    let mut machine = machine();
+    machine.reserve("the loader", sized(0x3b00_0000, 0x10_0000)).unwrap();
+    machine.reserve("a reservation", sized(0x200_1000, 0x1000)).unwrap();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert_eq!(
+        reason(&mut shell, "tftpboot 3b000010 xen"),
+        "0x3b000010-0x3b000010 is not free: the loader is at 0x3b000000-0x3b0fffff"
+    );
+    assert_eq!(
+        reason(&mut shell, "tftpboot 2000000 xen"),
+        "xen has 0x1388 bytes or more; there is room for 0x1000 bytes from 0x2000000 on, up to a reservation at \
+         0x02001000-0x02001fff"
+    );
+    assert!(reason(&mut shell, "tftpboot 0 xen").contains("page 0"));
+    assert!(reason(&mut shell, "tftpboot 3b400000 xen").contains("is not memory"));
+    assert!(shell.loaded.is_empty());
+    assert_eq!(machine.asked, []);
+}
+
+#[test]
+fn dhcp_sets_the_variables_and_fetches_unless_autoload_is_no() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "dhcp").unwrap());
+    for (name, value) in [
+        ("ipaddr", "192.168.0.2"),
+        ("netmask", "255.255.255.0"),
+        ("serverip", "192.168.0.1"),
+        ("bootfile", "dir/boot.scr.uimg"),
+        ("filesize", "64"),
+    ] {
+        assert_eq!(shell.environment.get(name), Some(value), "{name}");
+    }
+    shell.environment.set("autoload", "no");
+    shell.environment.set("filesize", "");
+    assert!(say(&mut shell, "dhcp").unwrap());
+    assert_eq!(shell.environment.get("filesize"), None);
+    shell.environment.set("autoload", "yes");
+    assert!(say(&mut shell, "dhcp 3000000 xen").unwrap(), "a file that is named wins over the server's");
+    assert_eq!(shell.environment.get("fileaddr"), Some("3000000"));
+}
+
+#[test]
+fn ping_says_whether_a_host_answers() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "ping 192.168.0.1").unwrap());
+    assert!(!say(&mut shell, "ping 192.168.0.77").unwrap());
+    assert!(reason(&mut shell, "ping server").contains("expected an IPv4 address"));
+    assert_eq!(machine.output, "host 192.168.0.1 is alive\nhost 192.168.0.77 is not alive\n");
+}
+
+#[test]
+fn load_takes_a_piece_of_a_file() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "load mmc 0:1 2000000 boot.scr").unwrap());
+    assert_eq!(shell.environment.get("filesize"), Some("a"));
+    assert!(say(&mut shell, "fatload mmc 0 3000000 /boot.scr 3 4").unwrap());
+    assert_eq!(shell.platform.memory(sized(0x300_0000, 4)).unwrap(), b"456\0");
+    assert!(reason(&mut shell, "load mmc 0:2 2000000 boot.scr").contains("there is no mmc 0:2"));
+    assert!(reason(&mut shell, "load mmc 0:1 2000000 nowhere").contains("no such file"));
+    assert!(reason(&mut shell, "ext4load mmc 0:2 2000000 boot.scr").contains("ext4 is not read here"));
+    assert!(matches!(say(&mut shell, "load mmc"), Err(Failure::Usage)));
+}
+
+#[test]
+fn directories_and_sizes_can_be_asked_for() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "ls mmc 0:1").unwrap());
+    assert!(say(&mut shell, "size mmc 0:1 overlays/a.dtbo").unwrap());
+    assert_eq!(shell.environment.get("filesize"), Some("7"));
+    assert_eq!(machine.output, "        10   boot.scr\n             overlays/\n");
+}
+
+#[test]
+fn partitions_are_told_in_variables() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "part list mmc 0 -bootable devplist").unwrap());
+    assert!(say(&mut shell, "part start mmc 0 1 first").unwrap());
+    assert!(say(&mut shell, "part size mmc 0 1 blocks").unwrap());
+    assert!(say(&mut shell, "fstype mmc 0:1 kind").unwrap());
+    for (name, value) in [("devplist", "1"), ("first", "2000"), ("blocks", "100000"), ("kind", "fat")] {
+        assert_eq!(shell.environment.get(name), Some(value), "{name}");
+    }
+    assert!(reason(&mut shell, "part start mmc 0 2 first").contains("no partition 2"));
+    assert!(reason(&mut shell, "part number mmc 0 boot n").contains("have numbers and no names"));
+}
+
+#[test]
+fn what_only_makes_a_device_ready_succeeds_and_what_would_load_says_what_to_use() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    for line in ["usb start", "pci enum", "mmc rescan", "mmc dev 0"] {
+        assert!(say(&mut shell, line).unwrap(), "{line}");
+    }
+    for line in ["usb storage", "nvme scan", "fpga load 0 1000000 100", "scsi scan", "mmc read 1000000 0 1"] {
+        let said = reason(&mut shell, line);
+        assert!(said.contains("mmc 0:1") && said.contains("load"), "{line}: {said}");
+    }
+}
+
+/// An arm64 Image of `size` bytes that asks for `memory`.
+fn image(size: usize, memory: u64) -> Vec<u8> {
+    let mut bytes = alloc::vec![0; size];
+    bytes[16..24].copy_from_slice(&memory.to_le_bytes());
+    bytes[24] = 8;
+    bytes[56..60].copy_from_slice(b"ARM\x64");
+    bytes
+}
+
+/// A gzip file of `bytes`, in one stored block.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.len() as u16;
+    let Digest::Crc32(crc) = Digest::crc32(bytes) else { panic!() };
+    let mut gzip = alloc::vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1];
+    gzip.extend_from_slice(&length.to_le_bytes());
+    gzip.extend_from_slice(&(!length).to_le_bytes());
+    gzip.extend_from_slice(bytes);
+    gzip.extend_from_slice(&crc.to_le_bytes());
+    gzip.extend_from_slice(&u32::from(length).to_le_bytes());
+    gzip
+}
+
+/// A machine with programs and a tree to start them with.
+fn machine_with_programs() -> Simulation {
+    let mut files = FileMap::default();
+    let plain = image(5000, 0x20_0000);
+    let packed = gzip(&plain);
+    let mut tree = crate::boot::test_tree::TestTree::board();
+    let tree = tree.editor().as_bytes().to_vec();
+    let text = alloc::vec![b'x'; 300];
+    for (name, bytes) in
+        [("Image", plain), ("Image.gz", packed), ("tree", tree), ("initrd", alloc::vec![1; 77]), ("text", text)]
+    {
+        files.server.insert(name.to_string(), bytes);
+    }
+    Simulation::raspberry_pi_4(files).unwrap()
+}
+
+/// What `line` starts after everything was loaded.
+fn started(line: &str, variables: &[(&str, &str)]) -> (PhysicalRange, Option<PhysicalRange>, PhysicalRange) {
+    let mut machine = machine_with_programs();
+    let mut shell = Shell::new(&mut machine, environment(variables));
+    for file in ["200000 Image", "3000000 initrd", "4000000 tree", "5000000 Image.gz"] {
+        assert!(say(&mut shell, &alloc::format!("tftpboot {file}")).unwrap());
+    }
+    assert!(matches!(say(&mut shell, line), Err(Failure::Ended)), "{line}");
+    let Some(Asked::Booted { program, ramdisk, tree, .. }) = machine.asked.pop() else { panic!("{line}") };
+    (program, ramdisk, tree)
+}
+
+#[test]
+fn booti_takes_files_by_the_addresses_they_were_loaded_to() {
+    let (program, ramdisk, tree) = started("booti 200000 - 4000000", &[]);
+    assert_eq!((program, ramdisk, tree.start), (sized(0x20_0000, 5000), None, 0x400_0000));
+    let (_, ramdisk, _) = started("booti 0x200000 3000000 4000000", &[]);
+    assert_eq!(ramdisk, Some(sized(0x300_0000, 77)));
+    let (_, ramdisk, _) = started("booti 200000 3000000:40 4000000", &[]);
+    assert_eq!(ramdisk, Some(sized(0x300_0000, 0x40)));
+    let (_, _, tree) = started("booti 200000", &[("fdt_addr", "4000000")]);
+    assert_eq!(tree.start, 0x400_0000, "without a tree the firmware's");
+}
+
+#[test]
+fn a_gzip_program_is_unpacked_where_nothing_of_the_scripts_lies() {
+    let (program, _, _) = started("booti 5000000 - 4000000", &[]);
+    assert_eq!((program.size(), program.start % (2 << 20)), (5000, 0));
+    for other in [0x20_0000, 0x300_0000, 0x400_0000, 0x500_0000] {
+        assert!(!program.overlaps(&sized(other, 0x1000)), "{program}");
+    }
+}
+
+#[test]
+fn what_cannot_be_started_is_told_with_its_address() {
+    let mut machine = machine_with_programs();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "tftpboot 2000000 text").unwrap());
+    for (line, expected) in [
+        ("booti 200000 - 4000000", "no arm64 Image at 0x200000, and this script loaded nothing"),
+        ("booti 2000000 - 4000000", "no device tree at 0x4000000"),
+        ("bootm 2000000 - 4000000", "is started by `booti`"),
+        ("booti 2000000 3000000 4000000", "say 0x3000000:SIZE"),
+        ("booti 2000000 - zz", "\"zz\" is not a hexadecimal number"),
+        ("bootefi 200000", "booti"),
+    ] {
+        let said = reason(&mut shell, line);
+        assert!(said.contains(expected), "{line}: {said}");
+    }
+    assert!(matches!(say(&mut shell, "booti 2000000 - 4000000 5 6"), Err(Failure::Usage)));
+}
+
+#[test]
+fn go_jumps_and_reset_resets() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(matches!(say(&mut shell, "go 80000"), Err(Failure::Ended)));
+    assert!(matches!(say(&mut shell, "reset"), Err(Failure::Ended)));
+    assert!(matches!(say(&mut shell, "go"), Err(Failure::Usage)));
+    assert_eq!(machine.asked, [Asked::Gone(0x80000), Asked::Reset]);
+}
