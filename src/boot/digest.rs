@@ -30,7 +30,12 @@ impl Digest {
 
 /// The CRC-32 (ISO-HDLC) of `bytes`.
 pub fn crc32(bytes: &[u8]) -> u32 {
-    crate::arch::crc32::update(0, bytes)
+    crc32_continued(0, bytes)
+}
+
+/// The CRC-32 of what `crc` is the CRC-32 of with `bytes` behind it.
+pub fn crc32_continued(crc: u32, bytes: &[u8]) -> u32 {
+    crate::arch::crc32::update(crc, bytes)
 }
 
 /// The kind and the first eight digits; with `{:#}` the first sixteen of a SHA-256.

@@ -5,14 +5,22 @@ pub mod devices;
 pub mod fdt;
 pub mod files;
 pub mod image;
+pub mod memory;
 pub mod network;
 
 use super::Command;
 
 /// All commands; their order is that of `help`.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    const LISTS: &[&[Command]] =
-        &[network::COMMANDS, files::COMMANDS, boot::COMMANDS, devices::COMMANDS, fdt::COMMANDS, image::COMMANDS];
+    const LISTS: &[&[Command]] = &[
+        network::COMMANDS,
+        files::COMMANDS,
+        boot::COMMANDS,
+        devices::COMMANDS,
+        fdt::COMMANDS,
+        image::COMMANDS,
+        memory::COMMANDS,
+    ];
     LISTS.iter().flat_map(|list| list.iter())
 }
 
