@@ -83,6 +83,14 @@ impl Network {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
+    /// What goes on in the controller that a driver's stop would have ended; `None` where an emulator that `$QEMU` names does not tell.
+    pub fn left_running(&self) -> Result<Option<Vec<String>>> {
+        match self.qmp()?.text("/machine/soc/genet", "left-running") {
+            Err(_) if std::env::var_os("QEMU").is_some_and(|value| !value.is_empty()) => Ok(None),
+            told => Ok(Some(told?.split("; ").filter(|words| !words.is_empty()).map(str::to_owned).collect())),
+        }
+    }
+
     /// QEMU's own console, to be used by one at a time.
     pub fn qmp(&self) -> Result<Qmp> {
         Qmp::connect(&self.qmp_path())

@@ -60,6 +60,14 @@ impl Qmp {
         self.command(&format!(r#"{{"execute":"set_link","arguments":{arguments}}}"#)).map(|_| ())
     }
 
+    /// Reads a property of the object at `path`, a text without quotation marks.
+    pub fn text(&mut self, path: &str, property: &str) -> Result<String> {
+        let arguments = format!(r#"{{"path":"{path}","property":"{property}"}}"#);
+        let answer = self.command(&format!(r#"{{"execute":"qom-get","arguments":{arguments}}}"#))?;
+        let text = answer.split("\"return\"").nth(1).and_then(|rest| rest.split('"').nth(1));
+        Ok(text.with_context(|| format!("no text in {answer}"))?.to_owned())
+    }
+
     /// Reads a register of a device.
     pub fn register(&mut self, address: u64) -> Result<u32> {
         let arguments = format!(r#"{{"command-line":"xp /1wx {address:#x}"}}"#);

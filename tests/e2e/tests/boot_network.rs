@@ -71,6 +71,10 @@ fn is_silent(network: &Network) -> Result<()> {
         let value = qmp.register(address)?;
         ensure!(value & bits == 0, "{name} is {value:#x} after the hand-off");
     }
+    // One at a time may ask.
+    drop(qmp);
+    let left = network.left_running()?.unwrap_or_default();
+    ensure!(left.is_empty(), "after the hand-off: {left:?}");
     let refusals = network.refusals()?;
     ensure!(refusals.is_empty(), "{refusals:?}");
     Ok(())

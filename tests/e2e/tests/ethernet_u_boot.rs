@@ -44,6 +44,16 @@ fn u_boot_gets_a_lease_and_fetches_24_mib_intact() -> Result<()> {
         assert!(said.contains(&format!("==> {:08x}", crc32(&payload(SIZE)))), "{said}");
     }
     assert_eq!(network.refusals()?, [""; 0]);
+    // Nor is this refused, but a kernel would find it: U-Boot clears DMA_EN alone, never flushes, and goes by the other recipe of delays.
+    let left = [
+        "a ring is enabled in RDMA_CTRL",
+        "a ring is enabled in TDMA_CTRL",
+        "RBUF was not flushed after the receiver was last on",
+        "ID_MODE_DIS is set in EXT_RGMII_OOB_CTRL",
+    ];
+    if let Some(told) = network.left_running()? {
+        assert_eq!(told, left);
+    }
     Ok(())
 }
 

@@ -290,6 +290,17 @@ static void genet_init(Object *obj)
     sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->lines[1]);
 }
 
+static char *genet_left_running(Object *obj, Error **errp)
+{
+    BCM2838GenetState *s = BCM2838_GENET(obj);
+    char text[1024] = "";
+
+    if (s->model) {
+        genet_model_left_running(s->model, text, sizeof(text));
+    }
+    return g_strdup(text);
+}
+
 static const Property genet_properties[] = {
     DEFINE_NIC_PROPERTIES(BCM2838GenetState, conf),
     DEFINE_PROP_UINT64("seed", BCM2838GenetState, seed, 1),
@@ -310,6 +321,8 @@ static void genet_class_init(ObjectClass *oc, void *data)
     dc->unrealize = genet_unrealize;
     device_class_set_legacy_reset(dc, genet_reset);
     device_class_set_props(dc, genet_properties);
+    object_class_property_add_str(oc, "left-running", genet_left_running, NULL);
+    object_class_property_set_description(oc, "left-running", "What a driver's stop would have ended");
     set_bit(DEVICE_CATEGORY_NETWORK, dc->categories);
 }
 

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* To be equal to what genet_model_abi() returns. */
-#define GENET_MODEL_ABI 2
+#define GENET_MODEL_ABI 3
 
 typedef struct GenetModel GenetModel;
 
@@ -66,5 +66,7 @@ void genet_model_set_link(GenetModel *model, uint64_t now, bool present);
 bool genet_model_next_effect(GenetModel *model, GenetModelEffect *effect);
 /* The text of the next refusal that was not asked for yet, cut to size. */
 bool genet_model_next_refusal(GenetModel *model, char *text, size_t size);
+/* What a driver's stop would have ended, "; " between; empty if nothing goes on. Cut to size. */
+void genet_model_left_running(GenetModel *model, char *text, size_t size);
 
 #endif

@@ -11,7 +11,7 @@ use genet_model::{Abilities, Effect, Genet, GuestMemory, Moment, NoMemory, PhySt
 use std::collections::VecDeque;
 
 /// The version of this interface; C refuses to start with another one.
-pub const ABI: u32 = 2;
+pub const ABI: u32 = 3;
 
 /// How the model reaches guest memory. Both functions return whether the whole range was memory.
 #[repr(C)]
@@ -263,13 +263,34 @@ pub unsafe extern "C" fn genet_model_next_refusal(device: *mut Device, text: *mu
     // SAFETY: the caller vouched for the pointer being valid and used by this call alone.
     let next = unsafe { &mut *device }.next_refusal();
     let Some(next) = next else { return false };
-    let length = next.len().min(size.saturating_sub(1));
-    // SAFETY: `length + 1` is at most `size`, and the caller vouched for that many bytes; the source has `length` of them.
+    // SAFETY: the caller vouched for the room.
+    unsafe { tell(&next, text, size) };
+    true
+}
+
+/// Copies what a driver's stop would have ended, in words, "; " between them, NUL-terminated and cut to `size` bytes, into `text`.
+///
+/// # Safety
+/// `device` is from [`genet_model_new`], and no other call with it is under way; `text` points to `size` bytes, at least one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genet_model_left_running(device: *mut Device, text: *mut c_char, size: usize) {
+    // SAFETY: the caller vouched for the pointer being valid and used by this call alone.
+    let left = unsafe { &*device }.genet.left_running().join("; ");
+    // SAFETY: the caller vouched for the room.
+    unsafe { tell(&left, text, size) };
+}
+
+/// Copies `words` to `text`, NUL-terminated and cut to `size` bytes.
+///
+/// # Safety
+/// `text` points to `size` bytes, at least one.
+unsafe fn tell(words: &str, text: *mut c_char, size: usize) {
+    let length = words.len().min(size.saturating_sub(1));
+    // SAFETY: `length` bytes of the words and the terminator fit into the `size` bytes that the caller vouched for.
     unsafe {
-        core::ptr::copy_nonoverlapping(next.as_ptr(), text.cast(), length);
+        core::ptr::copy_nonoverlapping(words.as_ptr().cast(), text, length);
         text.add(length).write(0);
     }
-    true
 }
 
 #[cfg(test)]
@@ -300,6 +321,21 @@ mod tests {
         test(device);
         // SAFETY: from `genet_model_new`, and not used again.
         unsafe { genet_model_free(device) };
+    }
+
+    #[test]
+    fn what_a_stop_would_have_ended_is_told_in_words() {
+        with_device(|device| {
+            let mut text = [0x7f as c_char; 200];
+            // SAFETY: the device is valid, and the text has the size that is said. The MAC is taken out of reset, then both ways enabled.
+            unsafe {
+                genet_model_write(device, 10, 0x808, 0);
+                genet_model_write(device, 20, 0x808, 3);
+                genet_model_left_running(device, text.as_mut_ptr(), text.len());
+            }
+            let told: String = text.iter().take_while(|&&character| character != 0).map(|&c| c as u8 as char).collect();
+            assert!(told.starts_with("RX_EN is set in UMAC_CMD; TX_EN is set in UMAC_CMD; "), "{told}");
+        });
     }
 
     fn next(device: *mut Device) -> Option<DeviceEffect> {
