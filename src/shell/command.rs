@@ -29,6 +29,8 @@ pub enum Failure {
     Interrupted,
     /// The machine has gone on to something else (a boot that was only tried, a reset): all scripts end, and that is no mistake.
     Ended,
+    /// A script went beyond a limit, and that has been said: all scripts end.
+    Abandoned,
     /// `exit`: the script ends with this exit status.
     Exit(u8),
     /// The message for the user, without the command's name: that and the line of the script are put before it.
@@ -48,6 +50,7 @@ impl fmt::Debug for Failure {
             Self::Usage => f.write_str("Usage"),
             Self::Interrupted => f.write_str("Interrupted"),
             Self::Ended => f.write_str("Ended"),
+            Self::Abandoned => f.write_str("Abandoned"),
             Self::Exit(status) => write!(f, "Exit({status})"),
             Self::Reason(reason) => write!(f, "Reason({reason})"),
         }

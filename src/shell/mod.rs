@@ -11,8 +11,10 @@ pub mod commands;
 pub mod environment;
 pub mod image;
 pub mod landing;
+pub mod language;
 mod memory;
 pub mod number;
+pub mod pattern;
 pub mod platform;
 #[cfg(not(target_os = "none"))]
 pub mod simulation;
@@ -26,6 +28,7 @@ pub use platform::Platform;
 use crate::range::PhysicalRange;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// A file that a command brought into memory, or an image that it unpacked there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +51,46 @@ pub struct Shell<'p> {
     pub loaded: Vec<Loaded>,
     /// Where the last file went, which is where a command looks that names no address.
     pub last_load: Option<u64>,
+    language: language::State,
+    /// What `env default` goes back to.
+    defaults: Environment,
 }
 
 impl<'p> Shell<'p> {
     /// A shell on `platform` with the variables in `environment`.
     pub fn new(platform: &'p mut dyn Platform, environment: Environment) -> Self {
-        Self { platform, environment, working_tree: None, loaded: Vec::new(), last_load: None }
+        let defaults = environment.clone();
+        Self {
+            platform,
+            environment,
+            working_tree: None,
+            loaded: Vec::new(),
+            last_load: None,
+            language: language::State::default(),
+            defaults,
+        }
+    }
+
+    /// Prints what a command has to say, within what a script may print.
+    ///
+    /// # Errors
+    /// [`Failure::Abandoned`] where it has printed too much.
+    pub fn say(&mut self, text: fmt::Arguments<'_>) -> Result<(), Failure> {
+        struct Length(usize);
+        impl fmt::Write for Length {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0 = self.0.saturating_add(text.len());
+                Ok(())
+            }
+        }
+        let mut length = Length(0);
+        // It fails for nothing that is printed here.
+        let _ = fmt::write(&mut length, text);
+        if let Err(exceeded) = self.language.budget.print(length.0) {
+            self.platform.print(format_args!("{exceeded}\n"));
+            return Err(Failure::Abandoned);
+        }
+        self.platform.print(text);
+        Ok(())
     }
 }

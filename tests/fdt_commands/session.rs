@@ -107,7 +107,8 @@ impl Session {
 
     /// The bytes of the working tree, as many as its header claims.
     pub fn tree(&mut self) -> Vec<u8> {
-        let shell = Shell { working_tree: self.working_tree, ..Shell::new(&mut self.machine, Environment::default()) };
+        let mut shell = Shell::new(&mut self.machine, Environment::default());
+        shell.working_tree = self.working_tree;
         shell.tree().unwrap().bytes().to_vec()
     }
 

@@ -1,18 +1,26 @@
 //! The commands, one file a subject.
 
 pub mod boot;
+mod conditions;
 pub mod devices;
 pub mod fdt;
 pub mod files;
 pub mod image;
+mod language;
 pub mod memory;
 pub mod network;
+mod setexpr;
+mod variables;
 
 use super::Command;
 
 /// All commands; their order is that of `help`.
 pub fn all() -> impl Iterator<Item = &'static Command> {
     const LISTS: &[&[Command]] = &[
+        language::COMMANDS,
+        conditions::COMMANDS,
+        variables::COMMANDS,
+        setexpr::COMMANDS,
         network::COMMANDS,
         files::COMMANDS,
         boot::COMMANDS,

@@ -1,0 +1,96 @@
+//! Commands of the language itself: what scripts say, wait for and decide by.
+
+use crate::shell::language::find;
+use crate::shell::{Command, Failure, Outcome, Shell, commands, number};
+use crate::time::Duration;
+use alloc::string::String;
+
+/// The commands.
+pub const COMMANDS: &[Command] = &[
+    Command { name: "help", usage: "[COMMAND...]", help: "what there is, or how a command is called", run: help },
+    Command { name: "?", usage: "[COMMAND...]", help: "the same as help", run: help },
+    Command { name: "version", usage: "", help: "which loader this is", run: version },
+    Command { name: "echo", usage: "[-n] [TEXT...]", help: "prints; -n without ending the line", run: echo },
+    Command { name: "true", usage: "", help: "succeeds", run: |_, _| Ok(true) },
+    Command { name: "false", usage: "", help: "fails", run: |_, _| Ok(false) },
+    Command { name: "sleep", usage: "SECONDS", help: "waits; fractions count, Ctrl-C ends it", run: sleep },
+    Command { name: "exit", usage: "[STATUS]", help: "ends the script", run: exit },
+    Command { name: "run", usage: "VARIABLE...", help: "runs the commands in variables", run },
+];
+
+fn help(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let names = arguments.get(1..).unwrap_or_default();
+    if names.is_empty() {
+        for command in commands::all() {
+            shell.say(format_args!("{:<12}{}\n", command.name, command.help))?;
+        }
+        return Ok(true);
+    }
+    let mut all_known = true;
+    for name in names {
+        match find(name) {
+            Ok(command) => {
+                shell.say(format_args!("{} - {}\n", command.name, command.help))?;
+                shell.print_usage(command);
+            }
+            Err(unknown) => {
+                shell.say(format_args!("unknown command '{name}'{unknown}\n"))?;
+                all_known = false;
+            }
+        }
+    }
+    Ok(all_known)
+}
+
+fn version(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
+    shell.say(format_args!("Xenlift {}, which runs U-Boot's scripts\n", env!("CARGO_PKG_VERSION")))?;
+    Ok(true)
+}
+
+fn echo(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let words = arguments.get(1..).unwrap_or_default();
+    let (words, end) = match words.split_first() {
+        Some((option, words)) if option == "-n" => (words, ""),
+        _ => (words, "\n"),
+    };
+    shell.say(format_args!("{}{end}", words.join(" ")))?;
+    Ok(true)
+}
+
+fn sleep(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let [_, seconds] = arguments else { return Err(Failure::Usage) };
+    let whole = number::leading(seconds, 10).min(u64::from(u32::MAX));
+    let fraction = seconds.split_once('.').map_or("", |(_, fraction)| fraction);
+    let mut micros = whole * 1_000_000;
+    let mut unit = 100_000;
+    for digit in fraction.chars().take(6) {
+        micros += u64::from(digit.to_digit(10).unwrap_or(0)) * unit;
+        unit /= 10;
+    }
+    let end = shell.platform.now().after(Duration::from_micros(micros));
+    while shell.platform.now() < end {
+        if shell.platform.interrupted() {
+            return Err(Failure::Interrupted);
+        }
+    }
+    Ok(true)
+}
+
+fn exit(_: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let status = arguments.get(1).map_or(0, |status| number::leading(status, 10));
+    // Whatever does not fit is a failure all the same.
+    Err(Failure::Exit(u8::try_from(status).unwrap_or(u8::MAX)))
+}
+
+fn run(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let names = arguments.get(1..).unwrap_or_default();
+    if names.is_empty() {
+        return Err(Failure::Usage);
+    }
+    for name in names {
+        if !shell.run_variable(name)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,262 @@
+//! Variables: `setenv`, `printenv`, `env`.
+
+use crate::range::PhysicalRange;
+use crate::shell::environment::{NotDefined, TextFormat};
+use crate::shell::language::limits::{COMMAND, Exceeded, VARIABLES};
+use crate::shell::{Command, Failure, Outcome, Shell, number};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// The commands.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "setenv",
+        usage: "NAME [VALUE...]",
+        help: "sets a variable; without a value takes it away",
+        run: set,
+    },
+    Command { name: "printenv", usage: "[NAME...]", help: "shows variables", run: print },
+    Command { name: "env", usage: ENV, help: "sets, shows, deletes, imports and exports variables", run: env },
+    Command { name: "saveenv", usage: "", help: "says why variables are not saved", run: save },
+    Command { name: "editenv", usage: "NAME", help: "says how to change a variable", run: edit },
+];
+
+const ENV: &str = "set NAME [VALUE...]\nprint [NAME...]\ndefault -a\ndefault NAME...\ndelete NAME...\nexists NAME\nrun VARIABLE...\nimport [-d] [-t [-r] | -b | -c] ADDRESS [SIZE] [NAME...]\nexport [-t | -b] ADDRESS [NAME...]";
+
+/// The largest text that is imported, as in U-Boot.
+const LARGEST: u64 = 1 << 20;
+
+type Run = fn(&mut Shell<'_>, &[String]) -> Outcome;
+
+fn env(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    const KNOWN: [(&str, Run); 11] = [
+        ("default", default),
+        ("delete", delete),
+        ("edit", edit),
+        ("exists", exists),
+        ("export", export),
+        ("import", import),
+        ("print", print),
+        ("run", run),
+        ("save", save),
+        ("set", set),
+        ("info", info),
+    ];
+    let Some((_, arguments)) = arguments.split_first() else { return Err(Failure::Usage) };
+    let Some(name) = arguments.first() else { return Err(Failure::Usage) };
+    let exact = KNOWN.iter().find(|(known, _)| known == name);
+    let mut short = KNOWN.iter().filter(|(known, _)| known.starts_with(name.as_str()));
+    match (exact, short.next(), short.next()) {
+        (Some((_, run)), _, _) | (None, Some((_, run)), None) => run(shell, arguments),
+        _ => Err(Failure::Usage),
+    }
+}
+
+fn run(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    for name in arguments.get(1..).unwrap_or_default() {
+        if !shell.run_variable(name)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The letters of the options at the start of `arguments`, and what is behind them.
+fn options<'a>(arguments: &'a [String], known: &str) -> Result<(String, &'a [String]), Failure> {
+    let mut letters = String::new();
+    let mut rest = arguments.get(1..).unwrap_or_default();
+    while let Some((word, behind)) = rest.split_first().filter(|(word, _)| word.starts_with('-')) {
+        letters.extend(word.chars().skip(1));
+        rest = behind;
+    }
+    if letters.chars().all(|letter| known.contains(letter)) { Ok((letters, rest)) } else { Err(Failure::Usage) }
+}
+
+/// Sets a variable of the environment, within the limits of what it may hold.
+pub(super) fn store(shell: &mut Shell<'_>, name: &str, value: &str) -> Outcome {
+    let more = name.len().saturating_add(value.len());
+    if value.len() > COMMAND || shell.environment.bytes().saturating_add(more) > VARIABLES {
+        return Err(Failure::because(Exceeded::Variables));
+    }
+    shell.environment.set(name, value);
+    Ok(true)
+}
+
+fn set(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let (_, rest) = options(arguments, "f")?;
+    let Some((name, words)) = rest.split_first() else { return Err(Failure::Usage) };
+    if name.contains('=') {
+        return Err(Failure::because(format!("a name has no =, but \"{name}\" has; it is setenv NAME VALUE")));
+    }
+    store(shell, name, &words.join(" "))
+}
+
+fn print(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let (_, names) = options(arguments, "a")?;
+    if names.is_empty() {
+        let mut text = String::new();
+        for (name, value) in shell.environment.iter() {
+            text.push_str(&format!("{name}={value}\n"));
+        }
+        let size = text.len();
+        shell.say(format_args!("{text}\nEnvironment size: {size}/{VARIABLES} bytes\n"))?;
+        return Ok(true);
+    }
+    for name in names {
+        let Some(value) = shell.environment.get(name) else {
+            return Err(Failure::because(NotDefined::new(name)));
+        };
+        let line = format!("{name}={value}\n");
+        shell.say(format_args!("{line}"))?;
+    }
+    Ok(true)
+}
+
+fn default(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let (letters, names) = options(arguments, "af")?;
+    match (letters.contains('a'), names) {
+        (true, []) => {
+            shell.say(format_args!("## Resetting to default environment\n"))?;
+            shell.environment = shell.defaults.clone();
+        }
+        (false, [_, ..]) => {
+            for name in names {
+                let value = shell.defaults.get(name).unwrap_or_default().to_string();
+                shell.environment.set(name, &value);
+            }
+        }
+        _ => return Err(Failure::Usage),
+    }
+    Ok(true)
+}
+
+fn delete(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let (_, names) = options(arguments, "f")?;
+    let mut all_known = true;
+    for name in names {
+        all_known &= shell.environment.get(name).is_some();
+        shell.environment.set(name, "");
+    }
+    Ok(all_known)
+}
+
+fn exists(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let [_, name] = arguments else { return Err(Failure::Usage) };
+    Ok(shell.environment.get(name).is_some())
+}
+
+fn info(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let (letters, _) = options(arguments, "dpq")?;
+    if !letters.contains('q') {
+        shell.say(format_args!("variables cannot be saved: Xenlift writes to no card\n"))?;
+    }
+    // What a script asks by -p is whether they can.
+    Ok(!letters.contains('p'))
+}
+
+fn save(_: &mut Shell<'_>, _: &[String]) -> Outcome {
+    Err(Failure::because(
+        "nothing is saved, because Xenlift never writes to a card; set the variable in boot.scr, or put it into uboot.env on another machine",
+    ))
+}
+
+fn edit(_: &mut Shell<'_>, _: &[String]) -> Outcome {
+    Err(Failure::because("variables are not edited in place; setenv NAME VALUE sets one, printenv NAME shows it"))
+}
+
+/// What the letters say about the format of a text in memory.
+fn format_of(letters: &str) -> Result<Option<char>, Failure> {
+    let mut formats = letters.chars().filter(|letter| "tbc".contains(*letter));
+    match (formats.next(), formats.next()) {
+        (format, None) => Ok(format),
+        _ => Err(Failure::because("only one of -t, -b and -c can be the format")),
+    }
+}
+
+fn import(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let (letters, rest) = options(arguments, "tbcrd")?;
+    let format = format_of(&letters)?;
+    let Some((address, rest)) = rest.split_first() else { return Err(Failure::Usage) };
+    if format.is_none() {
+        shell.say(format_args!("## Warning: defaulting to text format\n"))?;
+    }
+    let format = format.unwrap_or('t');
+    let start = number::hexadecimal(address)?;
+    let separator = if format == 't' { b'\n' } else { 0 };
+    let (size, names) = match rest.split_first() {
+        Some((size, names)) if size != "-" => (Some(number::hexadecimal(size)?), names),
+        Some((_, names)) => (None, names),
+        None => (None, rest),
+    };
+    let bytes = match size {
+        Some(size) => {
+            if size > LARGEST {
+                return Err(Failure::because(format!(
+                    "{size} bytes are more than the {LARGEST} that can be variables"
+                )));
+            }
+            let range = PhysicalRange { start, end: start.saturating_add(size) };
+            shell.platform.memory(range).map_err(Failure::because)?.to_vec()
+        }
+        None if format == 'c' => return Err(Failure::because("with -c the size must be said")),
+        None => {
+            let bytes = unsized_text(shell, start, separator)?;
+            let size = bytes.len();
+            shell.say(format_args!("## Info: input data size = {size} = 0x{size:X}\n"))?;
+            bytes
+        }
+    };
+    let data = if format == 'c' {
+        crate::shell::environment::checked(&bytes).map_err(Failure::because)?
+    } else {
+        bytes.as_slice()
+    };
+    if letters.contains('d') && names.is_empty() {
+        shell.environment = crate::shell::Environment::default();
+    }
+    let format = TextFormat { separator, crlf: letters.contains('r') && separator == b'\n' };
+    for (name, value) in format.variables(data) {
+        if names.is_empty() || names.contains(&name) {
+            store(shell, &name, &value)?;
+        }
+    }
+    Ok(true)
+}
+
+/// A text of variables of which only the start is known, with its end: a separator before a NUL.
+fn unsized_text(shell: &Shell<'_>, start: u64, separator: u8) -> Result<Vec<u8>, Failure> {
+    let bank = shell.platform.layout().banks().iter().find(|bank| bank.start <= start && start < bank.end);
+    let end = bank.map_or(start.saturating_add(1), |bank| bank.end.min(start.saturating_add(LARGEST)));
+    let bytes = shell.platform.memory(PhysicalRange { start, end }).map_err(Failure::because)?;
+    let at = bytes.windows(2).position(|pair| pair == [separator, 0]);
+    let end = at.map_or(bytes.len(), |at| at.saturating_add(2));
+    Ok(bytes.get(..end).unwrap_or_default().to_vec())
+}
+
+fn export(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let (letters, rest) = options(arguments, "tb")?;
+    let separator = if format_of(&letters)? == Some('b') { '\0' } else { '\n' };
+    let Some((address, names)) = rest.split_first() else { return Err(Failure::Usage) };
+    let mut text = String::new();
+    for (name, value) in shell.environment.iter() {
+        if names.is_empty() || names.iter().any(|wanted| *wanted == *name) {
+            text.push_str(name);
+            text.push('=');
+            for character in value.chars() {
+                if character == separator || character == '\\' {
+                    text.push('\\');
+                }
+                text.push(character);
+            }
+            text.push(separator);
+        }
+    }
+    text.push('\0');
+    let start = number::hexadecimal(address)?;
+    let range = PhysicalRange { start, end: start.saturating_add(text.len() as u64) };
+    shell.platform.memory_mut(range).map_err(Failure::because)?.copy_from_slice(text.as_bytes());
+    let size = text.len();
+    let size = if separator == '\n' { format!("{size:X}") } else { format!("{size:x}") };
+    store(shell, "filesize", &size)
+}

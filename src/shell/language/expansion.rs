@@ -1,0 +1,68 @@
+//! Variables put into words.
+
+use super::State;
+use super::lexer::{Piece, Word};
+use super::limits::{COMMAND, Exceeded, VARIABLES};
+use crate::shell::Shell;
+use alloc::string::String;
+use core::fmt::Write as _;
+
+impl State {
+    /// Bytes of all local variables.
+    fn bytes(&self) -> usize {
+        self.locals.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
+    /// Sets a local variable. An empty value changes nothing, as in U-Boot.
+    pub(in crate::shell) fn set_local(&mut self, name: &str, value: &str) -> Result<(), Exceeded> {
+        if value.is_empty() {
+            return Ok(());
+        }
+        if value.len() > COMMAND || self.bytes().saturating_add(name.len()).saturating_add(value.len()) > VARIABLES {
+            return Err(Exceeded::Variables);
+        }
+        self.locals.insert(String::from(name), String::from(value));
+        Ok(())
+    }
+}
+
+impl Shell<'_> {
+    /// A variable's value: the environment's, or else the local one.
+    pub(in crate::shell) fn value(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).or_else(|| self.language.locals.get(name).map(String::as_str))
+    }
+
+    /// Puts a word's variables in. Where it has any, its newlines become spaces.
+    pub(super) fn expand(&mut self, word: &Word) -> Result<String, Exceeded> {
+        let mut text = String::new();
+        for piece in &word.pieces {
+            match piece {
+                Piece::Text(piece) => text.push_str(piece),
+                // Into a String: cannot fail.
+                Piece::Status => drop(write!(text, "{}", self.language.status)),
+                Piece::Variable(reference) => self.look_up(reference, &mut text)?,
+            }
+            if text.len() > COMMAND {
+                return Err(Exceeded::Command);
+            }
+        }
+        Ok(if word.variables() > 0 { text.replace('\n', " ") } else { text })
+    }
+
+    /// `name`, `name:-default`, `name:=default`, `name:+other`.
+    fn look_up(&mut self, reference: &str, text: &mut String) -> Result<(), Exceeded> {
+        let (name, operation) = reference.split_once(':').unwrap_or((reference, ""));
+        let other = operation.get(1..).unwrap_or_default();
+        match (self.value(name).filter(|value| !value.is_empty()), operation.chars().next()) {
+            (Some(_), Some('+')) => {}
+            (Some(value), _) => text.push_str(value),
+            (None, Some('=')) => {
+                self.language.set_local(name, other)?;
+                text.push_str(other);
+            }
+            (None, Some('-' | '+')) => text.push_str(other),
+            (None, _) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,393 @@
+//! Runs lists of commands.
+
+use super::lexer::{Lexer, Rules, SyntaxError, Token, Word, assignment, is_name};
+use super::limits::{COMMAND, DEPTH, Exceeded, TEXT};
+use super::parser::{Action, Entry, Link, Mode, Parser, Unit};
+use crate::config::nearest::nearest;
+use crate::shell::{Command, Failure, Outcome, Shell, commands};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Where messages say that something happened.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    script: &'a str,
+    line: u32,
+}
+
+impl Shell<'_> {
+    /// Runs `text`, a line at a time. `name` is what messages call it: `boot.scr`, `the script at 0x2400000`.
+    ///
+    /// Mistakes are reported where they happen, with name and line. After one in the language the script ends; a command that fails
+    /// changes `$?`, and the script goes on. What comes back is whether the last command succeeded.
+    ///
+    /// The text cannot change while it runs: it is the caller's copy, not the machine's memory, which the script may overwrite.
+    ///
+    /// # Errors
+    /// What ends all scripts: [`Failure::Interrupted`], [`Failure::Ended`], [`Failure::Abandoned`].
+    pub fn run_script(&mut self, name: &str, text: &str) -> Outcome {
+        self.run_text(name, text, Unit::Line)
+    }
+
+    /// Runs the commands in the variable `name`, which are understood as a whole before the first is run.
+    ///
+    /// # Errors
+    /// As [`run_script`](Self::run_script), and [`Failure::Reason`] where there is no such variable.
+    pub fn run_variable(&mut self, name: &str) -> Outcome {
+        let Some(text) = self.environment.get(name).map(String::from) else {
+            return Err(Failure::because(super::super::environment::NotDefined::new(name)));
+        };
+        self.run_text(name, &text, Unit::Whole)
+    }
+
+    /// The exit status of the last command: 0 for success.
+    pub fn status(&self) -> u8 {
+        self.language.status
+    }
+
+    fn run_text(&mut self, name: &str, text: &str, unit: Unit) -> Outcome {
+        let budget = &mut self.language.budget;
+        budget.begin();
+        let here = Place { script: name, line: 1 };
+        if budget.depth >= DEPTH {
+            return Err(self.abandon(here, Exceeded::Depth));
+        }
+        if budget.text.saturating_add(text.len()) > TEXT {
+            return Err(self.abandon(here, Exceeded::Text));
+        }
+        budget.depth += 1;
+        budget.text += text.len();
+        let outcome = self.run_units(name, text, unit);
+        let budget = &mut self.language.budget;
+        budget.depth -= 1;
+        budget.text -= text.len();
+        match outcome {
+            Err(Failure::Exit(status)) => {
+                self.language.status = status;
+                Ok(status == 0)
+            }
+            other => other,
+        }
+    }
+
+    fn run_units(&mut self, name: &str, text: &str, unit: Unit) -> Outcome {
+        let budget = &self.language.budget;
+        let mut parser = Parser::new(text, unit, budget.tokens, budget.nesting);
+        let mut succeeded = true;
+        loop {
+            let list = match parser.next() {
+                Ok(Some(list)) => list,
+                Ok(None) => return Ok(succeeded),
+                Err(SyntaxError::Exceeded(exceeded)) => {
+                    return Err(self.abandon(Place { script: name, line: parser.line() }, exceeded));
+                }
+                Err(error) => {
+                    self.complain(Place { script: name, line: parser.line() }, &format_args!("syntax error: {error}"));
+                    self.language.status = 1;
+                    return Ok(false);
+                }
+            };
+            let tokens = count(&list);
+            self.language.budget.tokens += tokens;
+            let outcome = self.run_list(name, &list);
+            self.language.budget.tokens -= tokens;
+            succeeded = outcome?;
+        }
+    }
+
+    /// Runs a list; whether the last command that was run succeeded.
+    fn run_list(&mut self, script: &str, list: &[Entry]) -> Outcome {
+        let mut succeeded = true;
+        // Whether the condition has failed: of the branch that is being looked at, and of the last one that was tried.
+        let (mut refused, mut failed) = (false, false);
+        // After `&&` and `||`: entries behind this word are skipped, up to the next `;`.
+        let mut skipping: Option<Mode> = None;
+        let mut may_skip = true;
+        let mut first: Option<usize> = None;
+        let mut again = false;
+        let mut values: Option<alloc::vec::IntoIter<String>> = None;
+        let mut index = 0;
+        while let Some(entry) = list.get(index) {
+            let at = index;
+            index += 1;
+            let mode = entry.mode;
+            let place = Place { script, line: entry.line };
+            if matches!(mode, Mode::While | Mode::Until | Mode::For) && first.is_none() {
+                first = Some(at);
+                again = false;
+            }
+            if skipping == Some(mode) && may_skip {
+                may_skip = entry.link != Link::Always;
+                continue;
+            }
+            may_skip = true;
+            skipping = None;
+            match mode {
+                Mode::Then => {
+                    refused = failed;
+                    if refused {
+                        continue;
+                    }
+                }
+                Mode::Else => {
+                    refused = failed;
+                    if !refused {
+                        continue;
+                    }
+                }
+                Mode::Elif if !refused => break,
+                Mode::In => continue,
+                Mode::Do if !again => continue,
+                Mode::Done => {
+                    match first {
+                        Some(start) if again => index = start,
+                        _ => first = None,
+                    }
+                    continue;
+                }
+                Mode::For => {
+                    let Action::Command(words) = &entry.action else { continue };
+                    if values.is_none() {
+                        let Some(Action::Command(words)) = list.get(index).map(|next| &next.action) else { continue };
+                        values = Some(self.values(place, words)?.into_iter());
+                        again = true;
+                    }
+                    let Some(value) = values.as_mut().and_then(Iterator::next) else {
+                        values = None;
+                        again = false;
+                        continue;
+                    };
+                    self.tick(place)?;
+                    let name = words.first().and_then(Word::plain).unwrap_or_default();
+                    if !is_name(name) {
+                        self.complain(place, &format_args!("\"{name}\" cannot be the name of a variable"));
+                        self.language.status = 1;
+                        return Ok(false);
+                    }
+                    self.set_local(place, name, &value)?;
+                    self.language.status = 0;
+                    succeeded = true;
+                    continue;
+                }
+                _ => {}
+            }
+            succeeded = match &entry.action {
+                Action::Nothing => continue,
+                Action::Command(words) => self.run_words(place, words)?,
+                Action::Group(list) => {
+                    self.language.budget.nesting += 1;
+                    let outcome = self.run_list(script, list);
+                    self.language.budget.nesting -= 1;
+                    outcome?
+                }
+            };
+            self.language.status = u8::from(!succeeded);
+            match mode {
+                Mode::If | Mode::Elif => failed = !succeeded,
+                Mode::While => again = succeeded,
+                Mode::Until => again = !succeeded,
+                _ => {}
+            }
+            let skip = if succeeded { Link::OnFailure } else { Link::OnSuccess };
+            if entry.link == skip {
+                skipping = Some(mode);
+            }
+        }
+        Ok(succeeded)
+    }
+
+    /// The values of a `for`: what stands between spaces, quoted or not.
+    fn values(&mut self, place: Place<'_>, words: &[Word]) -> Result<Vec<String>, Failure> {
+        let mut values = Vec::new();
+        let mut bytes = 0_usize;
+        for word in words {
+            let text = self.expand(word).map_err(|exceeded| self.abandon(place, exceeded))?;
+            bytes = bytes.saturating_add(text.len());
+            if bytes > COMMAND {
+                return Err(self.abandon(place, Exceeded::Command));
+            }
+            values.extend(text.split(' ').filter(|value| !value.is_empty()).map(String::from));
+        }
+        Ok(values)
+    }
+
+    /// A command with what stands before it, `name=value`.
+    fn run_words(&mut self, place: Place<'_>, words: &[Word]) -> Outcome {
+        self.tick(place)?;
+        let mut variables: usize = words.iter().map(Word::variables).sum();
+        let assignments = words.iter().take_while(|word| word.is_assignment()).count();
+        let (assigned, words) = words.split_at_checked(assignments).unwrap_or((words, &[]));
+        for word in assigned {
+            let text = self.expand(word).map_err(|exceeded| self.abandon(place, exceeded))?;
+            if let Some((name, value)) = assignment(&text) {
+                self.set_local(place, name, value)?;
+            }
+            variables = variables.saturating_sub(usize::from(word.variables() > 0));
+        }
+        if words.is_empty() {
+            return Ok(true);
+        }
+        if variables == 0 {
+            let arguments = words.iter().map(|word| word.plain().unwrap_or_default().to_string()).collect();
+            return self.run_command(place, arguments);
+        }
+        let text = self.put_together(place, words)?;
+        // A mistake in a value leaves $? as it was, and so does a command of which nothing is left.
+        let unchanged = self.language.status == 0;
+        let mut lexer = Lexer::new(&text, Rules::Expanded, self.language.budget.tokens);
+        let mut arguments = Vec::new();
+        loop {
+            match lexer.next() {
+                Ok(Some(Token::Word(word))) => arguments.push(word.plain().unwrap_or_default().to_string()),
+                Ok(_) => break,
+                Err(SyntaxError::Exceeded(exceeded)) => return Err(self.abandon(place, exceeded)),
+                Err(error) => {
+                    self.complain(place, &format_args!("syntax error with its variables put in: {error}\n    {text}"));
+                    return Ok(unchanged);
+                }
+            }
+        }
+        let assignments = arguments.iter().take_while(|text| assignment(text).is_some()).count();
+        for text in arguments.drain(..assignments.min(arguments.len())) {
+            if let Some((name, value)) = assignment(&text) {
+                self.set_local(place, name, value)?;
+            }
+        }
+        if arguments.is_empty() {
+            return Ok(assignments > 0 || unchanged);
+        }
+        self.run_command(place, arguments)
+    }
+
+    /// The text of a command with its variables put in: what is quoted stays together by single quotes.
+    fn put_together(&mut self, place: Place<'_>, words: &[Word]) -> Result<String, Failure> {
+        let mut text = String::new();
+        for word in words {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            let quote = if word.quoted { "'" } else { "" };
+            let expanded = self.expand(word).map_err(|exceeded| self.abandon(place, exceeded))?;
+            text.push_str(quote);
+            text.push_str(&expanded);
+            text.push_str(quote);
+            if text.len() > COMMAND {
+                return Err(self.abandon(place, Exceeded::Command));
+            }
+        }
+        Ok(text)
+    }
+
+    fn run_command(&mut self, place: Place<'_>, arguments: Vec<String>) -> Outcome {
+        let Some(name) = arguments.first() else { return Ok(true) };
+        let command = match find(name) {
+            // A list of commands in one word is a variable that was to be `run`.
+            _ if name.contains(';') => Err(Unknown::List),
+            found => found,
+        };
+        let command = match command {
+            Ok(command) => command,
+            Err(unknown) => {
+                self.complain(place, &format_args!("unknown command '{name}'{unknown}"));
+                return Ok(false);
+            }
+        };
+        match (command.run)(self, &arguments) {
+            Err(Failure::Usage) => {
+                self.complain(place, &format_args!("{name} does not take these arguments"));
+                self.print_usage(command);
+                Ok(false)
+            }
+            Err(Failure::Reason(reason)) => {
+                self.complain(place, &format_args!("{name}: {reason}"));
+                Ok(false)
+            }
+            other => other,
+        }
+    }
+
+    /// The forms of a command.
+    pub(in crate::shell) fn print_usage(&mut self, command: &Command) {
+        for form in command.usage.lines() {
+            let space = if form.is_empty() { "" } else { " " };
+            self.platform.print(format_args!("    {}{space}{form}\n", command.name));
+        }
+    }
+
+    /// Counts a command, and looks whether Ctrl-C was pressed.
+    fn tick(&mut self, place: Place<'_>) -> Result<(), Failure> {
+        if self.platform.interrupted() {
+            self.complain(place, &format_args!("interrupted"));
+            return Err(Failure::Interrupted);
+        }
+        self.language.budget.command().map_err(|exceeded| self.abandon(place, exceeded))
+    }
+
+    fn set_local(&mut self, place: Place<'_>, name: &str, value: &str) -> Result<(), Failure> {
+        self.language.set_local(name, value).map_err(|exceeded| self.abandon(place, exceeded))
+    }
+
+    fn complain(&mut self, place: Place<'_>, what: &dyn fmt::Display) {
+        self.platform.print(format_args!("{}, line {}: {what}\n", place.script, place.line));
+    }
+
+    /// Says which limit a script went beyond. It and all that started it end: they would only do it again.
+    fn abandon(&mut self, place: Place<'_>, exceeded: Exceeded) -> Failure {
+        self.complain(place, &exceeded);
+        Failure::Abandoned
+    }
+}
+
+/// Words and separators in a list.
+fn count(list: &[Entry]) -> usize {
+    list.iter()
+        .map(|entry| {
+            1 + match &entry.action {
+                Action::Nothing => 0,
+                Action::Command(words) => words.iter().map(|word| 1 + word.pieces.len()).sum(),
+                Action::Group(list) => count(list),
+            }
+        })
+        .sum()
+}
+
+/// The command called `name` up to the first `.`, or the only one that begins so.
+pub(in crate::shell) fn find(name: &str) -> Result<&'static Command, Unknown> {
+    let stem = name.split('.').next().unwrap_or_default();
+    let mut short = commands::all().filter(|command| !stem.is_empty() && command.name.starts_with(stem));
+    if let Some(exact) = commands::all().find(|command| command.name == stem) {
+        return Ok(exact);
+    }
+    match (short.next(), short.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(one), Some(other)) => Err(Unknown::Ambiguous(one.name, other.name)),
+        (None, _) => {
+            Err(nearest(stem, commands::all().map(|command| command.name)).map_or(Unknown::Far, Unknown::Near))
+        }
+    }
+}
+
+/// Why there is no such command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shell) enum Unknown {
+    /// None is called similarly.
+    Far,
+    /// This one is called similarly.
+    Near(&'static str),
+    /// It is short for more than one, of which these are two.
+    Ambiguous(&'static str, &'static str),
+    /// It is a list of commands.
+    List,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Far => f.write_str(" (help lists all)"),
+            Self::Near(name) => write!(f, ": did you mean {name}?"),
+            Self::Ambiguous(one, other) => write!(f, ": it is short for {one} and for {other}"),
+            Self::List => f.write_str(": commands in a variable are started with run"),
+        }
+    }
+}

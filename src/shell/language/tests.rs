@@ -1,0 +1,96 @@
+use super::limits;
+use crate::shell::simulation::{FileMap, Simulation};
+use crate::shell::{Environment, Failure, Shell};
+use crate::time::{Duration, Instant};
+
+/// What a script prints.
+fn said(text: &str) -> String {
+    let mut machine = Simulation::raspberry_pi_4(FileMap::default()).unwrap();
+    let mut shell = Shell::new(&mut machine, Environment::default());
+    let _ = shell.run_script("s", text);
+    machine.output
+}
+
+#[test]
+fn a_mistake_is_told_with_script_line_and_what_was_expected() {
+    assert_eq!(said("echo a\necho \"b\n"), "a\ns, line 3: syntax error: the \" opened in line 2 is not closed\n");
+    assert_eq!(
+        said("if true\nthen echo a\n"),
+        "s, line 3: syntax error: the text ends without the elif, else or fi of what begins in line 1\n"
+    );
+    assert_eq!(said("true\nfi\n"), "s, line 2: syntax error: \"fi\" cannot stand here, expected a command\n");
+    assert_eq!(said("echo a & echo b\n"), "s, line 1: syntax error: a single &: there are only && and \\&\n");
+}
+
+#[test]
+fn the_nearest_command_is_offered() {
+    assert_eq!(said("\necoh a\n"), "s, line 2: unknown command 'ecoh': did you mean echo?\n");
+    assert!(said("s 1\n").contains("it is short for"));
+}
+
+#[test]
+fn nobody_runs_himself_for_ever() {
+    let said = said("setenv a 'run a; run a'\nrun a\necho not reached\n");
+    assert_eq!(said, format!("a, line 1: {}\n", limits::Exceeded::Depth));
+}
+
+#[test]
+fn an_endless_loop_ends() {
+    let said = said("while true; do true; done\necho not reached\n");
+    assert_eq!(said, format!("s, line 1: {}\n", limits::Exceeded::Commands));
+}
+
+#[test]
+fn a_variable_that_grows_is_stopped() {
+    let said = said("setenv a aaaaaaaaaaaaaaaa\nwhile true; do setenv a $a$a; done\n");
+    assert_eq!(said, format!("s, line 2: {}\n", limits::Exceeded::Command));
+}
+
+#[test]
+fn too_much_output_is_stopped() {
+    let said = said(
+        "setenv a aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nwhile true; do echo $a $a $a; done\n",
+    );
+    assert!(said.len() < limits::OUTPUT + 100, "{}", said.len());
+    assert!(said.ends_with(&format!("{}\n", limits::Exceeded::Output)));
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let deep = |depth: usize| format!("{}true{}\necho end\n", "if ".repeat(depth), "; then true; fi".repeat(depth));
+    assert_eq!(said(&deep(limits::NESTING)), "end\n");
+    assert_eq!(said(&deep(limits::NESTING + 1)), format!("s, line 1: {}\n", limits::Exceeded::Nesting));
+}
+
+#[test]
+fn ctrl_c_ends_loops_sleep_and_everything_that_waits_for_them() {
+    for text in ["while true; do true; done\n", "sleep 1000\n", "setenv a 'sleep 1000'\nif run a; then echo b; fi\n"] {
+        let mut machine = Simulation::raspberry_pi_4(FileMap::default()).unwrap();
+        machine.interrupt_at = Some(Instant::from_micros(5_000));
+        let mut shell = Shell::new(&mut machine, Environment::default());
+        let outcome = shell.run_script("s", &format!("{text}echo not reached\n"));
+        assert!(matches!(outcome, Err(Failure::Interrupted)), "{text}");
+        assert!(!machine.output.contains("not reached"), "{text}");
+        let mut shell = Shell::new(&mut machine, Environment::default());
+        assert!(shell.run_script("s", "true\n").unwrap());
+    }
+}
+
+#[test]
+fn sleep_takes_fractions() {
+    let mut machine = Simulation::raspberry_pi_4(FileMap::default()).unwrap();
+    let mut shell = Shell::new(&mut machine, Environment::default());
+    assert!(shell.run_script("s", "sleep 1.25\n").unwrap());
+    let slept = shell.platform.now().since(Instant::default());
+    assert!(slept >= Duration::from_millis(1250) && slept < Duration::from_millis(1260), "{slept:?}");
+}
+
+#[test]
+fn exit_ends_one_script_with_its_status() {
+    let mut machine = Simulation::raspberry_pi_4(FileMap::default()).unwrap();
+    let mut shell = Shell::new(&mut machine, Environment::default());
+    assert!(!shell.run_script("s", "if true; then exit 3; fi\necho not reached\n").unwrap());
+    assert_eq!(shell.status(), 3);
+    assert!(shell.run_script("s", "setenv a 'exit 0; echo no'\nrun a && echo yes\n").unwrap());
+    assert_eq!(machine.output, "yes\n");
+}
