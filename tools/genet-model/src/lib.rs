@@ -7,7 +7,7 @@
 //! Time is a parameter of every entry ([`Moment`]), start values come from a seed ([`Settings`]), and nothing is called back: an entry returns
 //! the [`Effect`]s that the caller carries out. DMA goes through [`GuestMemory`], which the caller lends for the duration of an entry.
 //!
-//! Modules, from the bus inwards: `genet` (dispatch and time), `rings` (descriptors, indices, both directions), `transmit` and `tbuf`, `receive` and
+//! Modules, from the bus inwards: `genet` (entries and time), `dispatch`, `rings` (descriptors, indices, both directions), `transmit` and `tbuf`, `receive` and
 //! `rbuf`, `filter` (addresses, HFB), `umac` (command, reset), `statistics`, `interrupt` (INTRL2), `mdio`, `phy` (registers), `link` (copper side).
 #![deny(unsafe_code)]
 
@@ -16,6 +16,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod dispatch;
 mod effect;
 mod filter;
 mod frame;

@@ -53,6 +53,14 @@ impl Genet {
         in_rings + self.tbuf.len()
     }
 
+    /// What a write has done to the `frames` that the transmitter still had to send before it. A reset empties TBUF; with TX_EN clear it keeps what it has.
+    pub(crate) fn transmitter_cut(&mut self, frames: usize) -> Option<Reason> {
+        if self.umac.in_reset() {
+            self.tbuf.clear();
+        }
+        (frames != 0 && !self.umac.transmits()).then_some(Reason::TransmitterCut { frames })
+    }
+
     /// One frame, its fetch being over.
     pub(crate) fn fetch_one(&mut self, memory: &mut dyn GuestMemory) {
         self.transmitting = None;
