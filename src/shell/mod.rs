@@ -12,6 +12,7 @@ pub mod environment;
 pub mod image;
 pub mod landing;
 pub mod language;
+pub mod lints;
 mod memory;
 pub mod number;
 pub mod pattern;

@@ -6,6 +6,7 @@ use crate::boot::layout::Request;
 use crate::boot::legacy_image::{Compression, Kind};
 use crate::range::PhysicalRange;
 use crate::shell::image::{Image, image_at};
+use crate::shell::lints;
 use crate::shell::platform::Boot;
 use crate::shell::working_tree::tree_at;
 use crate::shell::{Command, Failure, Loaded, Outcome, Shell, number};
@@ -13,6 +14,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 const START: &str = "[ADDRESS [RAMDISK[:SIZE]|- [TREE]]]";
+
+/// Mistakes of a script that are told before it is booted.
+const MOST_LINTS: usize = 16;
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
@@ -113,6 +117,11 @@ fn start_program(shell: &mut Shell<'_>, program: PhysicalRange, arguments: &[Str
     let size = tree_at(shell.platform, tree)?.bytes().len() as u64;
     let tree = PhysicalRange { start: tree, end: tree.saturating_add(size) };
     let boot = Boot { program, ramdisk, tree, arguments: shell.environment.get("bootargs"), loaded: &shell.loaded };
+    let header = Header::parse(shell.platform.memory(program)?).ok();
+    let found = tree_at(shell.platform, tree.start)?;
+    for lint in lints::look(&boot, &found, header.as_ref(), shell.platform.layout()).iter().take(MOST_LINTS) {
+        shell.platform.print(format_args!("warning: {lint}\n"));
+    }
     Err(shell.platform.boot(&boot))
 }
 
