@@ -10,12 +10,14 @@ use crate::boot::digest::Digest;
 use crate::boot::layout;
 use crate::boot::network::Watch;
 use crate::boot::plan::{self, Facts, Item, Plan, Role};
+use crate::boot::script::{self, Ended, Script};
 use crate::boot::store::{self, Need, Store, Stored};
 use crate::boot::supply::{self, Supply};
 use crate::boot::xen;
-use crate::config::{Entry, Xen};
+use crate::config::{Entry, Payload, Xen};
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, overlay, read};
+use crate::net::settings::Bounded;
 use crate::ram::Claim;
 use crate::range::PhysicalRange;
 use crate::time::Clock;
@@ -65,6 +67,8 @@ pub enum Error {
     TreeSize(xen::TooLarge),
     /// Memory could not be laid out.
     Layout(layout::Error),
+    /// A script ended without starting anything.
+    Script(Ended),
     /// Everything was there, and could not be started.
     Departure(departure::Error),
 }
@@ -80,6 +84,7 @@ impl fmt::Display for Error {
             Self::Edit(error) => write!(f, "the device tree: {error}"),
             Self::TreeSize(error) => error.fmt(f),
             Self::Layout(error) => error.fmt(f),
+            Self::Script(ended) => ended.fmt(f),
             Self::Departure(error) => error.fmt(f),
         }
     }
@@ -132,6 +137,18 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Error, E
         initramfs: initramfs.as_ref().map(|claim| claim.range().size()),
         network: has_network,
     };
+    if let Payload::Script(file) = &entry.payload {
+        let item = plan::script(file, &facts)?;
+        let mut sink = Bounded::default();
+        let brought = supply.bring(&item, &mut sink, &mut Watch::new(keeper, board.clock().now()));
+        brought.map_err(|error| Error::Supply { file: item.name(), error })?;
+        let bytes = sink.into_bytes();
+        if let (Some(_), Digest::Sha256(found)) = (item.file.sha256, Digest::sha256(&bytes)) {
+            item.check_digest(&found)?;
+        }
+        let script = Script { name: item.file.source.name(), bytes: &bytes, variables: &[] };
+        return Ok(Error::Script(script::run(machine, &script)));
+    }
     let plan = Plan::new(entry, &facts)?;
 
     let mut store = Store::new(ram, layout);

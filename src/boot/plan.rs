@@ -44,6 +44,8 @@ pub struct Facts<'a> {
 /// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// A U-Boot script, which says by itself what it needs.
+    Script,
     /// The device tree to start from.
     DeviceTree,
     /// An overlay; its number from 0.
@@ -65,7 +67,7 @@ pub enum Role {
 impl Role {
     /// Whether it is handed to Xen as a module, as it is.
     pub fn is_module(self) -> bool {
-        !matches!(self, Self::DeviceTree | Self::Overlay(_) | Self::Xen)
+        !matches!(self, Self::Script | Self::DeviceTree | Self::Overlay(_) | Self::Xen)
     }
 }
 
@@ -113,7 +115,7 @@ impl<'e> Plan<'e> {
         let xen = match &entry.payload {
             Payload::Xen(xen) => xen,
             Payload::Linux(_) => return Err(Error::NotBuilt("boot Linux without Xen")),
-            Payload::Script(_) => return Err(Error::NotBuilt("run U-Boot scripts")),
+            Payload::Script(_) => return Err(Error::NotBuilt("boot a script as Xen")),
             Payload::ImageBuilder(_) => return Err(Error::NotBuilt("read ImageBuilder files")),
         };
         let notes = check_arguments(xen, facts.memory)?;
@@ -176,6 +178,16 @@ impl<'e> Plan<'e> {
     pub fn item(&self, role: Role) -> Option<&Item> {
         self.items.iter().find(|item| item.role == role)
     }
+}
+
+/// The file of an entry that is a script.
+///
+/// # Errors
+/// It can come from nowhere.
+pub fn script(file: &File, facts: &Facts<'_>) -> Result<Item, Error> {
+    let label = "script".to_string();
+    let place = place(&label, &file.source, facts)?;
+    Ok(Item { role: Role::Script, label, file: file.clone(), place })
 }
 
 /// Checks command lines and the memory that they share out.

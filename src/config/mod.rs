@@ -3,12 +3,14 @@
 //! * [`settings`] reads `loader.toml` into [`Settings`]; an error names line, column, what was expected and the nearest known key.
 //! * [`initramfs`] says what the firmware's `initramfs` blob is: settings, a bundle ([`bundle`]), or none of our business.
 //! * [`overrides`] reads the `xenlift.*` words of the firmware's command line, which change single keys of whichever settings won.
+//! * [`extlinux`] reads the menu that distributions write for U-Boot.
 //! * [`source`] is where a file comes from; [`command_line`] knows the words of Xen's command line that a loader can check.
 //!
 //! All of it is pure: bytes in, values or errors out, nothing fetched, nothing printed.
 
 pub mod bundle;
 pub mod command_line;
+pub mod extlinux;
 pub mod initramfs;
 pub mod nearest;
 pub mod overrides;

@@ -148,11 +148,16 @@ fn is_missing(client: &Client, in_time: bool) -> bool {
 
 /// Memory for one settings file.
 #[derive(Default)]
-struct Bounded {
+pub(crate) struct Bounded {
     bytes: Vec<u8>,
 }
 
 impl Bounded {
+    /// What has come.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     fn check(size: u64) -> Result<(), Refusal> {
         match size > LARGEST_SETTINGS as u64 {
             true => Err(Refusal::TooLarge { size, room: LARGEST_SETTINGS as u64 }),

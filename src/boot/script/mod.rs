@@ -5,6 +5,8 @@
 
 mod board;
 mod program;
+mod run;
 mod touchdown;
 
 pub use board::BoardPlatform;
+pub use run::{Ended, LARGEST, Script, run};

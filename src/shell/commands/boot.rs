@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "bootelf", usage: "...", help: "ELF files are not started here", run: bootelf },
 ];
 
-fn booti(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+pub(super) fn booti(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let address = program_address(shell, arguments)?;
     let file = loaded_at(shell, address);
     let start = PhysicalRange::sized(address, HEADER_SIZE as u64).ok_or_else(|| no_address(address))?;

@@ -46,7 +46,7 @@ pub fn partition(interface: &str, device: &str) -> Result<Partition, Failure> {
     Ok(Partition { interface: interface.to_string(), device: small(device)?, partition: part })
 }
 
-fn load(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+pub(super) fn load(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let [_, interface, device, rest @ ..] = arguments else { return Err(Failure::Usage) };
     if rest.len() > 4 {
         return Err(Failure::Usage);

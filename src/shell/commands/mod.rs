@@ -8,8 +8,10 @@ pub mod files;
 pub mod image;
 mod language;
 pub mod memory;
+pub mod menu;
 pub mod network;
 mod setexpr;
+mod source;
 mod variables;
 
 use super::Command;
@@ -23,7 +25,9 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         setexpr::COMMANDS,
         network::COMMANDS,
         files::COMMANDS,
+        source::COMMANDS,
         boot::COMMANDS,
+        menu::COMMANDS,
         devices::COMMANDS,
         fdt::COMMANDS,
         image::COMMANDS,

@@ -308,3 +308,96 @@ fn go_jumps_and_reset_resets() {
     assert!(matches!(say(&mut shell, "go"), Err(Failure::Usage)));
     assert_eq!(machine.asked, [Asked::Gone(0x80000), Asked::Reset]);
 }
+
+/// What mkimage makes of a script: a legacy image without digests that hold.
+fn script(text: &str) -> Vec<u8> {
+    let mut data = (text.len() as u32).to_be_bytes().to_vec();
+    data.extend_from_slice(&[0; 4]);
+    data.extend_from_slice(text.as_bytes());
+    let mut header = alloc::vec![0_u8; 64];
+    header[..4].copy_from_slice(&0x2705_1956_u32.to_be_bytes());
+    header[12..16].copy_from_slice(&(data.len() as u32).to_be_bytes());
+    let Digest::Crc32(crc) = Digest::crc32(&data) else { panic!() };
+    header[24..28].copy_from_slice(&crc.to_be_bytes());
+    header[28..32].copy_from_slice(&[5, 22, 6, 0]);
+    let Digest::Crc32(crc) = Digest::crc32(&header) else { panic!() };
+    header[4..8].copy_from_slice(&crc.to_be_bytes());
+    header.extend_from_slice(&data);
+    header
+}
+
+fn machine_with_scripts() -> Simulation {
+    let mut files = FileMap::default();
+    for (name, text) in [
+        ("boot.scr", "setenv first yes; tftpboot C00000 boot2.scr && source C00000; setenv after yes"),
+        ("boot2.scr", "setenv second yes; false"),
+        ("self.scr", "setenv depth ${depth}x; source 2000000"),
+    ] {
+        files.server.insert(name.to_string(), script(text));
+    }
+    let mut cut = script("echo whole");
+    *cut.last_mut().unwrap() ^= 1;
+    files.server.insert("bad.scr".to_string(), cut);
+    files.card.insert("Image".to_string(), image(5000, 0x20_0000));
+    files.card.insert("initrd".to_string(), alloc::vec![1; 77]);
+    let mut tree = crate::boot::test_tree::TestTree::board();
+    files.card.insert("dtb/board.dtb".to_string(), tree.editor().as_bytes().to_vec());
+    let menu = "default a\nlabel a\nkernel /Image\ninitrd ../initrd\nfdtdir /dtb/\nappend root=x\n";
+    files.card.insert("extlinux.conf".to_string(), menu.replace("../", "").into_bytes());
+    Simulation::raspberry_pi_4(files).unwrap()
+}
+
+#[test]
+fn a_script_sources_another_and_goes_on_after_it() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "tftpboot 2000000 boot.scr").unwrap());
+    assert!(say(&mut shell, "source 2000000").unwrap());
+    for name in ["first", "second", "after"] {
+        assert_eq!(shell.environment.get(name), Some("yes"), "{name}");
+    }
+    assert!(shell.loaded.is_empty(), "nothing is wanted any more of scripts that were copied");
+}
+
+#[test]
+fn a_script_that_runs_itself_is_ended() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "tftpboot 2000000 self.scr").unwrap());
+    assert!(matches!(say(&mut shell, "source"), Err(Failure::Abandoned)));
+    assert!(machine.output.contains("does one run itself?"), "{}", machine.output);
+}
+
+#[test]
+fn a_damaged_script_is_refused_unless_verify_is_no() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "tftpboot 2000000 bad.scr").unwrap());
+    assert!(reason(&mut shell, "source 2000000").contains("CRC"));
+    shell.environment.set("verify", "no");
+    assert!(say(&mut shell, "source 2000000").is_ok());
+    assert!(reason(&mut shell, "source 5000000").contains("no script at 0x5000000"));
+}
+
+#[test]
+fn boot_runs_bootcmd() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[("bootcmd", "setenv booted yes")]));
+    assert!(say(&mut shell, "boot").unwrap());
+    assert_eq!(shell.environment.get("booted"), Some("yes"));
+    shell.environment.set("bootcmd", "");
+    assert!(reason(&mut shell, "bootd").contains("bootcmd"));
+}
+
+#[test]
+fn sysboot_starts_the_default_label() {
+    let mut machine = machine_with_scripts();
+    let facts = machine.facts.clone();
+    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
+    shell.environment.set("fdtfile", "board.dtb");
+    assert!(matches!(say(&mut shell, "sysboot mmc 0:1 any 2400000 extlinux.conf"), Err(Failure::Ended)));
+    assert_eq!(shell.environment.get("bootargs"), Some("root=x"));
+    let Some(Asked::Booted { program, ramdisk, tree, .. }) = machine.asked.pop() else { panic!() };
+    assert_eq!(program, sized(0x8_0000, 5000));
+    assert_eq!((ramdisk, tree.start), (Some(sized(0x570_0000, 77)), 0x560_0000));
+}

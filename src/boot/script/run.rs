@@ -1,0 +1,91 @@
+//! Running a script: its file to where U-Boot would have put it, the variables that it expects, and what is said when it ends.
+
+use super::board::BoardPlatform;
+use crate::board::Board;
+use crate::boot::bring_up::Machine;
+use crate::println;
+use crate::range::PhysicalRange;
+use crate::shell::platform::Platform;
+use crate::shell::{Failure, Shell, number, variables};
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+
+/// Bytes that the file of a script may have.
+pub const LARGEST: usize = 512 << 10;
+
+/// A script to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'a> {
+    /// What messages call it: its path.
+    pub name: &'a str,
+    /// Its file: mkimage's, or plain text.
+    pub bytes: &'a [u8],
+    /// Variables that it finds beside the board's.
+    pub variables: &'a [(&'a str, &'a str)],
+}
+
+/// How a script ended that started nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It came to its end; the exit status of its last command.
+    Status(u8),
+    /// Ctrl-C.
+    Interrupted,
+    /// It was ended, and that has been said.
+    Abandoned,
+    /// It could not be run.
+    NotRun(String),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(0) => f.write_str("the script came to its end and started nothing"),
+            Self::Status(status) => write!(f, "the script came to its end, its last command failed (status {status})"),
+            Self::Interrupted => f.write_str("interrupted by Ctrl-C"),
+            Self::Abandoned => f.write_str("the script was ended"),
+            Self::NotRun(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// Runs `script`. Comes back only if it started nothing.
+pub fn run<B: Board>(machine: &mut Machine<B>, script: &Script<'_>) -> Ended {
+    let mut platform = match BoardPlatform::new(machine) {
+        Ok(platform) => platform,
+        Err(error) => return Ended::NotRun(error.to_string()),
+    };
+    let mut environment = variables::of_board(platform.facts());
+    for (name, value) in script.variables {
+        environment.set(name, value);
+    }
+    println!("Running {}.", script.name);
+    let mut shell = Shell::new(&mut platform, environment);
+    let outcome = place(&mut shell, script).and_then(|address| shell.run_loaded(Some(&address)));
+    let status = shell.status();
+    platform.give_back();
+    match outcome {
+        Ok(_) => Ended::Status(status),
+        Err(Failure::Interrupted) => Ended::Interrupted,
+        Err(Failure::Reason(reason)) => Ended::NotRun(reason.to_string()),
+        Err(_) => Ended::Abandoned,
+    }
+}
+
+/// Puts the script's file to `scriptaddr`, where a script may look for itself; gives that address.
+fn place(shell: &mut Shell<'_>, script: &Script<'_>) -> Result<String, Failure> {
+    let size = script.bytes.len() as u64;
+    if script.bytes.len() > LARGEST {
+        return Err(Failure::because(format!("the file has {size} bytes, scripts have at most {LARGEST}")));
+    }
+    let address = number::hexadecimal(shell.environment.get("scriptaddr").unwrap_or_default())?;
+    let landing = shell.landing(address)?;
+    if size > landing.place.size() {
+        return Err(landing.too_small(script.name, size));
+    }
+    let range = PhysicalRange { start: address, end: address.saturating_add(size) };
+    shell.platform.memory_mut(range)?.copy_from_slice(script.bytes);
+    shell.landed(script.name, range);
+    Ok(format!("{address:x}"))
+}

@@ -1,0 +1,51 @@
+//! Commands that run commands: `source`, `boot`.
+
+use crate::shell::{Command, Failure, Outcome, Shell, number};
+use alloc::format;
+use alloc::string::String;
+
+/// The commands.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "source",
+        usage: "[ADDRESS][:FILE|#CONFIGURATION]",
+        help: "run a script that was loaded",
+        run: source,
+    },
+    Command { name: "boot", usage: "", help: "run the commands in bootcmd", run: boot },
+    Command { name: "bootd", usage: "", help: "the same as boot", run: boot },
+];
+
+fn source(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    match arguments {
+        [_] => shell.run_loaded(None),
+        [_, place] => shell.run_loaded(Some(place)),
+        _ => Err(Failure::Usage),
+    }
+}
+
+fn boot(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
+    shell.run_variable("bootcmd")
+}
+
+impl Shell<'_> {
+    /// Runs the script at `place`, `[ADDRESS][:FILE|#CONFIGURATION]`, where the last file went without one.
+    ///
+    /// # Errors
+    /// There is no script; and as [`Shell::run_script`].
+    pub fn run_loaded(&mut self, place: Option<&str>) -> Outcome {
+        let (text, note) = self.script_text(place)?;
+        if let Some(note) = note {
+            self.say(format_args!("Note: {note}\n"))?;
+        }
+        let address = place.map_or("", |place| place.split([':', '#']).next().unwrap_or(place));
+        let address = if address.is_empty() { self.load_address()? } else { number::hexadecimal(address)? };
+        let file = self.loaded.iter().position(|loaded| loaded.range.start == address);
+        // Its text has been copied: whatever comes over it overwrites nothing that is wanted.
+        let name = match file {
+            Some(index) => self.loaded.remove(index).name,
+            None => format!("the script at {address:#x}"),
+        };
+        self.run_script(&name, &text)
+    }
+}
