@@ -23,6 +23,10 @@ pub enum Block {
     PowerManagement,
     /// The GENET Ethernet controller. Touched only where the tree names it.
     Ethernet,
+    /// EMMC2, the SD host controller of the card slot. Touched only where the tree names it.
+    Emmc2,
+    /// The older SD host controller. Touched only where the tree names it.
+    Emmc,
 }
 
 /// A kind of board. Its devices are reached through it once each.

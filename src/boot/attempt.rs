@@ -5,6 +5,7 @@
 
 use crate::board::Board;
 use crate::boot::bring_up::Machine;
+use crate::boot::card::Catalogue;
 use crate::boot::departure::{self, Departure, File};
 use crate::boot::digest::Digest;
 use crate::boot::layout;
@@ -114,21 +115,24 @@ impl From<layout::Error> for Error {
     }
 }
 
-/// Boots `entry`. Comes back only if that failed.
-pub fn boot<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Error {
-    match attempt(machine, entry) {
+/// Boots `entry`. Comes back only if that failed. `from_card` says that its settings came from the card.
+pub fn boot<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -> Error {
+    match attempt(machine, entry, from_card) {
         Ok(error) | Err(error) => error,
     }
 }
 
-fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Error, Error> {
+fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -> Result<Error, Error> {
     let layout = machine.free_memory()?;
     let known = Known { mac_address: machine.identity.mac, serial_number: machine.identity.serial };
     let board_tree = machine.identity.revision.and_then(|revision| revision.device_tree());
-    let Machine { board, ram, uart, tree, initramfs, network, keeper, .. } = machine;
+    let Machine { board, ram, uart, tree, initramfs, network, card, keeper, .. } = machine;
     let has_network = network.is_ok();
     let mut supply: Supply<'_, '_, B> = Supply::new(initramfs.as_ref().map(Claim::bytes), network.as_mut().ok());
     let bundle = supply.bundle().map_err(|error| Error::Supply { file: "the firmware's initramfs".into(), error })?;
+    let mut watch = Watch::new(keeper, board.clock().now());
+    let has_card = card.is_open();
+    let catalogue = Catalogue::new(card, &mut watch);
     let facts = Facts {
         memory: layout.banks().iter().map(PhysicalRange::size).sum(),
         firmware_tree: tree.is_ok(),
@@ -136,6 +140,8 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Error, E
         bundle: bundle.as_ref(),
         initramfs: initramfs.as_ref().map(|claim| claim.range().size()),
         network: has_network,
+        card: has_card.then_some(&catalogue),
+        card_first: from_card,
     };
     if let Payload::Script(file) = &entry.payload {
         let item = plan::script(file, &facts)?;
@@ -150,6 +156,9 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry) -> Result<Error, E
         return Ok(Error::Script(script::run(machine, &script)));
     }
     let plan = Plan::new(entry, &facts)?;
+    watch.end_line();
+    drop(watch);
+    supply = supply.with_card(card);
 
     let mut store = Store::new(ram, layout);
     let mut load = Load { store: &mut store, files: Vec::new(), notes: Vec::new() };

@@ -8,6 +8,7 @@ use crate::arch::selftest::SelfTest;
 use crate::arch::{Entry, StartBoard};
 use crate::banner;
 use crate::board::{Block, Board};
+use crate::boot::card::Slot;
 use crate::boot::layout::{self, Layout};
 use crate::boot::network::{self, BoardSession};
 use crate::config::overrides::Overrides;
@@ -17,7 +18,8 @@ use crate::drivers::board_revision::BoardRevision;
 use crate::drivers::gpio::Gpio;
 use crate::drivers::mailbox::message::{BYTES, Request};
 use crate::drivers::mailbox::property::{
-    ArmMemory, BoardRevisionCode, ClockId, ClockRate, MacAddress, NotifyReboot, SerialNumber,
+    ArmMemory, BoardRevisionCode, ClockId, ClockRate, MacAddress, MaximumClockRate, NotifyReboot, PowerUpCard,
+    SerialNumber,
 };
 use crate::drivers::mailbox::{self, Mailbox};
 use crate::drivers::uart::UartKind;
@@ -69,6 +71,8 @@ pub struct Machine<B: Board> {
     pub initramfs: Option<Claim>,
     /// The network, or why there is none.
     pub network: Result<BoardSession<B>, network::Error>,
+    /// The card slot, opened when settings are looked for.
+    pub card: Slot<B>,
     /// The `xenlift.*` words of the firmware's command line.
     pub overrides: Overrides,
     /// What has to be looked after as long as the loader runs.
@@ -146,9 +150,10 @@ impl<B: Board> Machine<B> {
         }
         let overrides = overrides(bootargs);
         let network = network::open(&mut board, parsed, &identity);
+        let card = Slot::new(parsed, board.clock());
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
         let keeper = Keeper { start: board.start(), watchdog, mailbox };
-        Self { board, ram, identity, uart, tree, firmware_tree, initramfs, network, overrides, keeper }
+        Self { board, ram, identity, uart, tree, firmware_tree, initramfs, network, card, overrides, keeper }
     }
 }
 
@@ -180,6 +185,18 @@ impl<B: Board> Keeper<B> {
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.feed();
         }
+    }
+
+    /// Has the firmware give the card power, and asks for the rate in Hz of the clock that its controller makes the card's of. A firmware
+    /// that says nothing has it on already, as a rule: it booted from a card.
+    pub fn power_card(&mut self, clock: ClockId) -> Option<u32> {
+        let mailbox = self.mailbox.as_mut()?;
+        match mailbox.ask(PowerUpCard) {
+            Ok(true) => {}
+            Ok(false) => log::info!("the firmware gives the card no power"),
+            Err(error) => log::info!("card power: {error}"),
+        }
+        mailbox.ask(ClockRate(clock)).or_else(|_| mailbox.ask(MaximumClockRate(clock))).ok()
     }
 
     /// Puts everything that must not go on by itself back as the firmware left it, and lets the console finish.

@@ -7,17 +7,12 @@ use crate::arch;
 use crate::board::Board;
 use crate::boot::attempt;
 use crate::boot::bring_up::Machine;
-use crate::boot::network::Watch;
-use crate::config::initramfs::{self, Initramfs};
-use crate::config::settings;
+use crate::boot::settings::{self, Found};
 use crate::config::{Entry, Settings, Timeout};
 use crate::console;
-use crate::net::settings::{self as net_settings, Found};
 use crate::print;
 use crate::println;
 use crate::time::{Clock, Duration, Instant};
-use alloc::format;
-use alloc::string::{String, ToString};
 
 /// The first pause after a failure, and the longest: each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -32,11 +27,14 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
     let mut machine = Machine::bring_up(board, found);
     let mut pause = FIRST_PAUSE;
     loop {
-        match find_settings(&mut machine) {
-            Ok(settings) => match choose(&mut machine, &settings) {
-                Some(entry) => boot_with_fallbacks(&mut machine, &settings, entry),
+        match settings::find(&mut machine) {
+            Ok(Found::Settings { settings, from_card }) => match choose(&mut machine, &settings) {
+                Some(entry) => boot_with_fallbacks(&mut machine, &settings, entry, from_card),
                 None => println!("The settings have no [[entry]]: nothing to boot."),
             },
+            Ok(Found::Script(script)) => {
+                println!("{} on the card was found, but this version does not run U-Boot's scripts.", script.path);
+            }
             Err(reason) => println!("No settings: {reason}"),
         }
         println!("Starting over in {} s. Any key: now. R: reset.", pause.as_secs());
@@ -45,73 +43,6 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// The settings that apply, the overrides of the firmware's command line included.
-///
-/// They come from the firmware's initramfs if it has any, else from the network. What the command line says of the network holds
-/// while they are looked for, what they say themselves from then on.
-fn find_settings<B: Board>(machine: &mut Machine<B>) -> Result<Settings, String> {
-    let mut settings = Settings::default();
-    machine.overrides.apply(&mut settings);
-    if let Ok(session) = &mut machine.network {
-        session.set_network(settings.network);
-    }
-    let found = match (&machine.overrides.config, settings_in_initramfs(machine)?) {
-        (None, Some(found)) => found,
-        _ => settings_on_server(machine)?,
-    };
-    let Found { path, bytes } = found;
-    let mut settings = settings::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
-    println!("Settings: {path}.");
-    for error in machine.overrides.apply(&mut settings) {
-        println!("cmdline.txt: {error}.");
-    }
-    if let Ok(session) = &mut machine.network {
-        session.set_network(settings.network);
-    }
-    Ok(settings)
-}
-
-/// What the firmware loaded as `initramfs`, if that is settings or a bundle with settings.
-fn settings_in_initramfs<B: Board>(machine: &Machine<B>) -> Result<Option<Found>, String> {
-    let Some(claim) = &machine.initramfs else { return Ok(None) };
-    let (bytes, path) = match initramfs::identify(claim.bytes()) {
-        Err(error) => return Err(format!("the bundle in the firmware's initramfs: {error}")),
-        Ok(Initramfs::NotSettings(content)) => {
-            println!("The firmware's initramfs is {content}, not settings.");
-            return Ok(None);
-        }
-        Ok(Initramfs::Settings(text)) => (text, "loader.toml (initramfs)"),
-        Ok(Initramfs::Bundle(bundle)) => {
-            let member = bundle.settings().ok_or("the bundle in the firmware's initramfs has no loader.toml")?;
-            member.verify().map_err(|error| error.to_string())?;
-            (member.data, "loader.toml (bundle)")
-        }
-    };
-    if bytes.len() > settings::LARGEST {
-        // Refused by its size; there is no need to copy it for that.
-        settings::parse(bytes).map_err(|error| format!("{path}: {error}"))?;
-    }
-    Ok(Some(Found { path: path.to_string(), bytes: bytes.to_vec() }))
-}
-
-/// Settings from the server: the file that the command line names, else those that are looked for.
-fn settings_on_server<B: Board>(machine: &mut Machine<B>) -> Result<Found, String> {
-    let Machine { board, network, overrides, identity, keeper, .. } = machine;
-    let session = network.as_mut().map_err(|error| format!("none in an initramfs, and no network: {error}"))?;
-    let mut watch = Watch::new(keeper, board.clock().now());
-    if let Some(source) = &overrides.config {
-        return net_settings::fetch(session, source, &mut watch).map_err(|error| format!("{source}: {error}"));
-    }
-    let serial = identity.serial.map(|serial| format!("{serial:016x}"));
-    let found = net_settings::probe(session, serial.as_deref(), &mut watch).map_err(|error| error.to_string())?;
-    found.ok_or_else(|| {
-        let boot_file = session.lease().and_then(|lease| lease.boot_file.as_deref());
-        let paths = net_settings::candidates(boot_file, serial.as_deref(), session.interface().station());
-        let server = session.server().map(|server| server.to_string()).unwrap_or_default();
-        format!("the TFTP server {server} has none of {}, or did not answer", paths.join(", "))
-    })
 }
 
 /// The entry to boot: the default, unless somebody presses a key in time and chooses another.
@@ -168,11 +99,11 @@ fn read_number<B: Board>(machine: &mut Machine<B>, end: Instant) -> Option<usize
 }
 
 /// Boots `entry`; if that fails its fallback, and so on. Settings have no circles of fallbacks.
-fn boot_with_fallbacks<B: Board>(machine: &mut Machine<B>, settings: &Settings, entry: &Entry) {
+fn boot_with_fallbacks<B: Board>(machine: &mut Machine<B>, settings: &Settings, entry: &Entry, from_card: bool) {
     let mut next = Some(entry);
     while let Some(entry) = next {
         println!("Booting {}.", entry.title());
-        let error = attempt::boot(machine, entry);
+        let error = attempt::boot(machine, entry, from_card);
         println!("{} was not booted: {error}", entry.name);
         next = entry.fallback.as_deref().and_then(|name| settings.entry(name));
     }

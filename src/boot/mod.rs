@@ -12,13 +12,14 @@
 //! These are pure and host-tested. Over them, in the order of a boot:
 //!
 //! * [`bring_up`] – the console, and what the firmware tells. [`loader`] – settings, choice, fallbacks, starting over.
-//! * [`network`] – the session over the board's Ethernet.
+//! * [`settings`] – where settings come from. [`card`] – the card slot. [`network`] – the session over the board's Ethernet.
 //! * [`attempt`] – one attempt at one entry; [`supply`] – where its files come from; [`store`] – where they go.
 //! * [`script`] – the board as scripts see it.
 //! * [`departure`] – the last part of it, which it shares with scripts: tree, checks, summary, jump.
 
 pub mod attempt;
 pub mod bring_up;
+pub mod card;
 pub mod departure;
 pub mod digest;
 pub mod dom0_memory;
@@ -31,6 +32,7 @@ pub mod loader;
 pub mod network;
 pub mod plan;
 pub mod script;
+pub mod settings;
 pub mod store;
 pub mod summary;
 pub mod supply;

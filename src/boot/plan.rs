@@ -39,6 +39,16 @@ pub struct Facts<'a> {
     pub initramfs: Option<u64>,
     /// Whether files can be fetched from a server.
     pub network: bool,
+    /// The card, if there is one.
+    pub card: Option<&'a dyn CardFiles>,
+    /// Whether the settings came from the card, so that plain paths are looked for there before the network.
+    pub card_first: bool,
+}
+
+/// What a plan asks of a card.
+pub trait CardFiles: fmt::Debug {
+    /// Whether there is a file at `path` of the partition with that number, or of the one to boot from.
+    fn has(&self, partition: Option<u32>, path: &str) -> bool;
 }
 
 /// What a file is for.
@@ -80,6 +90,8 @@ pub enum Place {
     Network,
     /// It is what the firmware loaded through `initramfs`.
     Initramfs,
+    /// It is a file of the card.
+    Card,
 }
 
 /// A file that is needed.
@@ -233,7 +245,16 @@ fn place(label: &str, source: &Source, facts: &Facts<'_>) -> Result<Place, Error
         Source::Initramfs => Err(Error::NoInitramfs { label: label() }),
         Source::Http(..) => Err(Error::NotBuilt("fetch by HTTP, only by TFTP")),
         Source::Path(path) if facts.bundle.is_some_and(|bundle| bundle.find(path).is_some()) => Ok(Place::Bundle),
+        Source::Card(partition, path) => match facts.card {
+            Some(card) if card.has(*partition, path) => Ok(Place::Card),
+            Some(_) => Err(Error::NotOnCard { label: label(), source: source.to_string() }),
+            None => Err(Error::NoCard { label: label(), source: source.to_string() }),
+        },
+        Source::Path(path) if facts.card_first && is_on_card(path, facts) => Ok(Place::Card),
         _ if facts.network => Ok(Place::Network),
+        // Not where it was meant to be, perhaps, but there.
+        Source::Path(path) if is_on_card(path, facts) => Ok(Place::Card),
+        Source::Path(_) if facts.card_first => Err(Error::NotOnCard { label: label(), source: source.to_string() }),
         Source::Path(path) => {
             let paths = facts.bundle.iter().flat_map(|bundle| bundle.members()).map(|member| member.path);
             let nearest = nearest::nearest(path, paths).map(String::from);
@@ -241,6 +262,10 @@ fn place(label: &str, source: &Source, facts: &Facts<'_>) -> Result<Place, Error
         }
         Source::Tftp(..) => Err(Error::NoNetwork { label: label(), source: source.to_string() }),
     }
+}
+
+fn is_on_card(path: &str, facts: &Facts<'_>) -> bool {
+    facts.card.is_some_and(|card| card.has(None, path))
 }
 
 /// What a file told when it was there.
@@ -386,6 +411,20 @@ pub enum Error {
         /// The path in the bundle that was perhaps meant.
         nearest: Option<String>,
     },
+    /// A file that is not on the card, and cannot come from elsewhere.
+    NotOnCard {
+        /// What the file is for.
+        label: String,
+        /// Its path.
+        source: String,
+    },
+    /// A file of a card where there is no card.
+    NoCard {
+        /// What the file is for.
+        label: String,
+        /// Its path.
+        source: String,
+    },
     /// So many modules, more than [`MOST_MODULES`].
     TooManyModules(usize),
     /// A command line that cannot be right.
@@ -468,6 +507,8 @@ impl fmt::Display for Error {
             Self::NotThere { label, path, nearest: None } => {
                 write!(f, "{label}: \"{path}\" is not in the bundle, and there is no network to fetch it from")
             }
+            Self::NotOnCard { label, source } => write!(f, "{label}: {source} is not on the card"),
+            Self::NoCard { label, source } => write!(f, "{label}: {source}, but there is no card that can be read"),
             Self::TooManyModules(count) => {
                 write!(f, "{count} kernels, ramdisks and device trees of domains; Xen takes at most {MOST_MODULES}")
             }

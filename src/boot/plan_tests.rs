@@ -31,6 +31,8 @@ fn facts() -> Facts<'static> {
         bundle: None,
         initramfs: Some(1000),
         network: true,
+        card: None,
+        card_first: false,
     }
 }
 
@@ -129,6 +131,52 @@ fn files_of_a_bundle_are_looked_for_there_first() {
     );
     let message = error(&toml.replace("\"Image\"", "\"image-\""), &offline);
     assert_eq!(message, "Dom0 kernel: \"image-\" is not in the bundle; nearest: Image");
+}
+
+/// A card with these files on its boot partition, and on its third.
+#[derive(Debug)]
+struct Card(&'static [&'static str]);
+
+impl CardFiles for Card {
+    fn has(&self, partition: Option<u32>, path: &str) -> bool {
+        partition.is_none_or(|number| number == 3) && self.0.contains(&path)
+    }
+}
+
+#[test]
+fn plain_paths_of_settings_from_the_card_are_on_the_card_or_else_on_the_server() {
+    let parsed = entry(TOML);
+    let place = |facts: &Facts<'_>, role| Plan::new(&parsed, facts).unwrap().item(role).unwrap().place;
+    let some = Card(&["xen", "t.dtb"]);
+    let both = Facts { card: Some(&some), card_first: true, ..facts() };
+    assert_eq!(place(&both, Role::Xen), Place::Card);
+    assert_eq!(place(&both, Role::DeviceTree), Place::Card);
+    assert_eq!(place(&both, Role::Dom0Kernel), Place::Network);
+    assert_eq!(place(&both, Role::DomainKernel(0)), Place::Network);
+    let settings_elsewhere = Facts { card_first: false, ..both };
+    assert_eq!(place(&settings_elsewhere, Role::Xen), Place::Network);
+    let toml = TOML.replace("tftp://10.0.0.1/k", "k");
+    let offline = Facts { network: false, ..both };
+    assert_eq!(error(&toml, &offline), "overlay 1: a.dtbo is not on the card");
+    let all = Card(&["t.dtb", "a.dtbo", "b.dtbo", "xen", "Image", "k", "r", "passthrough.dtb"]);
+    let offline = Facts { card: Some(&all), network: false, ..facts() };
+    let parsed = entry(&toml);
+    let plan = Plan::new(&parsed, &offline).unwrap();
+    assert!(plan.items.iter().all(|item| item.place == Place::Card || item.role == Role::Dom0Ramdisk));
+}
+
+#[test]
+fn a_url_of_the_card_is_there_or_told() {
+    let with = |url: &str| TOML.replace("tftp://10.0.0.1/k", url);
+    let card = Card(&["k"]);
+    let facts = Facts { card: Some(&card), ..facts() };
+    for url in ["mmc://0/k", "mmc://0:3/k"] {
+        let parsed = entry(&with(url));
+        assert_eq!(Plan::new(&parsed, &facts).unwrap().item(Role::DomainKernel(0)).unwrap().place, Place::Card);
+    }
+    assert_eq!(error(&with("mmc://0:1/k"), &facts), "guest kernel: mmc://0:1/k is not on the card");
+    let none = Facts { card: None, ..facts };
+    assert_eq!(error(&with("mmc://0/k"), &none), "guest kernel: mmc://0/k, but there is no card that can be read");
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! Where the files of an entry come from: the bundle that the firmware loaded, the firmware's initramfs itself, or the network.
+//! Where the files of an entry come from: the bundle that the firmware loaded, the firmware's initramfs itself, the card, or the
+//! network.
 //!
 //! A supplier brings a file to a [`Sink`] and knows nothing of where it goes.
 
 use crate::board::Board;
+use crate::boot::card::{self, Part, Slot};
 use crate::boot::network::{BoardSession, Watch};
 use crate::boot::plan::{Item, Place};
 use crate::config::bundle::{self, Bundle};
@@ -25,6 +27,8 @@ pub enum Error {
     NoInitramfs,
     /// Nothing can bring a file from there.
     NoWay,
+    /// The card did not bring it.
+    Card(card::Error),
     /// The network did not bring it.
     Fetch(fetch::Error),
     /// The receiving end did not take it.
@@ -40,6 +44,7 @@ impl fmt::Display for Error {
                 f.write_str("the firmware loaded no initramfs (config.txt: `initramfs FILE followkernel`)")
             }
             Self::NoWay => f.write_str("there is no network to fetch it from"),
+            Self::Card(error) => error.fmt(f),
             Self::Fetch(error) => error.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
         }
@@ -56,12 +61,18 @@ impl From<bundle::Error> for Error {
 pub struct Supply<'a, 'n, B: Board> {
     initramfs: Option<&'a [u8]>,
     network: Option<&'n mut BoardSession<B>>,
+    card: Option<&'n mut Slot<B>>,
 }
 
 impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
     /// Files from `initramfs`, the blob that the firmware loaded, and from the network.
     pub fn new(initramfs: Option<&'a [u8]>, network: Option<&'n mut BoardSession<B>>) -> Self {
-        Self { initramfs, network }
+        Self { initramfs, network, card: None }
+    }
+
+    /// Files from the card in `slot` too.
+    pub fn with_card(self, slot: &'n mut Slot<B>) -> Self {
+        Self { card: Some(slot), ..self }
     }
 
     /// The bundle, if that is what the initramfs is.
@@ -99,6 +110,18 @@ impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
                 let report = session.fetch(source, sink, watch).map_err(Error::Fetch)?;
                 watch.end_line();
                 println!("{source}: {report}.");
+                Ok(None)
+            }
+            (Place::Card, source) => {
+                let slot = self.card.as_mut().ok_or(Error::NoWay)?;
+                let (partition, path) = match source {
+                    Source::Card(partition, path) => (*partition, path),
+                    Source::Path(path) => (None, path),
+                    _ => return Err(Error::NoWay),
+                };
+                let sent = slot.send(partition, path, Part::default(), sink, watch).map_err(Error::Card)?;
+                watch.end_line();
+                println!("{source}: {sent}.");
                 Ok(None)
             }
             (Place::Bundle, _) => Err(Error::NotInBundle),

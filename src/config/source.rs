@@ -50,6 +50,9 @@ pub enum Source {
     Tftp(ServerAddress, String),
     /// `http://host[:port]/path`. The path is with its leading slash, as the request line has it.
     Http(ServerAddress, String),
+    /// `mmc://0/path` or `mmc://0:PARTITION/path`: a file of the card, on the partition to boot from or on the one of that number. The
+    /// path is without the leading slash.
+    Card(Option<u32>, String),
     /// `"initramfs"`: what the firmware loaded through `initramfs` in config.txt. Only as a ramdisk.
     Initramfs,
 }
@@ -82,6 +85,7 @@ impl Source {
                 let path = rest.get(at..).unwrap_or(path);
                 Ok(Self::Http(ServerAddress::parse(host, HTTP_PORT)?, String::from(path)))
             }
+            "mmc" => Ok(Self::Card(parse_partition(host)?, String::from(path))),
             _ => Err(SourceError::Scheme),
         }
     }
@@ -89,7 +93,7 @@ impl Source {
     /// The last component of the path: what messages call the file.
     pub fn name(&self) -> &str {
         let path = match self {
-            Self::Path(path) | Self::Tftp(_, path) | Self::Http(_, path) => path.as_str(),
+            Self::Path(path) | Self::Tftp(_, path) | Self::Http(_, path) | Self::Card(_, path) => path.as_str(),
             Self::Initramfs => "initramfs",
         };
         path.rsplit('/').find(|component| !component.is_empty()).unwrap_or(path)
@@ -104,8 +108,19 @@ impl fmt::Display for Source {
             Self::Tftp(server, path) => write!(f, "tftp://{server}/{path}"),
             Self::Http(server, path) if server.port == HTTP_PORT => write!(f, "http://{}{path}", server.address),
             Self::Http(server, path) => write!(f, "http://{server}{path}"),
+            Self::Card(None, path) => write!(f, "mmc://0/{path}"),
+            Self::Card(Some(partition), path) => write!(f, "mmc://0:{partition}/{path}"),
             Self::Initramfs => f.write_str("initramfs"),
         }
+    }
+}
+
+/// Reads `0` or `0:PARTITION`, as U-Boot names them: the board has one slot, 0.
+fn parse_partition(text: &str) -> Result<Option<u32>, SourceError> {
+    match text.split_once(':') {
+        None if text == "0" => Ok(None),
+        Some(("0", number)) => number.parse().map(Some).map_err(|_| SourceError::Partition),
+        _ => Err(SourceError::Partition),
     }
 }
 
@@ -144,7 +159,7 @@ pub enum SourceError {
     Long(usize),
     /// A control character, or a space in an HTTP path.
     Control,
-    /// Something other than `tftp` or `http` before `://`.
+    /// Something other than `tftp`, `http` or `mmc` before `://`.
     Scheme,
     /// A URL with no path after the host.
     NoPath,
@@ -152,6 +167,8 @@ pub enum SourceError {
     Host,
     /// The port is no number from 1 to 65535.
     Port,
+    /// What follows `mmc://` is not the slot, or no number of a partition follows it.
+    Partition,
 }
 
 impl fmt::Display for SourceError {
@@ -160,10 +177,11 @@ impl fmt::Display for SourceError {
             Self::Empty => f.write_str("a path or URL, not an empty string"),
             Self::Long(length) => write!(f, "at most {LONGEST_PATH} bytes, not {length}"),
             Self::Control => f.write_str("no control characters (and no spaces in an http path)"),
-            Self::Scheme => f.write_str("tftp://HOST/PATH, http://HOST/PATH or a plain path"),
+            Self::Scheme => f.write_str("tftp://HOST/PATH, http://HOST/PATH, mmc://0/PATH or a plain path"),
             Self::NoPath => f.write_str("a path after the host, as in tftp://192.168.0.1/xen"),
             Self::Host => f.write_str("a host written as an IPv4 address such as 192.168.0.1 (names are not resolved)"),
             Self::Port => f.write_str("a port from 1 to 65535 after the colon"),
+            Self::Partition => f.write_str("the card slot and a partition, as in mmc://0/PATH or mmc://0:1/PATH"),
         }
     }
 }
@@ -190,6 +208,8 @@ mod tests {
             ("tftp://192.168.0.1:6969/xen", Source::Tftp(server(6969), "xen".into())),
             ("http://192.168.0.1/a/b", Source::Http(server(80), "/a/b".into())),
             ("http://192.168.0.1:8000//b", Source::Http(server(8000), "//b".into())),
+            ("mmc://0/boot/xen", Source::Card(None, "boot/xen".into())),
+            ("mmc://0:2/xen", Source::Card(Some(2), "xen".into())),
         ];
         for (text, source) in cases {
             assert_eq!(Source::parse(text), Ok(source.clone()));
@@ -211,6 +231,10 @@ mod tests {
             ("tftp://192.168.0.1:0/xen", SourceError::Port),
             ("tftp://192.168.0.1:65536/xen", SourceError::Port),
             ("tftp://192.168.0.1:/xen", SourceError::Port),
+            ("mmc://1/xen", SourceError::Partition),
+            ("mmc://0:one/xen", SourceError::Partition),
+            ("mmc:///xen", SourceError::Partition),
+            ("mmc://0:1", SourceError::NoPath),
         ];
         for (text, error) in cases {
             assert_eq!(Source::parse(text), Err(error), "{text}");

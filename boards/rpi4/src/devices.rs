@@ -9,6 +9,7 @@ use xenlift::arch::timer::SystemClock;
 use xenlift::board::{Block, Board};
 use xenlift::dma::DmaBlock;
 use xenlift::drivers::genet::WINDOW;
+use xenlift::drivers::sdhci;
 use xenlift::mmio::Mmio;
 
 /// The devices of a Raspberry Pi 4B, 400 or CM4, those that have been given out marked.
@@ -18,13 +19,15 @@ pub struct Devices {
 }
 
 /// Blocks, their physical addresses and lengths in bytes.
-const BLOCKS: [(Block, usize, usize); 6] = [
+const BLOCKS: [(Block, usize, usize); 8] = [
     (Block::Gpio, 0xfe20_0000, 0xf4),
     (Block::Pl011, 0xfe20_1000, 0x90),
     (Block::Auxiliary, 0xfe21_5000, 0x6c),
     (Block::Mailbox, 0xfe00_b880, 0x40),
     (Block::PowerManagement, 0xfe10_0000, 0x28),
     (Block::Ethernet, 0xfd58_0000, WINDOW),
+    (Block::Emmc2, 0xfe34_0000, sdhci::WINDOW),
+    (Block::Emmc, 0xfe30_0000, sdhci::WINDOW),
 ];
 
 impl Board for Devices {

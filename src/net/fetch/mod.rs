@@ -213,6 +213,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         let path = match source {
             Source::Path(path) | Source::Tftp(_, path) => path.as_str(),
             Source::Http(..) => return Err(Error::Unsupported("http is not supported yet: use tftp")),
+            Source::Card(..) => return Err(Error::Unsupported("a file of the card is not on a server")),
             Source::Initramfs => return Err(Error::Unsupported("the firmware's initramfs is not a file on a server")),
         };
         self.connect(observer)?;

@@ -6,6 +6,7 @@
 //! A file named `full_*.rs` is left out by `cargo xtask test --quick`.
 
 pub mod boot;
+pub mod card;
 pub mod ethernet;
 pub mod qmp;
 pub mod relay;

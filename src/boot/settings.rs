@@ -1,0 +1,271 @@
+//! Where the settings come from.
+//!
+//! In this order, and the first that is there counts:
+//!
+//! 1. the firmware's initramfs, if it is a loader.toml or a bundle: somebody put it there on purpose;
+//! 2. the card: `loader.toml`, then what U-Boot looks for, in its order (see [`SCRIPTS`]);
+//! 3. the network: DHCP's boot file, then the server's files for this board (`net::settings`).
+//!
+//! `xenlift.config=` on the firmware's command line says where they are, and nothing else is looked at. A file that is there and wrong is
+//! told and not passed over: what it was meant to say, somebody still wants.
+
+use crate::board::Board;
+use crate::boot::bring_up::Machine;
+use crate::boot::card::{self, Part};
+use crate::boot::network::Watch;
+use crate::card::Error as FileError;
+use crate::config::Settings;
+use crate::config::initramfs::{self, Initramfs};
+use crate::config::settings;
+use crate::config::source::Source;
+use crate::net::settings::{self as net_settings, Bounded};
+use crate::println;
+use crate::time::Clock;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// The name of the settings on a card.
+const SETTINGS: &str = "loader.toml";
+
+/// What U-Boot's distribution boot looks for, in its order: for each directory its menu, then scripts.
+pub const SCRIPTS: [&str; 6] = [
+    "extlinux/extlinux.conf",
+    "boot.scr.uimg",
+    "boot.scr",
+    "boot/extlinux/extlinux.conf",
+    "boot/boot.scr.uimg",
+    "boot/boot.scr",
+];
+
+/// What there is to boot by.
+#[derive(Debug)]
+pub enum Found {
+    /// Settings, with the overrides of the firmware's command line.
+    Settings {
+        /// What they say.
+        settings: Settings,
+        /// Whether they came from the card, so that plain paths in them are meant to be there first.
+        from_card: bool,
+    },
+    /// A script of U-Boot's, or its menu, on the card.
+    Script(Script),
+}
+
+/// A file that U-Boot would boot by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Its path on the card's boot partition: one of [`SCRIPTS`].
+    pub path: &'static str,
+    /// Its bytes, not looked at yet. Scripts are mkimage's, as a rule.
+    pub bytes: Vec<u8>,
+}
+
+impl Script {
+    /// Whether it is a menu (extlinux.conf) and not a script.
+    pub fn is_menu(&self) -> bool {
+        self.path.ends_with(".conf")
+    }
+}
+
+/// A settings file, not looked at yet.
+struct File {
+    /// Its name, as messages have it.
+    name: String,
+    bytes: Vec<u8>,
+    from_card: bool,
+}
+
+/// What was looked at without success, in words for the console.
+#[derive(Default)]
+struct Looked(String);
+
+impl Looked {
+    fn add(&mut self, what: String) {
+        if !self.0.is_empty() {
+            self.0.push_str("; ");
+        }
+        self.0.push_str(&what);
+    }
+}
+
+/// What there is to boot by. What the firmware's command line says of the network holds while it is looked for, what settings say
+/// themselves from then on.
+///
+/// # Errors
+/// In words, why there is nothing, with everything that was looked at.
+pub fn find<B: Board>(machine: &mut Machine<B>) -> Result<Found, String> {
+    let mut network = Settings::default();
+    machine.overrides.apply(&mut network);
+    if let Ok(session) = &mut machine.network {
+        session.set_network(network.network);
+    }
+    let mut looked = Looked::default();
+    let file = match machine.overrides.config.clone() {
+        Some(source) => {
+            // Files that the settings name may be on the card all the same.
+            open_card(machine);
+            fetch(machine, &source)?
+        }
+        None => match look(machine, &mut looked)? {
+            Look::File(file) => file,
+            Look::Script(script) => {
+                tell(&format!("{} on the card", script.path), &looked);
+                return Ok(Found::Script(script));
+            }
+        },
+    };
+    let mut settings = settings::parse(&file.bytes).map_err(|error| format!("{}: {error}", file.name))?;
+    tell(&file.name, &looked);
+    for error in machine.overrides.apply(&mut settings) {
+        println!("cmdline.txt: {error}.");
+    }
+    if let Ok(session) = &mut machine.network {
+        session.set_network(settings.network);
+    }
+    Ok(Found::Settings { settings, from_card: file.from_card })
+}
+
+/// What was found at one of the usual places.
+enum Look {
+    File(File),
+    Script(Script),
+}
+
+fn tell(name: &str, looked: &Looked) {
+    match looked.0.as_str() {
+        "" => println!("Settings: {name}."),
+        before => println!("Settings: {name}. Looked at before: {before}."),
+    }
+}
+
+fn look<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Look, String> {
+    if let Some(file) = in_initramfs(machine, looked)? {
+        open_card(machine);
+        return Ok(Look::File(file));
+    }
+    let script = match on_card(machine, looked)? {
+        Some(Look::File(file)) => return Ok(Look::File(file)),
+        Some(Look::Script(script)) => Some(script),
+        None => None,
+    };
+    // A script counts before the network once scripts are run; until then it is better than nothing.
+    match (on_server(machine), script) {
+        (Ok(file), script) => {
+            if let Some(script) = script {
+                looked.add(format!("{} on the card, which this version cannot run", script.path));
+            }
+            Ok(Look::File(file))
+        }
+        (Err(_), Some(script)) => Ok(Look::Script(script)),
+        (Err(reason), None) if looked.0.is_empty() => Err(reason),
+        (Err(reason), None) => Err(format!("{reason}. Looked at before: {}", looked.0)),
+    }
+}
+
+/// Looks for a card, so that files of it can be had. Says what it is, or why there is none.
+fn open_card<B: Board>(machine: &mut Machine<B>) -> Option<card::Error> {
+    let Machine { board, card, keeper, .. } = machine;
+    match card.open(board, keeper) {
+        Ok(card) => {
+            log::info!("card: {card}");
+            None
+        }
+        Err(error) => Some(error),
+    }
+}
+
+/// What the firmware loaded as `initramfs`, if that is settings or a bundle with settings.
+fn in_initramfs<B: Board>(machine: &Machine<B>, looked: &mut Looked) -> Result<Option<File>, String> {
+    let Some(claim) = &machine.initramfs else {
+        looked.add("no initramfs".to_string());
+        return Ok(None);
+    };
+    let (bytes, name) = match initramfs::identify(claim.bytes()) {
+        Err(error) => return Err(format!("the bundle in the firmware's initramfs: {error}")),
+        Ok(Initramfs::NotSettings(content)) => {
+            println!("The firmware's initramfs is {content}, not settings.");
+            looked.add("the initramfs".to_string());
+            return Ok(None);
+        }
+        Ok(Initramfs::Settings(text)) => (text, "loader.toml (initramfs)"),
+        Ok(Initramfs::Bundle(bundle)) => {
+            let member = bundle.settings().ok_or("the bundle in the firmware's initramfs has no loader.toml")?;
+            member.verify().map_err(|error| error.to_string())?;
+            (member.data, "loader.toml (bundle)")
+        }
+    };
+    if bytes.len() > settings::LARGEST {
+        // Refused by its size; there is no need to copy it for that.
+        settings::parse(bytes).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(Some(File { name: name.to_string(), bytes: bytes.to_vec(), from_card: false }))
+}
+
+/// The first of the usual names that the card has.
+fn on_card<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Option<Look>, String> {
+    if let Some(error) = open_card(machine) {
+        looked.add(match error {
+            card::Error::Card(crate::drivers::sdhci::Error::NoCard) => error.to_string(),
+            error => format!("card: {error}"),
+        });
+        return Ok(None);
+    }
+    for name in [SETTINGS].into_iter().chain(SCRIPTS) {
+        match read(machine, None, name) {
+            Ok(bytes) if name == SETTINGS => {
+                return Ok(Some(Look::File(File { name: format!("{name} on the card"), bytes, from_card: true })));
+            }
+            Ok(bytes) => return Ok(Some(Look::Script(Script { path: name, bytes }))),
+            Err(card::Error::Files(FileError::NotFound | FileError::NotADirectory)) => {}
+            Err(card::Error::Files(FileError::Refused(refusal))) => {
+                return Err(format!("{name} on the card: {refusal}"));
+            }
+            // The card as a whole cannot be read, which is not to keep the board from booting over the network.
+            Err(error) => {
+                looked.add(format!("card: {error}"));
+                return Ok(None);
+            }
+        }
+    }
+    looked.add("the card has no loader.toml, boot.scr or extlinux.conf".to_string());
+    Ok(None)
+}
+
+/// A small file of the card.
+fn read<B: Board>(machine: &mut Machine<B>, partition: Option<u32>, path: &str) -> Result<Vec<u8>, card::Error> {
+    let Machine { board, card, keeper, .. } = machine;
+    let mut sink = Bounded::default();
+    card.send(partition, path, Part::default(), &mut sink, &mut Watch::new(keeper, board.clock().now()))?;
+    Ok(sink.into_bytes())
+}
+
+/// Settings from the place that the command line names.
+fn fetch<B: Board>(machine: &mut Machine<B>, source: &Source) -> Result<File, String> {
+    let told = |error: &dyn core::fmt::Display| format!("{source}: {error}");
+    if let Source::Card(partition, path) = source {
+        let bytes = read(machine, *partition, path).map_err(|error| told(&error))?;
+        return Ok(File { name: source.to_string(), bytes, from_card: true });
+    }
+    let Machine { board, network, keeper, .. } = machine;
+    let session = network.as_mut().map_err(|error| format!("{source}: no network: {error}"))?;
+    let mut watch = Watch::new(keeper, board.clock().now());
+    let found = net_settings::fetch(session, source, &mut watch).map_err(|error| told(&error))?;
+    Ok(File { name: found.path, bytes: found.bytes, from_card: false })
+}
+
+/// The first of the usual names that the server has.
+fn on_server<B: Board>(machine: &mut Machine<B>) -> Result<File, String> {
+    let Machine { board, network, identity, keeper, .. } = machine;
+    let session = network.as_mut().map_err(|error| format!("no network: {error}"))?;
+    let mut watch = Watch::new(keeper, board.clock().now());
+    let serial = identity.serial.map(|serial| format!("{serial:016x}"));
+    let found = net_settings::probe(session, serial.as_deref(), &mut watch).map_err(|error| error.to_string())?;
+    let found = found.ok_or_else(|| {
+        let boot_file = session.lease().and_then(|lease| lease.boot_file.as_deref());
+        let paths = net_settings::candidates(boot_file, serial.as_deref(), session.interface().station());
+        let server = session.server().map(|server| server.to_string()).unwrap_or_default();
+        format!("the TFTP server {server} has none of {}, or did not answer", paths.join(", "))
+    })?;
+    Ok(File { name: found.path, bytes: found.bytes, from_card: false })
+}

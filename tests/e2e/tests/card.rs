@@ -1,0 +1,151 @@
+//! Booting from an SD card: settings and files on it, what is not there fetched from the network, and cards with nothing of use.
+
+use anyhow::{Result, ensure};
+use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel, pattern};
+use xenlift_e2e::card::{Card, Controller, Kind};
+use xenlift_e2e::ethernet::Network;
+use xenlift_e2e::{cache, emulator, emulator_with_ethernet};
+
+/// Settings of an entry whose files are in the directory `prefix`.
+fn settings(prefix: &str) -> String {
+    format!(
+        "timeout = 0\n[[entry]]\nname = \"card\"\ndevice-tree = \"{prefix}{TREE}\"\n[entry.xen]\n\
+         image = \"{prefix}xen\"\nargs = \"dom0_mem=256M\"\n[entry.dom0]\nkernel = \"{prefix}A long name of a kernel.img\"\n\
+         ramdisk = \"{prefix}ramdisk\"\nargs = \"console=hvc0\"\n"
+    )
+}
+
+struct Files {
+    tree: Vec<u8>,
+    kernel: Vec<u8>,
+    ramdisk: Vec<u8>,
+}
+
+impl Files {
+    fn new() -> Result<Self> {
+        Ok(Self { tree: std::fs::read(device_tree()?)?, kernel: kernel(0x2a_b123)?, ramdisk: pattern(0x4_5679) })
+    }
+}
+
+fn boots_from(controller: Controller, kind: Kind) -> Result<()> {
+    let files = Files::new()?;
+    let card = Card::with(
+        kind,
+        &[
+            ("config.txt", b"kernel=loader.bin\n"),
+            ("overlays/README", b"a directory before the one that is wanted"),
+            ("Xen files/xen", fake_xen()?),
+            ("Xen files/A long name of a kernel.img", &files.kernel),
+            ("Xen files/ramdisk", &files.ramdisk),
+            (&format!("Xen files/{TREE}"), &files.tree),
+            // In another case, as Windows writes it.
+            ("LOADER.TOML", settings("xen files/").as_bytes()),
+        ],
+    )?;
+    let before = card.written()?;
+    let mut board = Board::start(&emulator(&cache()?)?, None, |command| {
+        card.attach(command, controller);
+        Ok(())
+    })?;
+    let looked = board.line("Settings: loader.toml on the card.")?;
+    ensure!(looked == " Looked at before: no initramfs.", "{looked:?}");
+    let report = board.report()?;
+    report.has_module(&files.kernel)?;
+    report.has_module(&files.ramdisk)?;
+    ensure!(card.written()? == before, "the card was written to");
+    Ok(())
+}
+
+#[test]
+fn an_sdhc_card_in_the_slot_of_the_board_has_everything() -> Result<()> {
+    boots_from(Controller::Emmc2, Kind::Large)
+}
+
+#[test]
+fn a_small_card_in_the_slot_of_the_board_has_everything() -> Result<()> {
+    boots_from(Controller::Emmc2, Kind::Small)
+}
+
+#[test]
+fn a_card_where_qemu_puts_it_has_everything() -> Result<()> {
+    boots_from(Controller::Emmc, Kind::Large)
+}
+
+/// Starts a board with a card and a network.
+fn start(card: Option<&Card>, network: &Network, seed: u64) -> Result<Board> {
+    Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
+        network.attach_as(command, &network.user(None), seed);
+        if let Some(card) = card {
+            card.attach(command, Controller::Emmc2);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_the_card_lacks_comes_from_the_server() -> Result<()> {
+    let files = Files::new()?;
+    let card = Card::with(
+        Kind::Large,
+        &[("loader.toml", settings("").as_bytes()), (TREE, &files.tree), ("ramdisk", &files.ramdisk)],
+    )?;
+    let network = Network::new()?
+        .with("xen", fake_xen()?)?
+        .with("A long name of a kernel.img", &files.kernel)?
+        .with("ramdisk", b"not this one, the card has its own")?;
+    let mut board = start(Some(&card), &network, 11)?;
+    board.says("Settings: loader.toml on the card.")?;
+    board.says("ramdisk: 284281 bytes from the card")?;
+    let report = board.report()?;
+    report.has_module(&files.kernel)?;
+    report.has_module(&files.ramdisk)
+}
+
+#[test]
+fn a_card_without_settings_or_none_or_garbage_leads_to_the_network() -> Result<()> {
+    let files = Files::new()?;
+    let network = Network::new()?
+        .with("xenlift/default.toml", settings("").as_bytes())?
+        .with(TREE, &files.tree)?
+        .with("xen", fake_xen()?)?
+        .with("A long name of a kernel.img", &files.kernel)?
+        .with("ramdisk", &files.ramdisk)?;
+    let without =
+        Card::with(Kind::Large, &[("config.txt", b"kernel=loader.bin\n"), ("start4.elf", &pattern(100_000))])?;
+    let garbage = Card::raw(64 << 20, &[(0, &pattern(1 << 20))])?;
+    let mut gpt = vec![0; 512];
+    gpt[446 + 4] = 0xee;
+    gpt[446 + 8] = 1;
+    gpt[446 + 12..446 + 16].fill(0xff);
+    gpt[510..].copy_from_slice(&[0x55, 0xaa]);
+    let gpt = Card::raw(64 << 20, &[(0, &gpt)])?;
+    for (seed, (card, told)) in [
+        (Some(&without), "the card has no loader.toml, boot.scr or extlinux.conf"),
+        (None, "no card"),
+        (Some(&garbage), "card: the card has no partition table (MBR) and no FAT file system"),
+        (Some(&gpt), "card: the card's partition table is a GPT, which is not supported"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut board = start(card, &network, seed as u64)?;
+        let looked = board.line("Settings: xenlift/default.toml.")?;
+        ensure!(looked.starts_with(&format!(" Looked at before: no initramfs; {told}")), "{looked:?}");
+        board.report()?.has_module(&files.kernel)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_on_the_card_is_told_with_its_name() -> Result<()> {
+    let files: [(&str, &[u8]); 2] = [("loader.toml", b"[[entry]\n"), ("boot.scr", b"a script")];
+    let card = Card::with(Kind::Small, &files)?;
+    let mut board = Board::start(&emulator(&cache()?)?, None, |command| {
+        card.attach(command, Controller::Emmc2);
+        Ok(())
+    })?;
+    let said = board.line("No settings: ")?;
+    ensure!(said.starts_with("loader.toml on the card: line 1"), "{said:?}");
+    board.says("Starting over in 5 s.")?;
+    Ok(())
+}
