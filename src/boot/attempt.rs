@@ -130,35 +130,40 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
     let has_network = network.is_ok();
     let mut supply: Supply<'_, '_, B> = Supply::new(initramfs.as_ref().map(Claim::bytes), network.as_mut().ok());
     let bundle = supply.bundle().map_err(|error| Error::Supply { file: "the firmware's initramfs".into(), error })?;
-    let mut watch = Watch::new(keeper, board.clock().now());
     let has_card = card.is_open();
-    let catalogue = Catalogue::new(card, &mut watch);
-    let facts = Facts {
-        memory: layout.banks().iter().map(PhysicalRange::size).sum(),
-        firmware_tree: tree.is_ok(),
-        board_tree,
-        bundle: bundle.as_ref(),
-        initramfs: initramfs.as_ref().map(|claim| claim.range().size()),
-        network: has_network,
-        card: has_card.then_some(&catalogue),
-        card_first: from_card,
-    };
-    if let Payload::Script(file) = &entry.payload {
-        let item = plan::script(file, &facts)?;
-        let mut sink = Bounded::default();
-        let brought = supply.bring(&item, &mut sink, &mut Watch::new(keeper, board.clock().now()));
-        brought.map_err(|error| Error::Supply { file: item.name(), error })?;
-        let bytes = sink.into_bytes();
-        if let (Some(_), Digest::Sha256(found)) = (item.file.sha256, Digest::sha256(&bytes)) {
-            item.check_digest(&found)?;
+    let planned = {
+        let mut watch = Watch::new(keeper, board.clock().now());
+        let catalogue = Catalogue::new(card, &mut watch);
+        let facts = Facts {
+            memory: layout.banks().iter().map(PhysicalRange::size).sum(),
+            firmware_tree: tree.is_ok(),
+            board_tree,
+            bundle: bundle.as_ref(),
+            initramfs: initramfs.as_ref().map(|claim| claim.range().size()),
+            network: has_network,
+            card: has_card.then_some(&catalogue),
+            card_first: from_card,
+        };
+        match &entry.payload {
+            Payload::Script(file) => Planned::Script(plan::script(file, &facts)?),
+            _ => Planned::Xen(Plan::new(entry, &facts)?),
         }
-        let script = Script { name: item.file.source.name(), bytes: &bytes, variables: &[] };
-        return Ok(Error::Script(script::run(machine, &script)));
-    }
-    let plan = Plan::new(entry, &facts)?;
-    watch.end_line();
-    drop(watch);
+    };
     supply = supply.with_card(card);
+    let plan = match planned {
+        Planned::Xen(plan) => plan,
+        Planned::Script(item) => {
+            let mut sink = Bounded::default();
+            let brought = supply.bring(&item, &mut sink, &mut Watch::new(keeper, board.clock().now()));
+            brought.map_err(|error| Error::Supply { file: item.name(), error })?;
+            let bytes = sink.into_bytes();
+            if let (Some(_), Digest::Sha256(found)) = (item.file.sha256, Digest::sha256(&bytes)) {
+                item.check_digest(&found)?;
+            }
+            let script = Script { name: item.file.source.name(), bytes: &bytes, variables: &[] };
+            return Ok(Error::Script(script::run(machine, &script)));
+        }
+    };
 
     let mut store = Store::new(ram, layout);
     let mut load = Load { store: &mut store, files: Vec::new(), notes: Vec::new() };
@@ -169,6 +174,13 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
     let result = ready.map(|departure| departure.start(board, keeper, &mut supply, &mut store, uart.uart).into());
     store.give_up();
     result
+}
+
+/// What an entry turns out to need.
+enum Planned<'e> {
+    Xen(Plan<'e>),
+    /// A script, which says itself what it needs.
+    Script(Item),
 }
 
 /// A plan always has a Xen.
