@@ -9,13 +9,22 @@
 //! what it prints instead
 //! ```
 //!
-//! The cases of a file are run one after the other: variables stay. A line that the answer does not end is followed by `\`.
+//! The cases of a file are run one after the other: variables stay. A status with `-n` says that the output's last line has no end. Messages about
+//! mistakes are stored as `<a message>`: that there is one is part of the answer, its words are not.
 
 /// An answer: exit status, and what was printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: String,
     pub printed: String,
+}
+
+impl Answer {
+    pub fn new(status: &str, printed: &str) -> Self {
+        let ended = printed.is_empty() || printed.ends_with('\n');
+        let (option, end) = if ended { ("", "") } else { (" -n", "\n") };
+        Self { status: format!("{status}{option}"), printed: format!("{printed}{end}") }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -57,13 +66,8 @@ pub fn read(text: &str) -> Vec<Case> {
                 (2, _, Some((_, answer))) => &mut answer.printed,
                 _ => &mut case.script,
             };
-            match line.strip_suffix('\\').filter(|_| part > 0) {
-                Some(line) => lines.push_str(line),
-                None => {
-                    lines.push_str(line);
-                    lines.push('\n');
-                }
-            }
+            lines.push_str(line);
+            lines.push('\n');
         }
     }
     cases
@@ -72,14 +76,13 @@ pub fn read(text: &str) -> Vec<Case> {
 #[allow(dead_code, reason = "the recorder writes, the replay does not")]
 pub fn write(cases: &[Case]) -> String {
     let mut text = String::new();
-    let lines = |printed: &str| if printed.is_empty() || printed.ends_with('\n') { printed.to_string() } else { format!("{printed}\\\n") };
     for case in cases {
         text.push_str(&format!("{TITLE}{}\n{}", case.title, case.script));
         if let Some(answer) = &case.answer {
-            text.push_str(&format!("{ANSWER}{}\n{}", answer.status, lines(&answer.printed)));
+            text.push_str(&format!("{ANSWER}{}\n{}", answer.status, answer.printed));
         }
         if let Some((reason, answer)) = &case.ours {
-            text.push_str(&format!("{OURS}{} {reason}\n{}", answer.status, lines(&answer.printed)));
+            text.push_str(&format!("{OURS}{} {reason}\n{}", answer.status, answer.printed));
         }
     }
     text
@@ -97,7 +100,16 @@ pub fn directory() -> std::path::PathBuf {
 
 /// Puts one word in the place of every message about a mistake: U-Boot's and ours are not the same words, but stand in the same places.
 pub fn without_diagnostics(printed: &str, ours: bool) -> String {
-    let theirs = ["## Error", "Unknown command", "syntax error", "Unknown operator", "invalid op", "Invalid data width", "## ", "Error compiling"];
+    let theirs = [
+        "## Error",
+        "Unknown command",
+        "syntax error",
+        "Unknown operator",
+        "invalid op",
+        "Invalid data width",
+        "## ",
+        "Error compiling",
+    ];
     let kept = ["## Resetting", "## Info", "## Warning"];
     let mut text = String::new();
     let mut lines = printed.split_inclusive('\n').peekable();
@@ -105,9 +117,11 @@ pub fn without_diagnostics(printed: &str, ours: bool) -> String {
     while let Some(line) = lines.next() {
         let usage = !ours && lines.peek().is_some_and(|next| *next == "\n") && line.contains(" - ");
         let is_diagnostic = if ours {
-            line.starts_with("case, line ") || (last_was && line.starts_with("    "))
+            names_a_line(line) || (last_was && line.starts_with("    "))
         } else {
-            usage || (theirs.iter().any(|start| line.starts_with(start)) && !kept.iter().any(|start| line.starts_with(start)))
+            usage
+                || (theirs.iter().any(|start| line.starts_with(start))
+                    && !kept.iter().any(|start| line.starts_with(start)))
         };
         if usage {
             // Name and help, an empty line, "Usage:", the forms, another empty line or the end.
@@ -125,8 +139,17 @@ pub fn without_diagnostics(printed: &str, ours: bool) -> String {
     text
 }
 
+/// Whether a line begins as our messages do: `boot.scr, line 3: `.
+fn names_a_line(line: &str) -> bool {
+    let number = line.split_once(", line ").and_then(|(_, rest)| rest.split_once(": "));
+    number.is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+}
+
 /// Whether a line is of the usage that U-Boot prints for one of the commands that the cases misuse.
 fn is_usage(line: &str) -> bool {
     let commands = ["itest", "setexpr", "setenv", "env", "run", "sleep", "printenv"];
-    line.starts_with("    ") || line.starts_with("      ") || commands.iter().any(|command| line.starts_with(command)) || line == "\n"
+    line.starts_with("    ")
+        || line.starts_with("      ")
+        || commands.iter().any(|command| line.starts_with(command))
+        || line == "\n"
 }
