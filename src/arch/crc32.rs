@@ -1,32 +1,18 @@
 //! CRC-32 by the processor's own instructions (Arm ARM DDI 0487, CRC32X), which every Cortex-A72 has: a byte a cycle and more, where
 //! a table in memory takes several cycles a byte.
 
+use super::bytes::{CHUNK, crc32_chunks};
+
 /// Continues the CRC-32 of gzip and zip (polynomial 0x04c11db7, reflected) over `bytes`, from `crc`, the value so far, 0 at first.
 pub fn update(crc: u32, bytes: &[u8]) -> u32 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let crc = words.iter().fold(!crc, |crc, word| word_step(crc, u64::from_le_bytes(*word)));
-    !rest.iter().fold(crc, |crc, byte| byte_step(crc, *byte))
-}
-
-#[cfg(target_os = "none")]
-fn word_step(crc: u32, word: u64) -> u32 {
-    let next;
-    // SAFETY: CRC32X reads two registers and writes one. A BCM2711's cores have it (ID_AA64ISAR0_EL1.CRC32 is 1).
-    unsafe {
-        core::arch::asm!(
-            ".arch_extension crc",
-            "crc32x {next:w}, {crc:w}, {word}",
-            next = out(reg) next, crc = in(reg) crc, word = in(reg) word,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    next
+    let (chunks, rest) = bytes.as_chunks::<CHUNK>();
+    !rest.iter().fold(crc32_chunks(!crc, chunks), |crc, byte| byte_step(crc, *byte))
 }
 
 #[cfg(target_os = "none")]
 fn byte_step(crc: u32, byte: u8) -> u32 {
     let next;
-    // SAFETY: as in `word_step`, with CRC32B.
+    // SAFETY: CRC32B reads two registers and writes one. A BCM2711's cores have it (ID_AA64ISAR0_EL1.CRC32 is 1).
     unsafe {
         core::arch::asm!(
             ".arch_extension crc",
@@ -38,14 +24,9 @@ fn byte_step(crc: u32, byte: u8) -> u32 {
     next
 }
 
-#[cfg(not(target_os = "none"))]
-fn word_step(crc: u32, word: u64) -> u32 {
-    word.to_le_bytes().iter().fold(crc, |crc, byte| byte_step(crc, *byte))
-}
-
 /// The same, bit by bit: what the instruction is defined to do.
 #[cfg(not(target_os = "none"))]
-fn byte_step(crc: u32, byte: u8) -> u32 {
+pub(super) fn byte_step(crc: u32, byte: u8) -> u32 {
     (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 })
 }
 

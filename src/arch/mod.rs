@@ -6,7 +6,7 @@
 //! * [`start`] – from the first instruction to `main`: place, copy, relocate, map, heap.
 //! * [`exception`] – the report of an exception or a panic, and the reset after it. [`backtrace`] – who called whom.
 //! * [`mmu`] – the identity map. [`cache`], [`barrier`], [`timer`] – single instructions as safe functions.
-//! * [`crc32`] – the instructions of that name.
+//! * [`crc32`] – the instructions of that name. [`bytes`] – sums and copies of many bytes.
 //! * [`handoff`] – caches and MMU off, and the jump.
 //! * [`heap`] – the global allocator.
 //! * [`selftest`] – the loader broken on purpose, to see the reports.
@@ -16,6 +16,7 @@
 
 pub mod backtrace;
 pub mod barrier;
+pub mod bytes;
 pub mod cache;
 pub mod crc32;
 pub mod exception;

@@ -4,6 +4,7 @@
 //! [`Sink`], so a file is placed, claimed and counted in one way. When the attempt fails, everything that
 //! it took is given back by [`Store::give_up`], and the next attempt starts from the same memory.
 
+use crate::arch::bytes::copy;
 use crate::boot::image::{self, Header};
 use crate::boot::layout::{self, LOW_MEMORY_END, Layout, Request};
 use crate::boot::xen;
@@ -340,7 +341,7 @@ impl Sink for Receiver<'_, '_> {
         let target = usize::try_from(offset).ok().zip(usize::try_from(end).ok());
         match target.and_then(|(start, end)| claim.bytes_mut().get_mut(start..end)) {
             Some(target) => {
-                target.copy_from_slice(bytes);
+                copy(target, bytes);
                 Ok(())
             }
             None => Err(Refusal::TooLarge { size: end, room }),

@@ -1,6 +1,7 @@
 //! The controller as smoltcp wants to see it: a device that hands out tokens for frames.
 
 use super::device::{EthernetController, FrameReceiver, FrameSender};
+use crate::arch::bytes::copy;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -18,8 +19,8 @@ const DHCP_CLIENT_PORT: u16 = 68;
 pub(super) struct Watch {
     /// The neighbour whose ARP packet is awaited.
     pub awaited: Option<Ipv4Addr>,
-    /// Whether it came.
-    pub seen: bool,
+    /// The station that sent it, once it came.
+    pub seen: Option<[u8; 6]>,
     /// Whether answers from DHCP servers are counted, and how many came.
     pub dhcp: bool,
     pub dhcp_answers: u32,
@@ -34,8 +35,12 @@ impl Watch {
         match frame.ethertype() {
             EthernetProtocol::Arp => {
                 let Ok(packet) = ArpPacket::new_checked(frame.payload()) else { return };
-                if let Ok(ArpRepr::EthernetIpv4 { source_protocol_addr, .. }) = ArpRepr::parse(&packet) {
-                    self.seen |= self.awaited == Some(source_protocol_addr);
+                if let Ok(ArpRepr::EthernetIpv4 { source_protocol_addr, source_hardware_addr, .. }) =
+                    ArpRepr::parse(&packet)
+                    && self.awaited == Some(source_protocol_addr)
+                    && source_hardware_addr.is_unicast()
+                {
+                    self.seen = Some(source_hardware_addr.0);
                 }
             }
             EthernetProtocol::Ipv4 if self.dhcp => {
@@ -117,16 +122,9 @@ impl<S: FrameSender> TxToken for Outgoing<'_, S> {
         self.scratch.resize(length, 0);
         let result = write(self.scratch);
         let frame = &self.scratch[..];
-        if self.sender.send(length, |buffer| copy(frame, buffer)).is_none() {
+        if self.sender.send(length, |buffer| copy(buffer, frame)).is_none() {
             log::debug!("net: no room to send a frame of {length} bytes");
         }
         result
-    }
-}
-
-/// Fills `buffer` with `frame`.
-pub(super) fn copy(frame: &[u8], buffer: &mut [u8]) {
-    for (to, from) in buffer.iter_mut().zip(frame) {
-        *to = *from;
     }
 }

@@ -4,34 +4,29 @@
 //!
 //! * **ARP.** smoltcp repeats a request after one second, and a switch port often drops the first frames after link-up.
 //!   [`Interface::ask`] sends requests as often as its caller wants; smoltcp learns from the answer as from any other.
-//! * **Blocked queues.** A datagram whose next hop does not answer stays at the head of its socket's queue and holds back all
-//!   that follow. So nothing is queued for a next hop that has not answered yet ([`Interface::send`]).
+//! * **Datagrams.** Its sockets copy each block twice and sum it byte by byte, and a datagram whose next hop does not answer holds back
+//!   all that follow. So those of transfers do not go through it ([`udp`]); it has ARP, ICMP, DHCP.
 //! * **DHCP retries.** A new transaction starts with every DISCOVER, so an answer that takes longer than the retry interval
 //!   (servers probe an address for up to three seconds before they offer it) would never fit. The interval grows.
 //!
-//! Received frames are taken one at a time and what they bring is handed on before the next is looked at, so the sockets' buffers
-//! stay small: the controller's ring is what holds a window of blocks.
+//! Received frames are taken one at a time and what they bring is handed on before the next is looked at: the controller's ring is
+//! what holds a window of blocks.
 
 mod echo;
 
-use super::device::{Counters, EthernetController, FrameSender, Link};
+use super::device::{Counters, EthernetController, FrameReceiver, FrameSender, Link};
 use super::dhcp::{self, Lease};
-use super::frames::{Frames, Watch, copy};
+use super::frames::{Frames, Watch};
+use super::udp::{self, Datagram, Route};
+use crate::arch::bytes::copy;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use smoltcp::iface::{Config, SocketHandle, SocketSet};
-use smoltcp::socket::{dhcpv4, udp};
-use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, IpAddress, IpEndpoint, Ipv4Cidr,
-};
-
-/// Datagrams that a socket can hold, and room for their bytes.
-const SOCKET_DATAGRAMS: usize = 8;
-const SOCKET_BYTES: usize = SOCKET_DATAGRAMS * 1536;
+use smoltcp::socket::dhcpv4;
+use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Ipv4Cidr};
 
 /// The first of the ports that are free for anybody's use (RFC 6335, section 6).
 const FIRST_PORT: u16 = 49152;
@@ -39,17 +34,20 @@ const FIRST_PORT: u16 = 49152;
 /// An ARP request or answer in an Ethernet frame.
 const ARP_FRAME: usize = 14 + 28;
 
-/// A UDP port that is open; give it back with [`Interface::close`].
-#[derive(Debug)]
-pub struct Port {
-    handle: SocketHandle,
-}
-
 /// The DHCP client, which smoltcp runs as long as it is in the set of sockets.
 #[derive(Debug)]
 enum Dhcp {
     Running { handle: SocketHandle, since: Instant },
     Parked(Box<dhcpv4::Socket<'static>>),
+}
+
+/// A received frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received<'f> {
+    /// A whole datagram for this interface.
+    Datagram(Datagram<'f>),
+    /// Anything else: smoltcp knows.
+    Other,
 }
 
 /// One controller with its IPv4 address.
@@ -61,8 +59,8 @@ pub struct Interface<C: EthernetController> {
     link: Link,
     address: Option<Ipv4Cidr>,
     gateway: Option<Ipv4Addr>,
-    /// Next hops that have answered.
-    neighbors: Vec<Ipv4Addr>,
+    /// Next hops that have answered, with their stations.
+    neighbors: Vec<(Ipv4Addr, [u8; 6])>,
     watch: Watch,
     scratch: Vec<u8>,
     next_port: u16,
@@ -220,7 +218,7 @@ impl<C: EthernetController> Interface<C> {
     pub fn ask(&mut self, neighbor: Ipv4Addr) {
         if self.watch.awaited != Some(neighbor) {
             self.watch.awaited = Some(neighbor);
-            self.watch.seen = false;
+            self.watch.seen = None;
         }
         let (Some(address), Link::Up { .. }) = (self.address, self.link) else { return };
         let station = EthernetAddress(self.controller.address());
@@ -239,69 +237,63 @@ impl<C: EthernetController> Interface<C> {
         request.emit(&mut ArpPacket::new_unchecked(frame.payload_mut()));
         let (_, sender) = self.controller.halves();
         // A frame that finds no room is asked for again, as one that is lost.
-        let _ = sender.send(ARP_FRAME, |buffer| copy(&bytes, buffer));
+        let _ = sender.send(ARP_FRAME, |buffer| copy(buffer, &bytes));
     }
 
     /// Forgets who was asked for, and what was answered.
     pub fn forget_answer(&mut self) {
         self.watch.awaited = None;
-        self.watch.seen = false;
+        self.watch.seen = None;
     }
 
     /// Whether the neighbour that was [asked](Self::ask) for has answered.
     pub fn answered(&mut self) -> bool {
-        if let (Some(neighbor), true) = (self.watch.awaited, self.watch.seen) {
+        if let (Some(neighbor), Some(station)) = (self.watch.awaited, self.watch.seen) {
             self.watch.awaited = None;
-            if !self.neighbors.contains(&neighbor) {
-                self.neighbors.push(neighbor);
-            }
+            self.neighbors.retain(|known| known.0 != neighbor);
+            self.neighbors.push((neighbor, station));
         }
-        self.watch.seen
+        self.watch.seen.is_some()
     }
 
-    /// Opens a port, another one than the last.
-    pub fn open(&mut self) -> Port {
-        let buffer = || {
-            let metadata = vec![udp::PacketMetadata::EMPTY; SOCKET_DATAGRAMS];
-            udp::PacketBuffer::new(metadata, vec![0; SOCKET_BYTES])
-        };
-        let mut socket = udp::Socket::new(buffer(), buffer());
+    /// A UDP port for a transfer, another one than the last.
+    pub fn new_port(&mut self) -> u16 {
         let number = self.next_port;
         self.next_port = FIRST_PORT | number.wrapping_add(1);
-        if let Err(error) = socket.bind(number) {
-            // Cannot be: the socket is new, and the port is not zero.
-            log::error!("net: port {number}: {error}");
-        }
-        Port { handle: self.sockets.add(socket) }
+        number
     }
 
-    /// Closes a port. What still comes for it is answered with ICMP "port unreachable".
-    pub fn close(&mut self, port: Port) {
-        self.sockets.remove(port.handle);
-    }
-
-    /// Queues a datagram. It is dropped, as the network might do, where its next hop is not known to answer, or where the queue
-    /// is full.
-    pub fn send(&mut self, port: &Port, to: SocketAddrV4, datagram: &[u8]) {
-        let reachable = self.next_hop(*to.ip()).is_some_and(|next_hop| self.neighbors.contains(&next_hop));
-        if !reachable {
+    /// Sends a datagram from `port`. It is dropped, as the network might do, where there is no link, where its next hop is not known to
+    /// answer, or where the controller has no room.
+    pub fn send(&mut self, port: u16, to: SocketAddrV4, datagram: &[u8]) {
+        let next_hop = self.next_hop(*to.ip());
+        let station = self.neighbors.iter().find(|known| Some(known.0) == next_hop).map(|known| known.1);
+        let (Some(address), Some(station), Link::Up { .. }) = (self.address, station, self.link) else {
             log::debug!("net: nothing is sent to {to}, whose next hop is unknown");
             return;
-        }
-        let to = IpEndpoint::new(IpAddress::Ipv4(*to.ip()), to.port());
-        if let Err(error) = self.sockets.get_mut::<udp::Socket<'_>>(port.handle).send_slice(datagram, to) {
-            log::debug!("net: a datagram to {to} is lost: {error}");
+        };
+        let stations = (self.controller.address(), station);
+        let route = Route { stations, from: SocketAddrV4::new(address.address(), port), to };
+        if !udp::send(self.controller.halves().1, route, datagram) {
+            log::debug!("net: no room to send a datagram to {to}");
         }
     }
 
-    /// The oldest datagram that came in at `port`, and who sent it.
-    pub fn received(&mut self, port: &Port) -> Option<(SocketAddrV4, &[u8])> {
-        let (datagram, from) = self.sockets.get_mut::<udp::Socket<'_>>(port.handle).recv().ok()?;
-        let IpAddress::Ipv4(address) = from.endpoint.addr;
-        Some((SocketAddrV4::new(address, from.endpoint.port), datagram))
+    /// The oldest received frame, which stays the oldest until it is [released](Self::release) or smoltcp has
+    /// [had](Self::receive) it; `None` if there is none.
+    pub fn oldest(&mut self) -> Option<Received<'_>> {
+        let (station, address) = (self.controller.address(), self.address);
+        let frame = self.controller.halves().0.frame()?;
+        let datagram = address.and_then(|address| udp::parse(frame, station, address.address()));
+        Some(datagram.map_or(Received::Other, Received::Datagram))
     }
 
-    /// Takes one frame from the controller; false if there is none.
+    /// Done with the oldest received frame.
+    pub fn release(&mut self) {
+        self.controller.halves().0.release();
+    }
+
+    /// Lets smoltcp have the oldest received frame; false if there is none.
     pub fn receive(&mut self, now: Instant) -> bool {
         let link_up = self.link != Link::Down;
         let mut frames =

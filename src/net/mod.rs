@@ -1,6 +1,6 @@
 //! The network: what a controller must offer ([`device`]), and the protocols over it.
 //!
-//! Frames go through [`interface`] (smoltcp, ARP), which [`dhcp`] gives its address. [`tftp`] is the transfer protocol, free of
+//! Frames go through [`interface`] (smoltcp, ARP), which [`dhcp`] gives its address; datagrams of transfers go past smoltcp (`udp`). [`tftp`] is the transfer protocol, free of
 //! I/O. [`fetch`] puts them together into a session that brings files one after another, and [`settings`] finds the board's
 //! settings on the server. Everything is polled from one loop; nothing waits without a bound.
 
@@ -11,3 +11,4 @@ mod frames;
 pub mod interface;
 pub mod settings;
 pub mod tftp;
+mod udp;

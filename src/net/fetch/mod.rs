@@ -24,7 +24,7 @@ pub use report::{Event, FetchReport, Observer, Progress};
 
 use super::device::EthernetController;
 use super::dhcp::Lease;
-use super::interface::{Interface, Port};
+use super::interface::{Interface, Received};
 use super::tftp::{self, Action, Client, Refusal, Sink};
 use crate::config::Network;
 use crate::config::source::{ServerAddress, Source, TFTP_PORT};
@@ -89,13 +89,13 @@ struct Wanted<'a> {
 pub(super) struct Transfer<'s> {
     pub client: Client,
     pub sink: &'s mut dyn Sink,
-    port: Port,
+    port: u16,
 }
 
 /// A transfer that is over, kept for a server that did not get the last acknowledgement.
 struct Lingering {
     client: Client,
-    port: Port,
+    port: u16,
     until: Instant,
 }
 
@@ -298,7 +298,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
     ) -> Result<Transfer<'s>, Error> {
         let parameters = tftp::Parameters { window, block_size: self.block_size, patience: self.limits.transfer };
         let client = Client::new(self.clock.now(), server, path, parameters)?;
-        Ok(Transfer { client, sink, port: self.interface.open() })
+        Ok(Transfer { client, sink, port: self.interface.new_port() })
     }
 
     /// Ends a transfer, whether it is over or not: a server that still sends is told.
@@ -306,9 +306,8 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         let Transfer { mut client, port, .. } = transfer;
         let now = self.clock.now();
         if let Action::Send { to, datagram } = client.abort(tftp::Error::Aborted) {
-            self.interface.send(&port, to, datagram);
+            self.interface.send(port, to, datagram);
         }
-        self.interface.transmit(now);
         self.lingering.push(Lingering { client, port, until: now.after(LINGER) });
     }
 
@@ -329,40 +328,41 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         }
         for transfer in &mut *transfers {
             if let Action::Send { to, datagram } = transfer.client.on_time(now) {
-                self.interface.send(&transfer.port, to, datagram);
+                self.interface.send(transfer.port, to, datagram);
             }
         }
         self.interface.transmit(now);
         for _ in 0..FRAMES_PER_TURN {
-            if !self.interface.receive(now) {
+            if !self.take_frame(now, transfers) {
                 break;
             }
-            self.deliver(now, transfers);
         }
-        self.retire(now);
+        self.lingering.retain(|over| now < over.until);
         Ok(())
     }
 
-    /// Hands received datagrams to the transfers, and sends what they answer.
-    fn deliver(&mut self, now: Instant, transfers: &mut [Transfer<'_>]) {
-        let mut answered = false;
-        for transfer in transfers {
-            answered |= serve(&mut self.interface, now, &mut transfer.client, &transfer.port, transfer.sink);
+    /// Takes the oldest received frame; false if there is none. A datagram for a transfer goes to it straight from where the
+    /// controller put it, and what the transfer answers is sent; the rest is smoltcp's.
+    fn take_frame(&mut self, now: Instant, transfers: &mut [Transfer<'_>]) -> bool {
+        let Self { interface, lingering, .. } = self;
+        let datagram = match interface.oldest() {
+            None => return false,
+            Some(Received::Other) => return interface.receive(now),
+            Some(Received::Datagram(datagram)) => datagram,
+        };
+        let (from, port, payload) = (datagram.from, datagram.port, datagram.payload);
+        let action = if let Some(transfer) = transfers.iter_mut().find(|transfer| transfer.port == port) {
+            transfer.client.on_packet(now, from, payload, transfer.sink)
+        } else if let Some(over) = lingering.iter_mut().find(|over| over.port == port) {
+            over.client.on_packet(now, from, payload, &mut Nowhere)
+        } else {
+            return interface.receive(now);
+        };
+        interface.release();
+        if let Action::Send { to, datagram } = action {
+            interface.send(port, to, datagram);
         }
-        for over in &mut self.lingering {
-            answered |= serve(&mut self.interface, now, &mut over.client, &over.port, &mut Nowhere);
-        }
-        if answered {
-            self.interface.transmit(now);
-        }
-    }
-
-    /// Closes the ports of transfers that have lingered long enough.
-    fn retire(&mut self, now: Instant) {
-        while let Some(index) = self.lingering.iter().position(|over| now >= over.until) {
-            let over = self.lingering.swap_remove(index);
-            self.interface.close(over.port);
-        }
+        true
     }
 
     /// The next file is asked for with half of the window where more than one block in fifty was lost, and with the double, up
@@ -375,24 +375,6 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             self.window = self.window.saturating_mul(2).min(self.most_window);
         }
     }
-}
-
-/// Hands what came in at `port` to `client`, and queues what it answers; says whether that was anything.
-fn serve<C: EthernetController>(
-    interface: &mut Interface<C>,
-    now: Instant,
-    client: &mut Client,
-    port: &Port,
-    sink: &mut dyn Sink,
-) -> bool {
-    let mut answered = false;
-    while let Some((from, datagram)) = interface.received(port) {
-        if let Action::Send { to, datagram } = client.on_packet(now, from, datagram, sink) {
-            interface.send(port, to, datagram);
-            answered = true;
-        }
-    }
-    answered
 }
 
 fn progress(client: &Client, since: Instant, now: Instant) -> Progress {

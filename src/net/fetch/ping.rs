@@ -24,7 +24,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         }
         let start = self.clock.now();
         let identifier = start.micros() as u16;
-        let port = self.interface.open_echo(identifier);
+        let echo = self.interface.open_echo(identifier);
         let (mut sequence, mut ask_at) = (0, start);
         let result = loop {
             let now = self.clock.now();
@@ -32,17 +32,17 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                 break Ok(false);
             }
             if now >= ask_at {
-                self.interface.send_echo(&port, host, identifier, sequence);
+                self.interface.send_echo(&echo, host, identifier, sequence);
                 (sequence, ask_at) = (sequence.wrapping_add(1), now.after(INTERVAL));
             }
             if let Err(error) = self.turn(&mut [], observer) {
                 break Err(error);
             }
-            if self.interface.echoed(&port, host) {
+            if self.interface.echoed(&echo, host) {
                 break Ok(true);
             }
         };
-        self.interface.close(port);
+        self.interface.close_echo(echo);
         result
     }
 }
