@@ -11,6 +11,9 @@ use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 const SETTLE: Duration = Duration::from_micros(10);
 /// UniMAC stops between two frames, and its FIFO has to run empty: a full frame at 10 Mb/s takes 1.2 ms.
 const FRAME_BOUNDARY: Duration = Duration::from_millis(2);
+/// How much the transmit FIFO is taken to hold, generously: 4 KiB and the gaps between frames. (Linux waits 10 ms, which is 12 KiB
+/// at 10 Mb/s and a waste at gigabit.)
+const TRANSMIT_FIFO_BITS: u64 = 4096 * 8 * 5 / 4;
 /// The longest frame that is not flagged, frame check sequence included: 1518, a VLAN tag, Broadcom's tag, rounded up as Linux does.
 const MAX_FRAME: u32 = 1536;
 /// Filter addresses 0 and 1 (the bits count down from 16).
@@ -65,8 +68,18 @@ impl<B: Bus + Copy, C: Clock + Copy> Mac<B, C> {
         }
     }
 
-    /// Stops the transmitter and empties its FIFO. Wanted after transmit DMA has stopped.
+    /// Stops the transmitter once what it has taken is on the wire, and empties its FIFO. Wanted after transmit DMA has stopped.
     pub fn stop_transmitter(&self) {
+        let command = self.command().extract();
+        if command.is_set(CMD::TX_EN) {
+            // An empty ring says that the FIFO has the last frame, not that the wire has; nothing tells how full it is.
+            let megabits = match command.read_as_enum(CMD::SPEED) {
+                Some(CMD::SPEED::Value::Mb1000) => 1000,
+                Some(CMD::SPEED::Value::Mb100) => 100,
+                _ => 10,
+            };
+            self.clock.delay(Duration::from_micros(TRANSMIT_FIFO_BITS / megabits));
+        }
         self.command().modify(CMD::TX_EN::CLEAR);
         self.bus.write32(UMAC_TX_FLUSH, 1);
         self.clock.delay(SETTLE);
