@@ -38,6 +38,25 @@ fn edits_are_what_dtc_reads() {
 }
 
 #[test]
+fn what_is_new_comes_last_or_first_as_asked() {
+    let tree = compile("/dts-v1/; / { a; b; child { }; };");
+    let added = |newest_first: bool| {
+        let mut buffer = Buffer::new(&tree, tree.len() + 256);
+        let editor = Editor::new(buffer.bytes()).unwrap();
+        let mut editor = if newest_first { editor.newest_first() } else { editor };
+        for name in ["x", "y"] {
+            editor.set_property("/", name, &[]).unwrap();
+            editor.add_node("/", name).unwrap();
+        }
+        let source = decompile(editor.finish()).unwrap();
+        let names = source.lines().skip(2).map(|line| line.trim().trim_end_matches([';', '{', ' ']));
+        names.filter(|name| !name.is_empty() && *name != "}" && *name != "/").collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(added(false), "a b x y child x y");
+    assert_eq!(added(true), "y x a b y x child");
+}
+
+#[test]
 fn an_edit_without_room_changes_nothing() {
     let tree = compile(board::SOURCE);
     let mut buffer = Buffer::new(&tree, tree.len() + 8);
