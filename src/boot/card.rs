@@ -161,6 +161,14 @@ impl<B: Board> Slot<B> {
         }
     }
 
+    /// The number of the partition to boot from, as scripts have it: 1 for a card without a table.
+    ///
+    /// # Errors
+    /// Why the table could not be read, or that it has none.
+    pub fn boot_partition(&mut self, observer: &mut dyn Observer) -> Result<u32, Error> {
+        self.with_blocks(None, observer, |blocks| Ok(choose(&partitions(blocks)?, None)?.number.max(1)))
+    }
+
     /// The card's partitions.
     ///
     /// # Errors

@@ -7,12 +7,15 @@ use crate::arch;
 use crate::board::Board;
 use crate::boot::attempt;
 use crate::boot::bring_up::Machine;
+use crate::boot::script::{self, Ended};
 use crate::boot::settings::{self, Found};
 use crate::config::{Entry, Settings, Timeout};
 use crate::console;
 use crate::print;
 use crate::println;
 use crate::time::{Clock, Duration, Instant};
+use alloc::format;
+use alloc::string::ToString;
 
 /// The first pause after a failure, and the longest: each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -27,14 +30,19 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
     let mut machine = Machine::bring_up(board, found);
     let mut pause = FIRST_PAUSE;
     loop {
-        match settings::find(&mut machine) {
+        let mut found = settings::find(&mut machine, None);
+        if let Ok(Found::Script(script)) = &found {
+            let ended = run_script(&mut machine, script);
+            println!("{}: {ended}.", script.path);
+            found = settings::find(&mut machine, Some(script));
+        }
+        match found {
             Ok(Found::Settings { settings, from_card }) => match choose(&mut machine, &settings) {
                 Some(entry) => boot_with_fallbacks(&mut machine, &settings, entry, from_card),
                 None => println!("The settings have no [[entry]]: nothing to boot."),
             },
-            Ok(Found::Script(script)) => {
-                println!("{} on the card was found, but this version does not run U-Boot's scripts.", script.path);
-            }
+            // The network has none.
+            Ok(Found::Script(_)) => {}
             Err(reason) => println!("No settings: {reason}"),
         }
         println!("Starting over in {} s. Any key: now. R: reset.", pause.as_secs());
@@ -43,6 +51,16 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Runs a script of the card as U-Boot's distribution boot does, with its variables; a menu by the command for menus.
+fn run_script<B: Board>(machine: &mut Machine<B>, found: &settings::Script) -> Ended {
+    let partition = found.partition.to_string();
+    let prefix = if found.path.starts_with("boot/") { "/boot/" } else { "/" };
+    let variables = [("devtype", "mmc"), ("devnum", "0"), ("distro_bootpart", partition.as_str()), ("prefix", prefix)];
+    let menu = format!("sysboot mmc 0:{partition} any ${{pxefile_addr_r}} /{}\n", found.path);
+    let bytes = if found.is_menu() { menu.as_bytes() } else { &found.bytes };
+    script::run(machine, &script::Script { name: found.path, bytes, variables: &variables })
 }
 
 /// The entry to boot: the default, unless somebody presses a key in time and chooses another.

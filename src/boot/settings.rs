@@ -3,7 +3,7 @@
 //! In this order, and the first that is there counts:
 //!
 //! 1. the firmware's initramfs, if it is a loader.toml or a bundle: somebody put it there on purpose;
-//! 2. the card: `loader.toml`, then what U-Boot looks for, in its order (see [`SCRIPTS`]);
+//! 2. the card: `loader.toml`, then what U-Boot looks for, in its order (see [`SCRIPTS`]); if that starts nothing, what follows;
 //! 3. the network: DHCP's boot file, then the server's files for this board (`net::settings`).
 //!
 //! `xenlift.config=` on the firmware's command line says where they are, and nothing else is looked at. A file that is there and wrong is
@@ -57,6 +57,8 @@ pub enum Found {
 pub struct Script {
     /// Its path on the card's boot partition: one of [`SCRIPTS`].
     pub path: &'static str,
+    /// The number of that partition.
+    pub partition: u32,
     /// Its bytes, not looked at yet. Scripts are mkimage's, as a rule.
     pub bytes: Vec<u8>,
 }
@@ -90,24 +92,25 @@ impl Looked {
 }
 
 /// What there is to boot by. What the firmware's command line says of the network holds while it is looked for, what settings say
-/// themselves from then on.
+/// themselves from then on. After a `script` that started nothing only the network is left to look at, as U-Boot would.
 ///
 /// # Errors
 /// In words, why there is nothing, with everything that was looked at.
-pub fn find<B: Board>(machine: &mut Machine<B>) -> Result<Found, String> {
+pub fn find<B: Board>(machine: &mut Machine<B>, script: Option<&Script>) -> Result<Found, String> {
     let mut network = Settings::default();
     machine.overrides.apply(&mut network);
     if let Ok(session) = &mut machine.network {
         session.set_network(network.network);
     }
     let mut looked = Looked::default();
-    let file = match machine.overrides.config.clone() {
-        Some(source) => {
+    let file = match (script, machine.overrides.config.clone()) {
+        (Some(_), _) => on_server(machine)?,
+        (None, Some(source)) => {
             // Files that the settings name may be on the card all the same.
             open_card(machine);
             fetch(machine, &source)?
         }
-        None => match look(machine, &mut looked)? {
+        (None, None) => match look(machine, &mut looked)? {
             Look::File(file) => file,
             Look::Script(script) => {
                 tell(&format!("{} on the card", script.path), &looked);
@@ -144,23 +147,13 @@ fn look<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Look,
         open_card(machine);
         return Ok(Look::File(file));
     }
-    let script = match on_card(machine, looked)? {
-        Some(Look::File(file)) => return Ok(Look::File(file)),
-        Some(Look::Script(script)) => Some(script),
-        None => None,
-    };
-    // A script counts before the network once scripts are run; until then it is better than nothing.
-    match (on_server(machine), script) {
-        (Ok(file), script) => {
-            if let Some(script) = script {
-                looked.add(format!("{} on the card, which this version cannot run", script.path));
-            }
-            Ok(Look::File(file))
-        }
-        (Err(_), Some(script)) => Ok(Look::Script(script)),
-        (Err(reason), None) if looked.0.is_empty() => Err(reason),
-        (Err(reason), None) => Err(format!("{reason}. Looked at before: {}", looked.0)),
+    if let Some(found) = on_card(machine, looked)? {
+        return Ok(found);
     }
+    on_server(machine).map(Look::File).map_err(|reason| match looked.0.as_str() {
+        "" => reason,
+        before => format!("{reason}. Looked at before: {before}"),
+    })
 }
 
 /// Looks for a card, so that files of it can be had. Says what it is, or why there is none.
@@ -216,7 +209,11 @@ fn on_card<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Op
             Ok(bytes) if name == SETTINGS => {
                 return Ok(Some(Look::File(File { name: format!("{name} on the card"), bytes, from_card: true })));
             }
-            Ok(bytes) => return Ok(Some(Look::Script(Script { path: name, bytes }))),
+            Ok(bytes) => {
+                let Machine { board, card, keeper, .. } = machine;
+                let partition = card.boot_partition(&mut Watch::new(keeper, board.clock().now())).unwrap_or(1);
+                return Ok(Some(Look::Script(Script { path: name, partition, bytes })));
+            }
             Err(card::Error::Files(FileError::NotFound | FileError::NotADirectory)) => {}
             Err(card::Error::Files(FileError::Refused(refusal))) => {
                 return Err(format!("{name} on the card: {refusal}"));

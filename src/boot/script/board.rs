@@ -4,11 +4,13 @@ use super::program::{self, Error, take};
 use super::touchdown::Touchdown;
 use crate::board::Board;
 use crate::boot::bring_up::Machine;
+use crate::boot::card::{self as boot_card, Part, Slot};
 use crate::boot::departure::{Jump, jump};
 use crate::boot::layout::{self, Layout};
 use crate::boot::network::{BoardSession, LOOK_AT_CONSOLE, Watch};
 use crate::boot::store::Store;
 use crate::boot::supply::Supply;
+use crate::card;
 use crate::config::source::{ServerAddress, Source, TFTP_PORT};
 use crate::config::{self, InterfaceAddress};
 use crate::console;
@@ -127,6 +129,18 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         session.set_window(network.window.unwrap_or(tftp::Parameters::default().window));
         session.set_block_size(network.block_size.unwrap_or(tftp::ETHERNET_BLOCK_SIZE));
         Ok((session, Watch::new(keeper, board.clock().now())))
+    }
+
+    /// The card, looked for anew if there was none before.
+    fn card(&mut self, partition: &Partition) -> Result<(&mut Slot<B>, Watch<'_, B>), Failure> {
+        if partition.interface != "mmc" || partition.device != 0 {
+            return Err(no_card(partition));
+        }
+        let Machine { card, board, keeper, .. } = &mut *self.machine;
+        if !card.is_open() {
+            card.open(board, keeper).map_err(Failure::because)?;
+        }
+        Ok((card, Watch::new(keeper, board.clock().now())))
     }
 
     /// Starts what `boot` names.
@@ -341,24 +355,57 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
     fn load(
         &mut self,
         partition: &Partition,
-        _path: &str,
-        _offset: u64,
-        _length: Option<u64>,
-        _landing: &Landing,
+        path: &str,
+        offset: u64,
+        length: Option<u64>,
+        room: &Landing,
     ) -> Result<u64, Failure> {
-        Err(no_card(partition))
+        let mut workspace = core::mem::take(&mut self.workspace);
+        let loaded = self.card(partition).and_then(|(slot, mut watch)| {
+            let mut sink = Touchdown { workspace: &mut workspace, place: room.place };
+            let part = Part { offset, length };
+            let sent = slot.send(partition.partition, path, part, &mut sink, &mut watch);
+            watch.end_line();
+            sent.map_err(|error| not_read(path, Some(room), error))
+        });
+        self.workspace = workspace;
+        let sent = loaded?;
+        println!("{path}: {sent}.");
+        Ok(sent.bytes())
     }
 
     fn partitions(&mut self, interface: &str, device: u32) -> Result<Vec<PartitionEntry>, Failure> {
-        Err(no_card(&Partition { interface: interface.to_string(), device, partition: None }))
+        let whole = Partition { interface: interface.to_string(), device, partition: None };
+        let (slot, mut watch) = self.card(&whole)?;
+        let found = slot.partitions(&mut watch).map_err(|error| not_read("", None, error))?;
+        let entry = |partition: &card::partition::Partition| PartitionEntry {
+            // A card without a table is its own only partition.
+            number: partition.number.max(1),
+            first: partition.first.into(),
+            blocks: partition.blocks.into(),
+            kind: partition.kind,
+            bootable: partition.bootable,
+        };
+        Ok(found.iter().map(entry).collect())
     }
 
-    fn size(&mut self, partition: &Partition, _path: &str) -> Result<u64, Failure> {
-        Err(no_card(partition))
+    fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure> {
+        let (slot, mut watch) = self.card(partition)?;
+        let entry = slot.find(partition.partition, path, &mut watch).map_err(|error| not_read(path, None, error))?;
+        match entry.is_directory {
+            true => Err(not_read(path, None, boot_card::Error::Files(card::Error::IsADirectory))),
+            false => Ok(entry.size.into()),
+        }
     }
 
-    fn list(&mut self, partition: &Partition, _path: &str) -> Result<Vec<DirectoryEntry>, Failure> {
-        Err(no_card(partition))
+    fn list(&mut self, partition: &Partition, path: &str) -> Result<Vec<DirectoryEntry>, Failure> {
+        let (slot, mut watch) = self.card(partition)?;
+        let entries = slot.list(partition.partition, path, &mut watch).map_err(|error| not_read(path, None, error))?;
+        let entry = |entry: card::directory::Entry| {
+            let size = (!entry.is_directory).then_some(entry.size.into());
+            DirectoryEntry { name: entry.name, size }
+        };
+        Ok(entries.into_iter().map(entry).collect())
     }
 
     fn boot(&mut self, boot: &Boot<'_>) -> Failure {
@@ -375,5 +422,17 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
 }
 
 fn no_card(partition: &Partition) -> Failure {
-    Failure::because(format!("there is no {partition}"))
+    Failure::because(format!("there is no {partition}; the card in the board's slot is mmc 0"))
+}
+
+/// Why nothing of `path` was read from the card.
+fn not_read(path: &str, room: Option<&Landing>, error: boot_card::Error) -> Failure {
+    match (error, room) {
+        (boot_card::Error::Interrupted, _) => Failure::Interrupted,
+        (boot_card::Error::Files(card::Error::Refused(Refusal::TooLarge { size, .. })), Some(room)) => {
+            room.too_small(path, size)
+        }
+        (error, _) if path.is_empty() => Failure::because(error),
+        (error, _) => Failure::because(format!("{path}: {error}")),
+    }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel, pattern};
 use xenlift_e2e::card::{Card, Controller, Kind};
-use xenlift_e2e::ethernet::Network;
+use xenlift_e2e::ethernet::{Network, crc32};
 use xenlift_e2e::{cache, emulator, emulator_with_ethernet};
 
 /// Settings of an entry whose files are in the directory `prefix`.
@@ -148,4 +148,88 @@ fn what_is_wrong_on_the_card_is_told_with_its_name() -> Result<()> {
     ensure!(said.starts_with("loader.toml on the card: line 1"), "{said:?}");
     board.says("Starting over in 5 s.")?;
     Ok(())
+}
+
+/// A script as mkimage makes it.
+fn boot_scr(text: &str) -> Vec<u8> {
+    let mut data = Vec::new();
+    data.extend_from_slice(&(text.len() as u32).to_be_bytes());
+    data.extend_from_slice(&[0; 4]);
+    data.extend_from_slice(text.as_bytes());
+    let header = |checksum: u32| {
+        let words = [0x2705_1956, checksum, 0, data.len() as u32, 0, 0, crc32(&data)];
+        let mut header: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        // Linux, arm64, a script, not packed; and no name.
+        header.extend_from_slice(&[5, 22, 6, 0]);
+        header.resize(64, 0);
+        header
+    };
+    let mut image = header(crc32(&header(0)));
+    image.extend_from_slice(&data);
+    image
+}
+
+#[test]
+fn a_boot_scr_on_the_card_loads_from_the_card_and_starts_what_it_says() -> Result<()> {
+    let files = Files::new()?;
+    let script = boot_scr(&format!(
+        "load ${{devtype}} ${{devnum}}:${{distro_bootpart}} ${{fdt_addr_r}} {TREE}\n\
+         fatload mmc 0:1 0x4000000 ${{prefix}}kernel\n\
+         fdt addr ${{fdt_addr_r}}\nfdt resize 1024\n\
+         fdt set /chosen \\#address-cells <1>\nfdt set /chosen \\#size-cells <1>\n\
+         fdt mknod /chosen dom0\n\
+         fdt set /chosen/dom0 compatible \"xen,linux-zimage\" \"xen,multiboot-module\" \"multiboot,module\"\n\
+         fdt set /chosen/dom0 reg <0x4000000 0x${{filesize}}>\n\
+         fdt set /chosen xen,xen-bootargs \"console=dtuart dom0_mem=256M\"\n\
+         load mmc 0 ${{kernel_addr_r}} xen\nbooti ${{kernel_addr_r}} - ${{fdt_addr_r}}\n"
+    ));
+    let card = Card::with(
+        Kind::Large,
+        &[(TREE, &files.tree), ("boot/kernel", &files.kernel), ("xen", fake_xen()?), ("boot/boot.scr", &script)],
+    )?;
+    let mut board = Board::start(&emulator(&cache()?)?, None, |command| {
+        card.attach(command, Controller::Emmc2);
+        Ok(())
+    })?;
+    board.says("Settings: boot/boot.scr on the card.")?;
+    board.report()?.has_module(&files.kernel)
+}
+
+#[test]
+fn an_extlinux_conf_on_the_card_is_found_before_a_script() -> Result<()> {
+    let files = Files::new()?;
+    let menu = format!("DEFAULT one\nLABEL one\n  LINUX ../xen\n  FDT /{TREE}\n");
+    let card = Card::with(
+        Kind::Small,
+        &[
+            (TREE, &files.tree),
+            ("xen", fake_xen()?),
+            ("boot.scr", &boot_scr("echo not this one\n")),
+            ("extlinux/extlinux.conf", menu.as_bytes()),
+        ],
+    )?;
+    let mut board = Board::start(&emulator(&cache()?)?, None, |command| {
+        card.attach(command, Controller::Emmc2);
+        Ok(())
+    })?;
+    board.says("Settings: extlinux/extlinux.conf on the card.")?;
+    board.report()?;
+    Ok(())
+}
+
+#[test]
+fn after_a_script_that_starts_nothing_the_network_is_next() -> Result<()> {
+    let files = Files::new()?;
+    let network = Network::new()?
+        .with("xenlift/default.toml", settings("").as_bytes())?
+        .with(TREE, &files.tree)?
+        .with("xen", fake_xen()?)?
+        .with("A long name of a kernel.img", &files.kernel)?
+        .with("ramdisk", &files.ramdisk)?;
+    let card = Card::with(Kind::Large, &[("boot.scr.uimg", &boot_scr("ls mmc 0\nload mmc 0:1 0x4000000 nothing\n"))])?;
+    let mut board = start(Some(&card), &network, 21)?;
+    board.says("boot.scr.uimg")?;
+    board.says("nothing: not on the card")?;
+    board.says("Settings: xenlift/default.toml.")?;
+    board.report()?.has_module(&files.kernel)
 }
