@@ -17,6 +17,7 @@ mod memory;
 pub mod number;
 pub mod pattern;
 pub mod platform;
+pub mod saved;
 #[cfg(not(target_os = "none"))]
 pub mod simulation;
 pub mod variables;

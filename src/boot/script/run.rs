@@ -56,13 +56,14 @@ pub fn run<B: Board>(machine: &mut Machine<B>, script: &Script<'_>) -> Ended {
         Ok(platform) => platform,
         Err(error) => return Ended::NotRun(error.to_string()),
     };
-    let mut environment = variables::of_board(platform.facts());
+    let environment = variables::of_board(platform.facts());
+    let mut shell = Shell::new(&mut platform, environment);
+    let saved = shell.load_saved_variables();
     for (name, value) in script.variables {
-        environment.set(name, value);
+        shell.environment.set(name, value);
     }
     println!("Running {}.", script.name);
-    let mut shell = Shell::new(&mut platform, environment);
-    let outcome = place(&mut shell, script).and_then(|address| shell.run_loaded(Some(&address)));
+    let outcome = saved.and_then(|_| place(&mut shell, script)).and_then(|address| shell.run_loaded(Some(&address)));
     let status = shell.status();
     platform.give_back();
     match outcome {

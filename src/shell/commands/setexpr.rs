@@ -1,7 +1,6 @@
 //! `setexpr`: arithmetic, texts by pattern, and formats.
 
 use super::conditions::{Width, peek, peek_text, width};
-use super::variables::store;
 use crate::shell::environment::NotDefined;
 use crate::shell::pattern::Pattern;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
@@ -21,14 +20,14 @@ fn setexpr(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         }
         [_, name, word, form, values @ ..] if word == "fmt" => {
             let text = formatted(shell, form, values)?;
-            store(shell, name, &text)
+            shell.store(name, &text)
         }
         [command, name, a] => {
             let text = match width(command)? {
                 Width::Text => text_operand(shell, a)?,
                 Width::Bytes(bytes) => format!("{:x}", operand(shell, a, bytes)?),
             };
-            store(shell, name, &text)
+            shell.store(name, &text)
         }
         [command, name, a, operator, b] => {
             let text = match width(command)? {
@@ -39,7 +38,7 @@ fn setexpr(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
                     format!("{:x}", calculate(a, operator, b)?)
                 }
             };
-            store(shell, name, &text)
+            shell.store(name, &text)
         }
         _ => Err(Failure::Usage),
     }
@@ -92,7 +91,7 @@ fn substitute(shell: &mut Shell<'_>, name: &str, pattern: &str, by: &str, text: 
         }
         Some(result) => {
             shell.say(format_args!("{name}={result}\n"))?;
-            store(shell, name, &result)
+            shell.store(name, &result)
         }
     }
 }

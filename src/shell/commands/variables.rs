@@ -2,7 +2,7 @@
 
 use crate::range::PhysicalRange;
 use crate::shell::environment::{NotDefined, TextFormat};
-use crate::shell::language::limits::{COMMAND, Exceeded, VARIABLES};
+use crate::shell::language::limits::VARIABLES;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -73,23 +73,13 @@ fn options<'a>(arguments: &'a [String], known: &str) -> Result<(String, &'a [Str
     if letters.chars().all(|letter| known.contains(letter)) { Ok((letters, rest)) } else { Err(Failure::Usage) }
 }
 
-/// Sets a variable of the environment, within the limits of what it may hold.
-pub(super) fn store(shell: &mut Shell<'_>, name: &str, value: &str) -> Outcome {
-    let more = name.len().saturating_add(value.len());
-    if value.len() > COMMAND || shell.environment.bytes().saturating_add(more) > VARIABLES {
-        return Err(Failure::because(Exceeded::Variables));
-    }
-    shell.environment.set(name, value);
-    Ok(true)
-}
-
 fn set(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let (_, rest) = options(arguments, "f")?;
     let Some((name, words)) = rest.split_first() else { return Err(Failure::Usage) };
     if name.contains('=') {
         return Err(Failure::because(format!("a name has no =, but \"{name}\" has; it is setenv NAME VALUE")));
     }
-    store(shell, name, &words.join(" "))
+    shell.store(name, &words.join(" "))
 }
 
 fn print(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
@@ -218,7 +208,7 @@ fn import(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let format = TextFormat { separator, crlf: letters.contains('r') && separator == b'\n' };
     for (name, value) in format.variables(data) {
         if names.is_empty() || names.contains(&name) {
-            store(shell, &name, &value)?;
+            shell.store(&name, &value)?;
         }
     }
     Ok(true)
@@ -258,5 +248,5 @@ fn export(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     shell.platform.memory_mut(range).map_err(Failure::because)?.copy_from_slice(text.as_bytes());
     let size = text.len();
     let size = if separator == '\n' { format!("{size:X}") } else { format!("{size:x}") };
-    store(shell, "filesize", &size)
+    shell.store("filesize", &size)
 }

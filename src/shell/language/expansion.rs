@@ -3,7 +3,7 @@
 use super::State;
 use super::lexer::{Piece, Word};
 use super::limits::{COMMAND, Exceeded, VARIABLES};
-use crate::shell::Shell;
+use crate::shell::{Failure, Outcome, Shell};
 use alloc::string::String;
 use core::fmt::Write as _;
 
@@ -30,6 +30,16 @@ impl Shell<'_> {
     /// A variable's value: the environment's, or else the local one.
     pub(in crate::shell) fn value(&self, name: &str) -> Option<&str> {
         self.environment.get(name).or_else(|| self.language.locals.get(name).map(String::as_str))
+    }
+
+    /// Sets a variable of the environment, within the limits of what it may hold.
+    pub(in crate::shell) fn store(&mut self, name: &str, value: &str) -> Outcome {
+        let more = name.len().saturating_add(value.len());
+        if value.len() > COMMAND || self.environment.bytes().saturating_add(more) > VARIABLES {
+            return Err(Failure::because(Exceeded::Variables));
+        }
+        self.environment.set(name, value);
+        Ok(true)
     }
 
     /// Puts a word's variables in. Where it has any, its newlines become spaces.

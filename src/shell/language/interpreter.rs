@@ -25,7 +25,7 @@ impl Shell<'_> {
     /// The text cannot change while it runs: it is the caller's copy, not the machine's memory, which the script may overwrite.
     ///
     /// # Errors
-    /// What ends all scripts: [`Failure::Interrupted`], [`Failure::Ended`], [`Failure::Abandoned`].
+    /// What ends all scripts: [`Failure::Interrupted`], of which nothing has been said yet, [`Failure::Ended`], [`Failure::Abandoned`].
     pub fn run_script(&mut self, name: &str, text: &str) -> Outcome {
         self.run_text(name, text, Unit::Line)
     }
@@ -318,7 +318,6 @@ impl Shell<'_> {
     /// Counts a command, and looks whether Ctrl-C was pressed.
     fn tick(&mut self, place: Place<'_>) -> Result<(), Failure> {
         if self.platform.interrupted() {
-            self.complain(place, &format_args!("interrupted"));
             return Err(Failure::Interrupted);
         }
         self.language.budget.command().map_err(|exceeded| self.abandon(place, exceeded))

@@ -1,0 +1,133 @@
+//! Variables that a U-Boot saved on the card: `uboot.env` on the first partition.
+//!
+//! They stand in the place of the defaults, as there, but for the few that describe this one boot. Where the file is damaged the
+//! defaults stay, also as there.
+
+use super::environment::{TextFormat, checked};
+use super::language::limits::VARIABLES;
+use super::platform::Partition;
+use super::{Failure, Shell};
+use crate::range::PhysicalRange;
+use alloc::format;
+use alloc::string::ToString;
+
+/// Its name, in the root of the partition.
+pub const FILE: &str = "uboot.env";
+
+/// What a saved value would only be wrong about: where the firmware put its tree this time.
+const OF_THIS_BOOT: [&str; 2] = ["fdt_addr", "fdtcontroladdr"];
+
+impl Shell<'_> {
+    /// Puts the saved variables into the environment, and says so; how many they are. Without a card, or such a file on it, nothing
+    /// happens. What `env default` goes back to stays.
+    ///
+    /// The file goes through memory at `loadaddr`, so this comes before anything is loaded.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`] by Ctrl-C.
+    pub fn load_saved_variables(&mut self) -> Result<usize, Failure> {
+        let partition = Partition { interface: "mmc".to_string(), device: 0, partition: Some(1) };
+        match self.platform.size(&partition, FILE) {
+            Ok(_) => {}
+            Err(Failure::Interrupted) => return Err(Failure::Interrupted),
+            Err(_) => return Ok(0),
+        }
+        match self.saved_variables(&partition) {
+            Ok(count) => {
+                self.platform.print(format_args!("Variables: {count} from {FILE} on the card.\n"));
+                Ok(count)
+            }
+            Err(Failure::Reason(reason)) => {
+                self.platform
+                    .print(format_args!("{FILE} on the card: {reason}. The board's own variables are used.\n"));
+                Ok(0)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn saved_variables(&mut self, partition: &Partition) -> Result<usize, Failure> {
+        let size = self.platform.size(partition, FILE)?;
+        if size > VARIABLES as u64 {
+            return Err(Failure::because(format!(
+                "{size} bytes are more than the {VARIABLES} that variables may have"
+            )));
+        }
+        let address = self.load_address()?;
+        let landing = self.landing(address)?;
+        let length = self.platform.load(partition, FILE, 0, None, &landing)?;
+        let block = self.platform.memory(PhysicalRange { start: address, end: address.saturating_add(length) })?;
+        let variables = TextFormat { separator: 0, crlf: false }.variables(checked(block).map_err(Failure::because)?);
+        let mut count = 0;
+        for (name, value) in variables {
+            if !OF_THIS_BOOT.contains(&name.as_str()) {
+                self.store(&name, &value)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::Environment;
+    use crate::shell::simulation::{FileMap, Simulation};
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    /// A block of `size` bytes with `text`, as U-Boot saves it.
+    fn block(text: &[u8], size: usize) -> Vec<u8> {
+        let mut data = text.to_vec();
+        data.resize(size - 4, 0);
+        let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&data);
+        [checksum.to_le_bytes().as_slice(), &data].concat()
+    }
+
+    fn machine(file: Option<Vec<u8>>) -> Simulation {
+        let mut files = FileMap::default();
+        files.card.extend(file.map(|bytes| (FILE.to_string(), bytes)));
+        Simulation::raspberry_pi_4(files).unwrap()
+    }
+
+    fn defaults() -> Environment {
+        let mut environment = Environment::default();
+        environment.set("bootcmd", "run default");
+        environment.set("fdt_addr", "2eff6200");
+        environment
+    }
+
+    #[test]
+    fn saved_variables_stand_in_the_place_of_the_defaults() {
+        let mut machine = machine(Some(block(b"bootcmd=run saved\0fdt_addr=100\0mine=a b\0", 0x4000)));
+        let mut shell = Shell::new(&mut machine, defaults());
+        assert_eq!(shell.load_saved_variables().unwrap(), 2);
+        assert!(
+            shell.run_script("s", "printenv bootcmd mine fdt_addr\nenv default bootcmd\nprintenv bootcmd\n").unwrap()
+        );
+        let expected = "Variables: 2 from uboot.env on the card.\nbootcmd=run saved\nmine=a b\nfdt_addr=2eff6200\nbootcmd=run default\n";
+        assert_eq!(machine.output, expected);
+    }
+
+    #[test]
+    fn a_damaged_file_changes_nothing_and_is_told() {
+        let mut bytes = block(b"bootcmd=run saved\0", 0x4000);
+        bytes[10] ^= 1;
+        for (bytes, why) in [(bytes, "damaged"), (vec![0; 3], "this has 3 bytes"), (vec![0; 1 << 20], "more than")] {
+            let mut machine = machine(Some(bytes));
+            let mut shell = Shell::new(&mut machine, defaults());
+            assert_eq!(shell.load_saved_variables().unwrap(), 0);
+            assert_eq!(shell.environment, defaults());
+            assert!(machine.output.contains(why), "{}", machine.output);
+        }
+    }
+
+    #[test]
+    fn without_the_file_nothing_is_said() {
+        let mut machine = machine(None);
+        let mut shell = Shell::new(&mut machine, defaults());
+        assert_eq!(shell.load_saved_variables().unwrap(), 0);
+        assert_eq!(machine.output, "");
+    }
+}
