@@ -6,3 +6,4 @@
 mod cases;
 mod properties;
 mod replay;
+mod saved;
