@@ -5,6 +5,7 @@ use crate::board::Board;
 use crate::boot::bring_up::Machine;
 use crate::println;
 use crate::range::PhysicalRange;
+use crate::shell::language::limits;
 use crate::shell::platform::Platform;
 use crate::shell::{Failure, Shell, number, variables};
 use alloc::format;
@@ -12,7 +13,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 /// Bytes that the file of a script may have.
-pub const LARGEST: usize = 512 << 10;
+pub const LARGEST: usize = limits::TEXT;
 
 /// A script to run.
 #[derive(Clone, Copy, Debug)]

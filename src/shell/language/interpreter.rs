@@ -1,7 +1,7 @@
 //! Runs lists of commands.
 
 use super::lexer::{Lexer, Rules, SyntaxError, Token, Word, assignment, is_name};
-use super::limits::{COMMAND, DEPTH, Exceeded, TEXT};
+use super::limits::{COMMAND, DEPTH, Exceeded, TEXT, TOKENS};
 use super::parser::{Action, Entry, Link, Mode, Parser, Unit};
 use crate::config::nearest::nearest;
 use crate::shell::{Command, Failure, Outcome, Shell, commands};
@@ -98,6 +98,14 @@ impl Shell<'_> {
 
     /// Runs a list; whether the last command that was run succeeded.
     fn run_list(&mut self, script: &str, list: &[Entry]) -> Outcome {
+        // What the loops of the list hold.
+        let mut held = 0;
+        let outcome = self.run_entries(script, list, &mut held);
+        self.language.budget.tokens -= held;
+        outcome
+    }
+
+    fn run_entries(&mut self, script: &str, list: &[Entry], held: &mut usize) -> Outcome {
         let mut succeeded = true;
         // Whether the condition has failed: of the branch that is being looked at, and of the last one that was tried.
         let (mut refused, mut failed) = (false, false);
@@ -150,7 +158,10 @@ impl Shell<'_> {
                     let Action::Command(words) = &entry.action else { continue };
                     if values.is_none() {
                         let Some(Action::Command(words)) = list.get(index).map(|next| &next.action) else { continue };
-                        values = Some(self.values(place, words)?.into_iter());
+                        let found = self.values(place, words)?;
+                        *held += found.len();
+                        self.language.budget.tokens += found.len();
+                        values = Some(found.into_iter());
                         again = true;
                     }
                     let Some(value) = values.as_mut().and_then(Iterator::next) else {
@@ -208,6 +219,9 @@ impl Shell<'_> {
                 return Err(self.abandon(place, Exceeded::Command));
             }
             values.extend(text.split(' ').filter(|value| !value.is_empty()).map(String::from));
+            if self.language.budget.tokens.saturating_add(values.len()) > TOKENS {
+                return Err(self.abandon(place, Exceeded::Tokens));
+            }
         }
         Ok(values)
     }
@@ -232,22 +246,12 @@ impl Shell<'_> {
             let arguments = words.iter().map(|word| word.plain().unwrap_or_default().to_string()).collect();
             return self.run_command(place, arguments);
         }
-        let text = self.put_together(place, words)?;
         // A mistake in a value leaves $? as it was, and so does a command of which nothing is left.
         let unchanged = self.language.status == 0;
-        let mut lexer = Lexer::new(&text, Rules::Expanded, self.language.budget.tokens);
-        let mut arguments = Vec::new();
-        loop {
-            match lexer.next() {
-                Ok(Some(Token::Word(word))) => arguments.push(word.plain().unwrap_or_default().to_string()),
-                Ok(_) => break,
-                Err(SyntaxError::Exceeded(exceeded)) => return Err(self.abandon(place, exceeded)),
-                Err(error) => {
-                    self.complain(place, &format_args!("syntax error with its variables put in: {error}\n    {text}"));
-                    return Ok(unchanged);
-                }
-            }
-        }
+        let text = self.put_together(place, words)?;
+        let Some(mut arguments) = self.split_again(place, &text)? else { return Ok(unchanged) };
+        // A command can start scripts; nothing is kept for it that it does not need.
+        drop(text);
         let assignments = arguments.iter().take_while(|text| assignment(text).is_some()).count();
         for text in arguments.drain(..assignments.min(arguments.len())) {
             if let Some((name, value)) = assignment(&text) {
@@ -258,6 +262,23 @@ impl Shell<'_> {
             return Ok(assignments > 0 || unchanged);
         }
         self.run_command(place, arguments)
+    }
+
+    /// The words of a command with its variables put in; `None` after a mistake, which has been told.
+    fn split_again(&mut self, place: Place<'_>, text: &str) -> Result<Option<Vec<String>>, Failure> {
+        let mut lexer = Lexer::new(text, Rules::Expanded, self.language.budget.tokens);
+        let mut arguments = Vec::new();
+        loop {
+            match lexer.next() {
+                Ok(Some(Token::Word(word))) => arguments.push(word.plain().unwrap_or_default().to_string()),
+                Ok(_) => return Ok(Some(arguments)),
+                Err(SyntaxError::Exceeded(exceeded)) => return Err(self.abandon(place, exceeded)),
+                Err(error) => {
+                    self.complain(place, &format_args!("syntax error with its variables put in: {error}\n    {text}"));
+                    return Ok(None);
+                }
+            }
+        }
     }
 
     /// The text of a command with its variables put in: what is quoted stays together by single quotes.
@@ -293,7 +314,16 @@ impl Shell<'_> {
                 return Ok(false);
             }
         };
-        match (command.run)(self, &arguments) {
+        // They stay while the command runs, which can be a script.
+        let bytes: usize = arguments.iter().map(String::len).sum();
+        let budget = &mut self.language.budget;
+        budget.tokens += arguments.len();
+        budget.text += bytes;
+        let outcome = (command.run)(self, &arguments);
+        let budget = &mut self.language.budget;
+        budget.tokens -= arguments.len();
+        budget.text -= bytes;
+        match outcome {
             Err(Failure::Usage) => {
                 self.complain(place, &format_args!("{name} does not take these arguments"));
                 self.print_usage(command);

@@ -344,6 +344,8 @@ impl Builder {
         if !self.text.is_empty() {
             self.pieces.push(Piece::Text(self.text));
         }
+        // Most words are one piece, and there can be many words.
+        self.pieces.shrink_to_fit();
         (self.begun || self.quoted).then_some(Word { pieces: self.pieces, quoted: self.quoted })
     }
 }

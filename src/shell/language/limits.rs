@@ -7,14 +7,14 @@ use core::fmt;
 pub const DEPTH: usize = 24;
 /// How deep `if`, `for`, `while` and `until` may nest, in all scripts under way together.
 pub const NESTING: usize = 64;
-/// Words and separators of the commands under way.
-pub const TOKENS: usize = 16_384;
+/// Words, separators and values of the commands under way. One costs about a hundred bytes of the heap.
+pub const TOKENS: usize = 8_192;
 /// Bytes of a command with its variables put in, and of a variable's value.
 pub const COMMAND: usize = 64 << 10;
-/// Bytes of the scripts under way together.
-pub const TEXT: usize = 512 << 10;
+/// Bytes of the scripts under way together, and of the arguments by which they were started.
+pub const TEXT: usize = 256 << 10;
 /// Bytes of all variables, their names included.
-pub const VARIABLES: usize = 256 << 10;
+pub const VARIABLES: usize = 128 << 10;
 /// Commands that a script may run, with all scripts that it starts.
 pub const COMMANDS: u32 = 1_000_000;
 /// Bytes that a script may print by `echo` and its like; at 115200 baud that is a minute and a half.

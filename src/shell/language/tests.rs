@@ -94,3 +94,23 @@ fn exit_ends_one_script_with_its_status() {
     assert!(shell.run_script("s", "setenv a 'exit 0; echo no'\nrun a && echo yes\n").unwrap());
     assert_eq!(machine.output, "yes\n");
 }
+
+#[test]
+fn what_loops_and_arguments_hold_is_counted() {
+    // 1024 values a loop; the ninth within the others is too much.
+    let mut text = String::from(
+        "a='v v v v v v v v'; a=\"$a $a $a $a $a $a $a $a\"; a=\"$a $a $a $a $a $a $a $a $a $a $a $a $a $a $a $a\"\n",
+    );
+    for depth in 0..9 {
+        text.push_str(&format!("for v{depth} in $a; do "));
+    }
+    text.push_str(&format!("echo not reached; exit{}\n", "; done".repeat(9)));
+    assert_eq!(said(&text), format!("s, line 2: {}\n", limits::Exceeded::Tokens));
+    // A loop gives back what it held.
+    let small = "a='v v v v v v v v'; a=\"$a $a $a $a $a $a $a $a\"\n";
+    let loops = "for x in $a; do true; done\n".repeat(200);
+    assert_eq!(said(&format!("{small}{loops}echo end\n")), "end\n");
+    let long = "x".repeat(60_000);
+    let said = said(&format!("setenv l {long}\nsetenv a run\\ a\\ \\$l\nrun a $l\n"));
+    assert_eq!(said, format!("a, line 1: {}\n", limits::Exceeded::Text));
+}
