@@ -385,11 +385,14 @@ fn settings_are_looked_for_in_their_order() {
 }
 
 #[test]
-fn dhcps_boot_file_wins_if_it_is_settings() {
-    for (boot_file, expected) in [("pi/my.toml", "pi/my.toml"), ("boot.scr", "xenlift/default.toml")] {
+fn dhcps_boot_file_wins_if_it_is_settings_or_a_script() {
+    for (boot_file, expected) in
+        [("pi/my.toml", "pi/my.toml"), ("boot.scr", "boot.scr"), ("u-boot.bin", "xenlift/default.toml")]
+    {
         let server = Server::new(FULL)
             .with("pi/my.toml", b"mine".to_vec())
             .with("boot.scr", b"script".to_vec())
+            .with("u-boot.bin", b"another loader".to_vec())
             .with("xenlift/default.toml", b"default".to_vec());
         let mut lan = Lan::new(server);
         lan.dhcp.boot_file = boot_file;

@@ -31,7 +31,10 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
     let mut pause = FIRST_PAUSE;
     loop {
         let mut found = settings::find(&mut machine, None);
-        if let Ok(Found::Script(script)) = &found {
+        // As with U-Boot: after the card comes the network.
+        if let Ok(Found::Script(script)) = &found
+            && script.partition.is_some()
+        {
             let ended = run_script(&mut machine, script);
             println!("{}: {ended}.", script.path);
             found = settings::find(&mut machine, Some(script));
@@ -41,8 +44,10 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
                 Some(entry) => boot_with_fallbacks(&mut machine, &settings, entry, from_card),
                 None => println!("The settings have no [[entry]]: nothing to boot."),
             },
-            // The network has none.
-            Ok(Found::Script(_)) => {}
+            Ok(Found::Script(script)) => {
+                let ended = run_script(&mut machine, &script);
+                println!("{}: {ended}.", script.path);
+            }
             Err(reason) => println!("No settings: {reason}"),
         }
         println!("Starting over in {} s. Any key: now. R: reset.", pause.as_secs());
@@ -53,14 +58,19 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
     }
 }
 
-/// Runs a script of the card as U-Boot's distribution boot does, with its variables; a menu by the command for menus.
+/// Runs a script that was found in the place of settings as U-Boot's distribution boot does, with its variables; a menu by the command for
+/// menus.
 fn run_script<B: Board>(machine: &mut Machine<B>, found: &settings::Script) -> Ended {
-    let partition = found.partition.to_string();
+    let Some(partition) = found.partition else {
+        let variables = &[("devtype", "dhcp")];
+        return script::run(machine, &script::Script { name: &found.path, bytes: &found.bytes, variables });
+    };
+    let partition = partition.to_string();
     let prefix = if found.path.starts_with("boot/") { "/boot/" } else { "/" };
     let variables = [("devtype", "mmc"), ("devnum", "0"), ("distro_bootpart", partition.as_str()), ("prefix", prefix)];
     let menu = format!("sysboot mmc 0:{partition} any ${{pxefile_addr_r}} /{}\n", found.path);
     let bytes = if found.is_menu() { menu.as_bytes() } else { &found.bytes };
-    script::run(machine, &script::Script { name: found.path, bytes, variables: &variables })
+    script::run(machine, &script::Script { name: &found.path, bytes, variables: &variables })
 }
 
 /// The entry to boot: the default, unless somebody presses a key in time and chooses another.

@@ -2,7 +2,7 @@
 //!
 //! In this order, and the first that is there counts:
 //!
-//! 1. the firmware's initramfs, if it is a loader.toml or a bundle: somebody put it there on purpose;
+//! 1. the firmware's initramfs, if it is a loader.toml, a bundle or a script: somebody put it there on purpose;
 //! 2. the card: `loader.toml`, then what U-Boot looks for, in its order (see [`SCRIPTS`]); if that starts nothing, what follows;
 //! 3. the network: DHCP's boot file, then the server's files for this board (`net::settings`).
 //!
@@ -13,6 +13,7 @@ use crate::board::Board;
 use crate::boot::bring_up::Machine;
 use crate::boot::card::{self, Part};
 use crate::boot::network::Watch;
+use crate::boot::script;
 use crate::card::Error as FileError;
 use crate::config::Settings;
 use crate::config::initramfs::{self, Initramfs};
@@ -48,17 +49,17 @@ pub enum Found {
         /// Whether they came from the card, so that plain paths in them are meant to be there first.
         from_card: bool,
     },
-    /// A script of U-Boot's, or its menu, on the card.
+    /// A script of U-Boot's, or its menu.
     Script(Script),
 }
 
 /// A file that U-Boot would boot by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// Its path on the card's boot partition: one of [`SCRIPTS`].
-    pub path: &'static str,
-    /// The number of that partition.
-    pub partition: u32,
+    /// Its path: on the card one of [`SCRIPTS`].
+    pub path: String,
+    /// The number of the card's partition that it lies on; `None` if it came from elsewhere.
+    pub partition: Option<u32>,
     /// Its bytes, not looked at yet. Scripts are mkimage's, as a rule.
     pub bytes: Vec<u8>,
 }
@@ -68,6 +69,11 @@ impl Script {
     pub fn is_menu(&self) -> bool {
         self.path.ends_with(".conf")
     }
+}
+
+/// Whether a file that was found where settings may be is a script: by what it is, or by its name.
+fn is_script(name: &str, bytes: &[u8]) -> bool {
+    initramfs::is_script(bytes) || [".scr", ".uimg"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// A settings file, not looked at yet.
@@ -118,6 +124,10 @@ pub fn find<B: Board>(machine: &mut Machine<B>, script: Option<&Script>) -> Resu
             }
         },
     };
+    if is_script(&file.name, &file.bytes) {
+        tell(&file.name, &looked);
+        return Ok(Found::Script(Script { path: file.name, partition: None, bytes: file.bytes }));
+    }
     let mut settings = settings::parse(&file.bytes).map_err(|error| format!("{}: {error}", file.name))?;
     tell(&file.name, &looked);
     for error in machine.overrides.apply(&mut settings) {
@@ -182,6 +192,13 @@ fn in_initramfs<B: Board>(machine: &Machine<B>, looked: &mut Looked) -> Result<O
             return Ok(None);
         }
         Ok(Initramfs::Settings(text)) => (text, "loader.toml (initramfs)"),
+        Ok(Initramfs::Script(image)) if image.len() > script::LARGEST => {
+            return Err(format!("the script in the firmware's initramfs has {} bytes", image.len()));
+        }
+        Ok(Initramfs::Script(image)) => {
+            let name = "boot.scr (initramfs)".to_string();
+            return Ok(Some(File { name, bytes: image.to_vec(), from_card: false }));
+        }
         Ok(Initramfs::Bundle(bundle)) => {
             let member = bundle.settings().ok_or("the bundle in the firmware's initramfs has no loader.toml")?;
             member.verify().map_err(|error| error.to_string())?;
@@ -212,7 +229,7 @@ fn on_card<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Op
             Ok(bytes) => {
                 let Machine { board, card, keeper, .. } = machine;
                 let partition = card.boot_partition(&mut Watch::new(keeper, board.clock().now())).unwrap_or(1);
-                return Ok(Some(Look::Script(Script { path: name, partition, bytes })));
+                return Ok(Some(Look::Script(Script { path: name.to_string(), partition: Some(partition), bytes })));
             }
             Err(card::Error::Files(FileError::NotFound | FileError::NotADirectory)) => {}
             Err(card::Error::Files(FileError::Refused(refusal))) => {

@@ -4,10 +4,11 @@
 //! it already uses for its ramdisk (`auto_initramfs` loads that one unasked). So the blob is looked at before it is taken for settings:
 //!
 //! 1. A cpio archive whose first member is the manifest is a bundle; from there on whatever is wrong with it is an error.
-//! 2. Known formats (gzip, zstd … , a cpio archive without manifest, a device tree, an executable) are not settings.
-//! 3. What is left is settings **if its first 512 bytes are text**: no NUL and no control characters but tab and line ends, UTF-8 not
+//! 2. A script that mkimage made is one for U-Boot, and is run.
+//! 3. Known formats (gzip, zstd … , a cpio archive without manifest, a device tree, an executable) are not settings.
+//! 4. What is left is settings **if its first 512 bytes are text**: no NUL and no control characters but tab and line ends, UTF-8 not
 //!    required. Such a file was meant for us, so a mistake in it (TOML, encoding, size) is an error with line and column, not ignored.
-//! 4. Everything else is not settings. It stays available as `ramdisk = "initramfs"`.
+//! 5. Everything else is not settings. It stays available as `ramdisk = "initramfs"`.
 
 use core::fmt;
 
@@ -23,6 +24,8 @@ pub enum Initramfs<'a> {
     Settings(&'a [u8]),
     /// A bundle.
     Bundle(Bundle<'a>),
+    /// A script of U-Boot's (`mkimage -T script`), not looked at yet.
+    Script(&'a [u8]),
     /// Not settings: what it seems to be.
     NotSettings(Content),
 }
@@ -61,7 +64,7 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"070707", "a cpio archive in an old format"),
     (b"\xc7\x71", "a cpio archive in an old format"),
     (b"\xd0\x0d\xfe\xed", "a device tree"),
-    (b"\x27\x05\x19\x56", "a U-Boot image or script"),
+    (b"\x27\x05\x19\x56", "a U-Boot image"),
     (b"\x7fELF", "an ELF file"),
     (b"hsqs", "a squashfs image"),
 ];
@@ -76,6 +79,9 @@ pub fn identify(bytes: &[u8]) -> Result<Initramfs<'_>, bundle::Error> {
     }
     if bundle::is_newc(bytes) {
         return Ok(Initramfs::NotSettings(Content::Known("a cpio archive without our manifest")));
+    }
+    if is_script(bytes) {
+        return Ok(Initramfs::Script(bytes));
     }
     if let Some((_, name)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return Ok(Initramfs::NotSettings(Content::Known(name)));
@@ -96,6 +102,12 @@ pub fn identify(bytes: &[u8]) -> Result<Initramfs<'_>, bundle::Error> {
         *to = *from;
     }
     Ok(Initramfs::NotSettings(Content::Unknown(first)))
+}
+
+/// Whether `bytes` begin as what mkimage makes of a script (U-Boot `include/image.h`: the magic number, and the type at byte 30).
+pub fn is_script(bytes: &[u8]) -> bool {
+    const SCRIPT: u8 = 6;
+    bytes.starts_with(b"\x27\x05\x19\x56") && bytes.get(30) == Some(&SCRIPT)
 }
 
 fn is_text(byte: u8) -> bool {

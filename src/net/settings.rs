@@ -2,11 +2,12 @@
 //!
 //! Without settings of its own the board looks, in this order, for
 //!
-//! 1. DHCP's boot file, if its name ends in `.toml`. Any other boot file (`boot.scr`, `pxelinux.0`, `u-boot.bin` …) is meant for
-//!    another loader and is not asked for;
+//! 1. DHCP's boot file, if its name ends in `.toml`, `.scr` or `.uimg`: settings, or a script for U-Boot. Any other boot file
+//!    (`pxelinux.0`, `u-boot.bin` …) is meant for another loader and is not asked for;
 //! 2. `xenlift/<serial>.toml`, the 16 hexadecimal digits of the board's serial number as Linux shows them;
 //! 3. `xenlift/<mac>.toml`, the station address as `dc-a6-32-01-02-03` (a colon is not allowed in file names everywhere);
-//! 4. `xenlift/default.toml`.
+//! 4. `xenlift/default.toml`;
+//! 5. `boot.scr.uimg`, the script that U-Boot asks for on its own.
 //!
 //! All are asked for at once. The first in this order that the server has is taken; whatever has not begun to come after one
 //! second in total counts as not there, so a silent server costs no more than that.
@@ -30,6 +31,12 @@ const PROBE_LIMIT: Duration = Duration::from_secs(1);
 /// Blocks in flight: the files are small, and several come at once.
 const PROBE_WINDOW: u16 = 8;
 
+/// How boot files end that are meant for us.
+const ENDINGS: [&str; 3] = [".toml", ".scr", ".uimg"];
+
+/// What U-Boot's distribution boot asks a server for.
+const SCRIPT: &str = "boot.scr.uimg";
+
 /// Settings that were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -42,7 +49,7 @@ pub struct Found {
 /// The paths to look for, in order. `serial` is the board's serial number in hexadecimal digits, where it is known.
 pub fn candidates(boot_file: Option<&str>, serial: Option<&str>, station: [u8; 6]) -> Vec<String> {
     let mut paths = Vec::new();
-    if let Some(file) = boot_file.filter(|file| file.ends_with(".toml")) {
+    if let Some(file) = boot_file.filter(|file| ENDINGS.iter().any(|ending| file.ends_with(ending))) {
         paths.push(String::from(file));
     }
     // Into a path goes only what cannot lead out of the directory.
@@ -52,6 +59,7 @@ pub fn candidates(boot_file: Option<&str>, serial: Option<&str>, station: [u8; 6
     let [a, b, c, d, e, f] = station;
     paths.push(format!("xenlift/{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}.toml"));
     paths.push(String::from("xenlift/default.toml"));
+    paths.push(String::from(SCRIPT));
     paths
 }
 
@@ -227,16 +235,20 @@ mod tests {
                 "pi/loader.toml",
                 "xenlift/10000000abcdef01.toml",
                 "xenlift/dc-a6-32-01-02-0f.toml",
-                "xenlift/default.toml"
+                "xenlift/default.toml",
+                "boot.scr.uimg"
             ]
         );
     }
 
     #[test]
     fn boot_files_of_other_loaders_and_strange_serial_numbers_are_left_alone() {
-        for boot_file in ["boot.scr.uimg", "pxelinux.0", "u-boot.bin", "grubaa64.efi"] {
+        for boot_file in ["pxelinux.0", "u-boot.bin", "grubaa64.efi"] {
             let paths = candidates(Some(boot_file), Some("../../etc/passwd"), STATION);
-            assert_eq!(paths, ["xenlift/dc-a6-32-01-02-0f.toml", "xenlift/default.toml"]);
+            assert_eq!(paths, ["xenlift/dc-a6-32-01-02-0f.toml", "xenlift/default.toml", "boot.scr.uimg"]);
+        }
+        for boot_file in ["boot2.scr", "pi/boot.scr.uimg"] {
+            assert_eq!(candidates(Some(boot_file), None, STATION)[0], boot_file);
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::config::source::{ServerAddress, Source, TFTP_PORT};
 use crate::config::{self, InterfaceAddress};
 use crate::console;
 use crate::device_tree::firmware::Known;
+use crate::net::dhcp;
 use crate::net::fetch;
 use crate::net::tftp::{self, Refusal};
 use crate::ram::{Claim, RamError, Workspace};
@@ -143,6 +144,11 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         Ok((card, Watch::new(keeper, board.clock().now())))
     }
 
+    /// What a lease of before says, as U-Boot's `dhcp` would have set it.
+    pub fn leased(&self) -> Option<Lease> {
+        self.machine.network.as_ref().ok()?.lease().map(lease)
+    }
+
     /// Starts what `boot` names.
     fn depart(&mut self, boot: &Boot<'_>) -> Error {
         let tree = match self.memory(boot.tree) {
@@ -246,6 +252,18 @@ fn configuration(settings: &config::Network, script: &Network) -> Result<config:
     Ok(config::Network { address: Some(address), gateway, server })
 }
 
+/// What a lease says, as scripts want it.
+fn lease(lease: &dhcp::Lease) -> Lease {
+    let mask = u32::MAX.checked_shl(32 - u32::from(lease.prefix.min(32))).unwrap_or(0);
+    Lease {
+        address: Some(lease.address),
+        netmask: Some(Ipv4Addr::from_bits(mask)),
+        gateway: lease.gateway,
+        server: lease.next_server,
+        boot_file: lease.boot_file.clone(),
+    }
+}
+
 /// The failure of a transfer of `path`.
 fn not_fetched(path: &str, room: &Landing, error: fetch::Error) -> Failure {
     match error {
@@ -333,15 +351,7 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
             error => Failure::because(error),
         })?;
         watch.end_line();
-        let lease = session.lease().ok_or(Failure::because(fetch::Error::NoServer))?;
-        let mask = u32::MAX.checked_shl(32 - u32::from(lease.prefix.min(32))).unwrap_or(0);
-        Ok(Lease {
-            address: Some(lease.address),
-            netmask: Some(Ipv4Addr::from_bits(mask)),
-            gateway: lease.gateway,
-            server: lease.next_server,
-            boot_file: lease.boot_file.clone(),
-        })
+        session.lease().map(lease).ok_or_else(|| Failure::because(fetch::Error::NoServer))
     }
 
     fn ping(&mut self, network: &Network, address: Ipv4Addr) -> Result<bool, Failure> {

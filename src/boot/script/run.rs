@@ -57,7 +57,10 @@ pub fn run<B: Board>(machine: &mut Machine<B>, script: &Script<'_>) -> Ended {
         Ok(platform) => platform,
         Err(error) => return Ended::NotRun(error.to_string()),
     };
-    let environment = variables::of_board(platform.facts());
+    let mut environment = variables::of_board(platform.facts());
+    if let Some(lease) = platform.leased() {
+        lease.set_variables(&mut environment);
+    }
     let mut shell = Shell::new(&mut platform, environment);
     let saved = shell.load_saved_variables();
     for (name, value) in script.variables {

@@ -1,7 +1,7 @@
 //! Commands of the network: `tftpboot`, `dhcp`, `ping`.
 
 use crate::range::PhysicalRange;
-use crate::shell::platform::Network;
+use crate::shell::platform::{Lease, Network};
 use crate::shell::{Command, Environment, Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -18,6 +18,26 @@ pub const COMMANDS: &[Command] = &[
     },
     Command { name: "ping", usage: "HOST", help: "see whether a host answers", run: ping },
 ];
+
+impl Lease {
+    /// Sets the variables that `dhcp` sets.
+    pub fn set_variables(&self, environment: &mut Environment) {
+        let addresses = [
+            ("ipaddr", self.address),
+            ("netmask", self.netmask),
+            ("gatewayip", self.gateway),
+            ("serverip", self.server),
+        ];
+        for (name, address) in addresses {
+            if let Some(address) = address {
+                environment.set(name, &address.to_string());
+            }
+        }
+        if let Some(file) = &self.boot_file {
+            environment.set("bootfile", file);
+        }
+    }
+}
 
 /// What a command says of the file to load.
 struct Asked {
@@ -49,20 +69,7 @@ fn tftpboot(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 fn dhcp(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let Asked { address, file } = Asked::read(shell, arguments)?;
     let lease = shell.platform.lease()?;
-    let addresses = [
-        ("ipaddr", lease.address),
-        ("netmask", lease.netmask),
-        ("gatewayip", lease.gateway),
-        ("serverip", lease.server),
-    ];
-    for (name, address) in addresses {
-        if let Some(address) = address {
-            shell.environment.set(name, &address.to_string());
-        }
-    }
-    if let Some(file) = &lease.boot_file {
-        shell.environment.set("bootfile", file);
-    }
+    lease.set_variables(&mut shell.environment);
     if shell.environment.get("autoload").is_some_and(|autoload| autoload.starts_with(['n', 'N', '0'])) {
         return Ok(true);
     }

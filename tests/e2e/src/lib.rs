@@ -10,6 +10,7 @@ pub mod card;
 pub mod ethernet;
 pub mod qmp;
 pub mod relay;
+pub mod scripts;
 pub mod servers;
 
 use std::path::PathBuf;

@@ -1,28 +1,17 @@
 //! U-Boot's scripts, run by the loader: to the payload in Xen's place, which says what it was given, and to real programs.
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use xenlift_e2e::boot::{Board, LIMIT, Report, TREE, device_tree, fake_xen, kernel, pattern};
+use xenlift_e2e::card::{Card, Controller, Kind};
 use xenlift_e2e::ethernet::Network;
+use xenlift_e2e::scripts::make;
 use xenlift_e2e::{Release, Uart, cache, emulator_with_ethernet, packages};
 use xtask::ramdisk::{READY, ramdisk};
 
 /// Settings with one entry, a script on the server.
 const SETTINGS: &[u8] = b"timeout = 0\n[[entry]]\nname = \"old\"\nscript = \"boot.scr\"\n";
-
-/// What mkimage makes of a script.
-fn make(text: &str) -> Result<Vec<u8>> {
-    let directory = tempfile::tempdir().context("no temporary directory")?;
-    let (source, image) = (directory.path().join("source"), directory.path().join("image"));
-    fs::write(&source, text).context("cannot write the script")?;
-    let mut command = Command::new("mkimage");
-    command.args(["-T", "script", "-A", "arm64", "-C", "none", "-a", "0x2400000", "-e", "0x2400000", "-d"]);
-    let output = command.arg(&source).arg(&image).output().context("mkimage does not start: install u-boot-tools")?;
-    ensure!(output.status.success(), "mkimage: {}", String::from_utf8_lossy(&output.stderr));
-    fs::read(&image).context("mkimage made nothing")
-}
 
 /// A board with `network`, on which `initramfs` is what the firmware loaded.
 fn start(network: &Network, initramfs: &[u8], seed: u64) -> Result<Board> {
@@ -232,5 +221,65 @@ fn linux_boots_by_booti_with_the_variable_bootargs_and_its_ramdisk() -> Result<(
     board.says("kernel was moved from 0x80000 to ")?;
     board.says("The next line is the kernel's")?;
     board.machine.wait_for(Uart::Pl011, READY, LIMIT)?;
+    Ok(())
+}
+
+#[test]
+fn a_script_on_the_card_loads_everything_from_there() -> Result<()> {
+    let files = Files::new()?;
+    let text = image_builder(files.kernel.len(), files.ramdisk.len()).replace("tftpb ", "load ${devtype} ${devnum}:1 ");
+    let tree = fs::read(device_tree()?)?;
+    let card = Card::with(
+        Kind::Small,
+        &[
+            ("boot/boot.scr", &make(&text)?),
+            ("xen", fake_xen()?),
+            ("Image-dom0", &files.kernel),
+            ("rootfs.cpio.gz", &files.ramdisk),
+            (TREE, &tree),
+        ],
+    )?;
+    let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
+        card.attach(command, Controller::Emmc2);
+        Ok(())
+    })?;
+    board.says("boot/boot.scr on the card")?;
+    files.are_in(&board.report()?)
+}
+
+#[test]
+fn a_script_that_the_firmware_loaded_as_initramfs_is_run() -> Result<()> {
+    let files = Files::new()?;
+    let text = format!("dhcp 3000000 xen; {}", image_builder(files.kernel.len(), files.ramdisk.len()));
+    let network = files.on_server("false\n")?;
+    let mut board = start(&network, &make(&text)?, 8)?;
+    board.says("Settings: boot.scr (initramfs).")?;
+    files.are_in(&board.report()?)
+}
+
+#[test]
+fn a_script_that_dhcp_names_is_run_with_the_variables_of_its_lease() -> Result<()> {
+    let files = Files::new()?;
+    let text = image_builder(files.kernel.len(), files.ramdisk.len());
+    let network = files
+        .on_server("false\n")?
+        .with("pi/boot.scr.uimg", &make(&format!("echo from ${{serverip}} to ${{ipaddr}}\n{text}"))?)?;
+    let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
+        network.attach_as(command, &network.user(Some("pi/boot.scr.uimg")), 9);
+        Ok(())
+    })?;
+    board.says("Settings: pi/boot.scr.uimg.")?;
+    board.says("from 10.0.2.2 to 10.0.2.15")?;
+    files.are_in(&board.report()?)
+}
+
+#[test]
+fn ping_reaches_the_host_and_nobody_where_nobody_is() -> Result<()> {
+    let script = "setenv ipaddr 10.0.2.15; setenv netmask 255.255.255.0\nif ping 10.0.2.2; then echo it is there; fi\n\
+                  ping 10.0.2.99 || echo nobody there\n";
+    let network = Network::new()?.with("boot.scr", &make(script)?)?;
+    let mut board = start(&network, SETTINGS, 10)?;
+    board.says("it is there")?;
+    board.says("nobody there")?;
     Ok(())
 }
