@@ -85,11 +85,19 @@ fn the_tree_comes_from_the_firmware_or_by_the_boards_revision() {
 #[test]
 fn what_this_version_does_not_do_is_said() {
     let other = |payload: &str| error(&format!("[[entry]]\nname = \"a\"\n{payload}"), &facts());
-    assert_eq!(other("script = \"s\""), "this version does not run U-Boot scripts");
     assert_eq!(other("imagebuilder = \"c\""), "this version does not read ImageBuilder files");
     assert_eq!(other("[entry.linux]\nimage = \"i\""), "this version does not boot Linux without Xen");
     let http = error(&TOML.replace("tftp://10.0.0.1/k", "http://10.0.0.1/k"), &facts());
     assert_eq!(http, "this version does not fetch by HTTP, only by TFTP");
+}
+
+#[test]
+fn the_file_of_a_script_comes_from_wherever_files_come_from() {
+    let file = File { source: Source::Path("boot2.scr".into()), sha256: None };
+    let item = script(&file, &facts()).unwrap();
+    assert_eq!((item.role, item.place, item.name()), (Role::Script, Place::Network, "script (boot2.scr)".to_string()));
+    let alone = Facts { network: false, ..facts() };
+    assert!(matches!(script(&file, &alone), Err(Error::NotThere { .. })));
 }
 
 /// A bundle with these files, all empty.
