@@ -1,7 +1,7 @@
 //! The language itself: U-Boot's, as its older parser (2023.01's only one, and still the default) understands it.
 //!
 //! `docs/u-boot.md` is the description for people. In short: a text is read a line at a time, or, where it comes from a variable, at once
-//! ([`parser::Unit`]); [`lexer`] makes words and separators of it, [`parser`] lists of commands, [`interpreter`] runs them.
+//! ([`parser::Unit`]); [`lexer`] makes words and separators of it, [`parser`] lists of commands, [`interpreter`] runs those, and [`command_line`] a single command.
 //!
 //! The one thing that surprises: a command in which a variable stands is put together as text and split into words again, so
 //! quotes, backslashes and `#` in values count (`;`, `&`, `|` and `$` do not). Scripts rely on it (`setenv args 'a b'; cmd $args`), and the
@@ -9,6 +9,7 @@
 //!
 //! Everything is bounded, because a script can come from anywhere: [`limits`].
 
+mod command_line;
 mod expansion;
 mod interpreter;
 mod lexer;
@@ -17,7 +18,7 @@ mod parser;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::shell) use interpreter::find;
+pub(in crate::shell) use command_line::find;
 pub use lexer::SyntaxError;
 
 use alloc::collections::BTreeMap;
