@@ -32,6 +32,8 @@ pub(crate) enum Trouble {
     BadWhenFast,
     /// The card is taken out after so many more blocks.
     PulledAfter(u32),
+    /// The same, and the controller notices.
+    PulledAndSeenAfter(u32),
     /// The card does not take the command that makes its bus wider.
     NoFourLines,
 }
@@ -312,8 +314,12 @@ impl Inner {
     }
 
     fn block_arrives(&mut self) {
-        let pulled = matches!(self.trouble, Trouble::PulledAfter(0));
-        if pulled {
+        let seen = self.trouble == Trouble::PulledAndSeenAfter(0);
+        if seen || self.trouble == Trouble::PulledAfter(0) {
+            if seen {
+                self.control &= !(1 << 8);
+                self.clock_control &= !4;
+            }
             self.slot = Slot::Empty;
             return;
         }
@@ -327,7 +333,7 @@ impl Inner {
                 *left -= 1;
                 bad = true;
             }
-            Trouble::PulledAfter(left) => *left -= 1,
+            Trouble::PulledAfter(left) | Trouble::PulledAndSeenAfter(left) => *left -= 1,
             _ => {}
         }
         if bad {

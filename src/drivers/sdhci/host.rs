@@ -118,6 +118,12 @@ impl<B: Bus, C: Clock> Host<B, C> {
         self.set_clock(IDENTIFICATION_HERTZ)
     }
 
+    /// Whether the controller itself has noticed that the card is gone: it then takes the clock off the bus (section 2.2.14), and no
+    /// command ends any more. The Raspberry Pi 4's slot has no contact for it; QEMU's has.
+    pub fn has_lost_card(&self) -> bool {
+        !self.register::<CLOCK::Register>(offset::CLOCK).is_set(CLOCK::CARD_ENABLE)
+    }
+
     /// Whether the controller can do 50 MHz.
     pub fn has_high_speed(&self) -> bool {
         self.register::<CAPABILITIES::Register>(offset::CAPABILITIES).is_set(CAPABILITIES::HIGH_SPEED)

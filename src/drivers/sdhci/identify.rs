@@ -218,6 +218,9 @@ pub(super) fn recover<B: Bus, C: Clock>(host: &mut Host<B, C>, card: &Card) -> R
     host.reset_lines()?;
     let end = host.clock().now().after(LIMIT);
     loop {
+        if host.has_lost_card() {
+            return Err(Error::Removed);
+        }
         let status = answered(host.command(SEND_STATUS, card.address));
         match status {
             Ok(Some([status, ..])) if state(status) == TRANSFER => return Ok(()),

@@ -137,12 +137,13 @@ fn registers_of_ones_or_zeros_are_no_controller() {
 
 #[test]
 fn a_card_that_is_pulled_out_in_mid_read_is_told_and_bounded() {
-    for after in [0, 1, 50] {
+    let pulled = |after| [Trouble::PulledAfter(after), Trouble::PulledAndSeenAfter(after)];
+    for trouble in [0, 1, 50].into_iter().flat_map(pulled) {
         let (mut driver, model, clock) = opened(Slot::High);
-        model.trouble(Trouble::PulledAfter(after));
+        model.trouble(trouble);
         let before = clock.nanos();
-        assert_eq!(read(&mut driver, 0, 100).map(drop), Err(Error::Removed), "{after}");
-        assert!(elapsed(&clock, before) < Duration::from_millis(500), "{after}: {:?}", elapsed(&clock, before));
+        assert_eq!(read(&mut driver, 0, 100).map(drop), Err(Error::Removed), "{trouble:?}");
+        assert!(elapsed(&clock, before) < Duration::from_millis(500), "{trouble:?}: {:?}", elapsed(&clock, before));
         assert_eq!(read(&mut driver, 0, 1).map(drop), Err(Error::NoCard));
         assert_eq!(driver.open(), Err(Error::NoCard));
         model.trouble(Trouble::None);

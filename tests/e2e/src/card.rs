@@ -11,11 +11,11 @@ use tempfile::TempDir;
 
 const BLOCK: usize = 512;
 /// Bytes of the card. QEMU wants a power of two, and more than 2 GB where it is to be addressed by blocks; the file has holes.
-const SMALL: u64 = 128 << 20;
+const SMALL: u64 = 64 << 20;
 const LARGE: u64 = 4 << 30;
 /// Where the partition begins, as partitioning programs put it, and how long it is.
 const START: usize = 1 << 20;
-const PARTITION: usize = 96 << 20;
+const PARTITION: usize = 48 << 20;
 
 /// The controller that a card is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

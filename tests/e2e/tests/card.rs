@@ -233,3 +233,31 @@ fn after_a_script_that_starts_nothing_the_network_is_next() -> Result<()> {
     board.says("Settings: xenlift/default.toml.")?;
     board.report()?.has_module(&files.kernel)
 }
+
+#[test]
+fn a_card_that_is_pulled_out_in_mid_read_is_told_and_the_board_goes_on() -> Result<()> {
+    let mut large = kernel(30 << 20)?;
+    large[1 << 20..].fill(7);
+    let text = settings("").replace("dom0_mem=256M", "dom0_mem=512M");
+    let files: [(&str, &[u8]); 4] = [
+        ("loader.toml", text.as_bytes()),
+        (TREE, &std::fs::read(device_tree()?)?),
+        ("xen", fake_xen()?),
+        ("A long name of a kernel.img", &large),
+    ];
+    let card = Card::with(Kind::Large, &files)?;
+    // The ramdisk is not reached.
+    let network = Network::new()?.with("ramdisk", b"ramdisk")?;
+    let mut board = start(Some(&card), &network, 31)?;
+    board.says("xen: 24640 bytes from the card")?;
+    network.qmp()?.command(r#"{"execute":"eject","arguments":{"device":"card","force":true}}"#)?;
+    let said = board.line("Dom0 kernel (A long name of a kernel.img): ")?;
+    ensure!(said == "the card no longer answers; was it taken out?", "{said:?}");
+    let said = board.says("Starting over in 5 s.")?;
+    ensure!(!said.contains("booted whole"), "{said}");
+    // Any key starts over at once; the card is gone, and that is said.
+    board.press(" ")?;
+    let said = board.line("No settings: ")?;
+    ensure!(said.contains("no card"), "{said:?}");
+    Ok(())
+}
