@@ -53,6 +53,8 @@ enum Command {
     },
     /// Run the loader on the emulated board with your files
     Qemu(commands::qemu::Arguments),
+    /// Try a boot script without a board: what it loads, edits and boots, and what is wrong with it
+    Script(commands::script::Arguments),
     /// Serve a directory over TFTP and HTTP for a real board
     Serve(commands::serve::Arguments),
     /// Measure, each figure beside its peer's
@@ -80,6 +82,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::Image { onto } => commands::image::run(&cache, onto.as_deref()),
         Command::Bundle { directory, output } => commands::bundle::run(&directory, &output),
         Command::Qemu(arguments) => commands::qemu::run(&cache, &arguments),
+        Command::Script(arguments) => commands::script::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&cache, &arguments),
         Command::Setup => commands::setup::run(&cache),

@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod demo;
 pub mod image;
 pub mod qemu;
+pub mod script;
 pub mod serve;
 pub mod setup;
 pub mod test;
