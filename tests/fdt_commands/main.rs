@@ -1,4 +1,4 @@
-//! The `fdt` commands against libfdt's own tools: what a script does to a tree, fdtput and fdtoverlay do to another, and dtc shows the same source, in the
+//! The `fdt` commands against recorded answers of a real U-Boot (`cases/`, `../tutorial/`), and against libfdt's own tools: what a script does to a tree, fdtput and fdtoverlay do to another, and dtc shows the same source, in the
 //! same order. Install device-tree-compiler to run it.
 
 // A test's way to fail.
@@ -8,7 +8,12 @@
 #[path = "../device_tree/oracle.rs"]
 mod oracle;
 
+/// The form of the files in `cases`.
+#[allow(dead_code)]
+#[path = "../shell/cases.rs"]
+mod cases;
 mod edit;
 mod grow;
 mod read;
+mod replay;
 mod session;

@@ -11,38 +11,7 @@ use crate::oracle::compile;
 pub const TREE: u64 = 0x180_0000;
 
 /// A small tree in the image of a board's.
-pub const SOURCE: &str = r#"/dts-v1/;
-/memreserve/ 0x0 0x1000;
-/memreserve/ 0x3b000000 0x1000000;
-/ {
-    #address-cells = <2>;
-    #size-cells = <1>;
-    compatible = "raspberrypi,4-model-b", "brcm,bcm2711";
-    model = "Raspberry Pi 4 Model B";
-    aliases { serial0 = &uart0; serial1 = &uart1; };
-    chosen { bootargs = "console=ttyS1"; stdout-path = "serial1:115200n8"; };
-    memory@0 { device_type = "memory"; reg = <0 0 0x3b400000>; };
-    cpus {
-        #address-cells = <1>;
-        #size-cells = <0>;
-        cpu0: cpu@0 { device_type = "cpu"; reg = <0>; };
-        cpu1: cpu@1 { device_type = "cpu"; reg = <1>; };
-    };
-    soc {
-        #address-cells = <1>;
-        #size-cells = <1>;
-        ranges = <0x7e000000 0x0 0xfe000000 0x1800000>;
-        uart0: serial@7e201000 { compatible = "arm,pl011", "arm,primecell"; reg = <0x7e201000 0x200>; cts; };
-        uart1: serial@7e215040 {
-            compatible = "brcm,bcm2835-aux-uart";
-            reg = <0x7e215040 0x40>;
-            local-mac-address = [dc a6 32 01 02 03];
-            digest = [00 01 02 03 04 05 06];
-            odd = "no text", "";
-        };
-    };
-};
-"#;
+pub const SOURCE: &str = include_str!("board.dts");
 
 pub struct Session {
     pub machine: Simulation,

@@ -253,7 +253,10 @@ impl Algorithm {
 /// Where a digest is kept, or what it is compared with.
 enum Place<'a> {
     Variable(&'a str),
+    /// An address, where its bytes are in the order in which they are shown.
     Memory(u64),
+    /// An address, where it is a little-endian number: U-Boot's `crc32` on this board.
+    Number(u64),
 }
 
 impl<'a> Place<'a> {
@@ -280,7 +283,7 @@ fn crc(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         [verify, rest @ ..] if verify == "-v" => verified(shell, Algorithm::Crc32, rest),
         [address, size] => kept(shell, Algorithm::Crc32, address, size, None),
         [address, size, to] => {
-            kept(shell, Algorithm::Crc32, address, size, Some(Place::Memory(number::hexadecimal(to)?)))
+            kept(shell, Algorithm::Crc32, address, size, Some(Place::Number(number::hexadecimal(to)?)))
         }
         _ => Err(Failure::Usage),
     }
@@ -318,17 +321,28 @@ fn kept(shell: &mut Shell<'_>, algorithm: Algorithm, address: &str, size: &str, 
     match to {
         None => {}
         Some(Place::Variable(name)) => shell.environment.set(name, &hex(&digest)),
-        Some(Place::Memory(address)) => {
-            let place = objects(address, digest.len() as u64, 1)?;
-            shell.platform.memory_mut(place).map_err(unreachable)?.copy_from_slice(&digest);
+        Some(Place::Memory(address)) => write(shell, address, &digest)?,
+        Some(Place::Number(address)) => {
+            let number: Vec<u8> = digest.iter().rev().copied().collect();
+            write(shell, address, &number)?;
         }
     }
     Ok(true)
 }
 
+fn write(shell: &mut Shell<'_>, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+    let place = objects(address, bytes.len() as u64, 1)?;
+    shell.platform.memory_mut(place).map_err(unreachable)?.copy_from_slice(bytes);
+    Ok(())
+}
+
 fn shown(algorithm: Algorithm, range: PhysicalRange, digest: &[u8]) -> String {
     let last = range.end.wrapping_sub(1);
-    format!("{} for {:08x} ... {last:08x} ==> {}", algorithm.name(), range.start, hex(digest))
+    let name = match algorithm {
+        Algorithm::Crc32 => "CRC32",
+        Algorithm::Sha256 => "sha256",
+    };
+    format!("{name} for {:08x} ... {last:08x} ==> {}", range.start, hex(digest))
 }
 
 fn verified(shell: &mut Shell<'_>, algorithm: Algorithm, arguments: &[String]) -> Outcome {
@@ -337,7 +351,7 @@ fn verified(shell: &mut Shell<'_>, algorithm: Algorithm, arguments: &[String]) -
     let digest = algorithm.of(shell, range)?;
     let digits = 2 * digest.len();
     let expected = match Place::parse(expected)? {
-        Place::Memory(address) => {
+        Place::Memory(address) | Place::Number(address) => {
             let place = objects(address, digest.len() as u64, 1)?;
             hex(shell.platform.memory(place).map_err(unreachable)?)
         }
@@ -499,13 +513,13 @@ mod tests {
         let mut session = session();
         assert_eq!(
             session.said("crc32 1000000 9"),
-            format!("crc32 for 01000000 ... 01000008 ==> {:08x}\n", crc32_continued(0, b"012345678"))
+            format!("CRC32 for 01000000 ... 01000008 ==> {:08x}\n", crc32_continued(0, b"012345678"))
         );
         session.said("mw.b 1000000 31 1");
         session.said("crc32 1000000 1 2000000");
-        assert_eq!(session.said("md.b 2000000 4"), "02000000: 83 dc ef b7                                      ....\n");
+        assert_eq!(session.said("md.b 2000000 4"), "02000000: b7 ef dc 83                                      ....\n");
         assert!(session.run("crc32 -v 1000000 1 83DCEFB7").unwrap());
-        assert!(session.run("crc32 -v 1000000 1 *2000000").unwrap());
+        assert!(session.run("hash -v crc32 1000000 1 83dcefb7").unwrap());
         session.environment.set("wanted", "83dcefb8");
         assert!(!session.run("crc32 -v 1000000 1 wanted").unwrap());
         assert!(session.machine.output.ends_with(" ==> 83dcefb7 != 83dcefb8 ** ERROR **\n"));

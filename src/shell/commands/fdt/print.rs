@@ -155,11 +155,11 @@ impl fmt::Display for OfNode<'_> {
     }
 }
 
-/// The texts of a value that U-Boot takes for texts: each has a printable character at least and a zero at its end.
+/// The texts of a value that U-Boot takes for texts: each has a printable character at least and a zero at its end; or it is one empty text.
 pub fn texts(value: &[u8]) -> Option<impl Iterator<Item = &str>> {
     let (last, inside) = value.split_last()?;
     let printable = |text: &[u8]| !text.is_empty() && text.iter().all(|byte| (b' '..=b'~').contains(byte));
-    if *last != 0 || !inside.split(|byte| *byte == 0).all(printable) {
+    if *last != 0 || !(inside.is_empty() || inside.split(|byte| *byte == 0).all(printable)) {
         return None;
     }
     core::str::from_utf8(inside).ok().map(|inside| inside.split('\0'))

@@ -267,3 +267,86 @@ impl Files for Directory {
         Ok(entries)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::process::Command;
+
+    /// A directory with the files of the tutorials, of the sizes given; and the tree that they load.
+    fn directory(kernel: usize) -> (tempfile::TempDir, Vec<u8>) {
+        let directory = tempfile::tempdir().unwrap();
+        let tree = directory.path().join("bcm2711-rpi-4-b.dtb");
+        let source = repository().join("tests/fdt_commands/board.dts");
+        let made = Command::new("dtc").args(["-q", "-@", "-O", "dtb", "-o"]).arg(&tree).arg(source).status().unwrap();
+        assert!(made.success(), "install device-tree-compiler");
+        fs::write(directory.path().join("xen"), vec![1; 983_048]).unwrap();
+        fs::write(directory.path().join("Image-dom0"), vec![2; kernel]).unwrap();
+        fs::copy(repository().join("tests/tutorial/boot2.source"), directory.path().join("boot2.scr")).unwrap();
+        let tree = fs::read(tree).unwrap();
+        (directory, tree)
+    }
+
+    fn repository() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    }
+
+    fn tried(kernel: usize) -> Tried {
+        let (directory, tree) = directory(kernel);
+        let script = fs::read(repository().join("tests/tutorial/boot.source")).unwrap();
+        let files = Directory(directory.path().to_path_buf());
+        try_script("boot.source", &script, Some(&tree), files).unwrap()
+    }
+
+    fn lints(tried: &Tried) -> Vec<String> {
+        tried.lints.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_tutorials_scripts_are_tried_and_their_mistakes_told() {
+        let tried = tried(0x108_aa00);
+        assert!(tried.booted, "{}", tried.report);
+        let names: Vec<(&str, u64)> = tried.loads.iter().map(|(name, range)| (name.as_str(), range.start)).collect();
+        let expected = [
+            ("boot2.scr", 0xc0_0000),
+            ("xen", 0xe0_0000),
+            ("Image-dom0", 0x100_0000),
+            ("bcm2711-rpi-4-b.dtb", 0x840_0000),
+        ];
+        assert_eq!(names, expected);
+        let lints = lints(&tried);
+        assert_eq!(lints.len(), 2, "{lints:?}");
+        assert!(
+            lints[0].starts_with("/chosen/dom0-ramdisk says that it lies at 0x02200000-0x08213e85, and nothing was")
+        );
+        assert!(
+            lints[1].starts_with("Xen's console would be /soc/serial@7e201000 (dtuart=serial0), which the Bluetooth")
+        );
+        assert!(tried.report.contains("\t\tdom0 {\n\t\t\treg = <0x01000000 0x0108aa00>;\n"), "{}", tried.report);
+        assert!(!tried.tree.is_empty());
+    }
+
+    #[test]
+    fn a_kernel_of_today_is_told_to_be_larger_than_the_script_says() {
+        let lints = lints(&tried(0x1f6_dfc0));
+        assert!(
+            lints.iter().any(|lint| lint
+                == "/chosen/dom0 says 0x108aa00 bytes, and Image-dom0 has 0x1f6dfc0: Xen wants the exact size"),
+            "{lints:?}"
+        );
+        assert!(lints.iter().any(|lint| lint.starts_with("/chosen/dom0-ramdisk says that it lies at 0x02200000-0x08213e85; there is only Image-dom0 at 0x01000000-0x02f6dfbf")), "{lints:?}");
+    }
+
+    #[test]
+    fn a_script_that_boots_nothing_shows_what_it_leaves() {
+        let (directory, _) = directory(100);
+        let files = Directory(directory.path().to_path_buf());
+        let tried =
+            try_script("s", b"load mmc 0:1 2000000 xen\nload mmc 0:1 3000000 ../outside\n", None, files).unwrap();
+        assert!(!tried.booted);
+        assert!(tried.report.contains("0x02000000-0x020f0007  xen\n"), "{}", tried.report);
+        assert!(tried.report.contains("outside of the directory"), "{}", tried.report);
+    }
+}

@@ -1,0 +1,171 @@
+//! The recorded answers of `tests/fdt_commands/cases` and of `tests/tutorial` are what a real U-Boot says: Debian's, on the emulated board, asked again.
+//!
+//! `XENLIFT_RECORD=1` writes its answers into the files instead of comparing them; that is how a new case gets its answer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use xenlift_e2e::ethernet::Network;
+use xenlift_e2e::{Emulator, Machine, Release, Uart, cache, emulator, emulator_with_ethernet, packages};
+
+#[path = "../../shell/cases.rs"]
+#[allow(dead_code, reason = "what belongs to the language's own cases is not used here")]
+mod cases;
+
+use cases::{Answer, Case};
+
+const START: Duration = Duration::from_secs(90);
+const COMMAND: Duration = Duration::from_secs(120);
+const PROMPT: &str = "U-Boot> ";
+/// Where the tree lies, as in the cases.
+const TREE: usize = 0x180_0000;
+/// Where the scripts lie: the first one here, the others behind it at this distance.
+const SCRIPTS: usize = 0x1000_0000;
+const DISTANCE: usize = 0x4000;
+
+fn tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs a tool and gives what it wrote to `output`.
+fn made_by(tool: &str, arguments: &[&str], output: &Path) -> Result<Vec<u8>> {
+    let status = Command::new(tool).args(arguments).arg(output).stdout(std::process::Stdio::null()).status();
+    ensure!(status.with_context(|| format!("{tool} does not start"))?.success(), "{tool} {arguments:?} failed");
+    fs::read(output).with_context(|| format!("{tool} made no {}", output.display()))
+}
+
+fn script(source: &Path, image: &Path) -> Result<Vec<u8>> {
+    let source = source.to_str().context("a path that is no text")?;
+    made_by("mkimage", &["-T", "script", "-A", "arm64", "-C", "none", "-d", source], image)
+}
+
+fn tree(directory: &Path) -> Result<Vec<u8>> {
+    let source = tests().join("fdt_commands/board.dts");
+    let source = source.to_str().context("a path that is no text")?;
+    made_by("dtc", &["-q", "-@", "-I", "dts", "-O", "dtb", source, "-o"], &directory.join("board.dtb"))
+}
+
+fn start(command: Command) -> Result<Machine> {
+    let mut board = Machine::start(command)?;
+    board.wait_for(Uart::Mini, "stop autoboot", START)?;
+    board.send(Uart::Mini, " ")?;
+    board.wait_for(Uart::Mini, PROMPT, START)?;
+    Ok(board)
+}
+
+/// What U-Boot prints for `line`.
+fn ask(board: &mut Machine, line: &str) -> Result<String> {
+    board.send(Uart::Mini, &format!("{line}\r"))?;
+    let said = board.wait_for(Uart::Mini, PROMPT, COMMAND)?.replace('\r', "");
+    let (_, said) =
+        said.split_once(&format!("{line}\n")).with_context(|| format!("no echo of {line:?} in {said:?}"))?;
+    Ok(said.trim_end_matches(PROMPT).to_owned())
+}
+
+fn board(emulator: &Emulator) -> Result<Command> {
+    let cache = cache()?;
+    let mut command = emulator.board();
+    let tree = packages::linux(&cache, Release::Bookworm)?.device_trees.join("bcm2711-rpi-4-b.dtb");
+    command.arg("-kernel").arg(packages::u_boot(&cache)?).arg("-dtb").arg(tree);
+    Ok(command)
+}
+
+fn answers(cases: &[Case]) -> Result<Vec<Answer>> {
+    let directory = tempfile::tempdir()?;
+    let path = |name: &str| directory.path().join(name);
+    let mut bytes = Vec::new();
+    for case in cases {
+        fs::write(path("source"), &case.script)?;
+        let mut packed = script(&path("source"), &path("image"))?;
+        ensure!(packed.len() <= DISTANCE, "{} is too long", case.title);
+        packed.resize(DISTANCE, 0);
+        bytes.extend(packed);
+    }
+    fs::write(path("scripts"), bytes)?;
+    tree(directory.path())?;
+    // Stock QEMU: ours has no loader device, and no network is needed.
+    let mut command = board(&emulator(&cache()?)?)?;
+    for (file, address) in [("scripts", SCRIPTS), ("board.dtb", TREE)] {
+        command.arg("-device");
+        command.arg(format!("loader,file={},addr={address:#x},force-raw=on", path(file).display()));
+    }
+    let mut board = start(command)?;
+    let mut answers = Vec::new();
+    for index in 0..cases.len() {
+        let address = SCRIPTS + index * DISTANCE;
+        let said = ask(&mut board, &format!("source {address:x}"))?;
+        let start = format!("## Executing script at {address:08x}\n");
+        let printed = said.strip_prefix(&start).with_context(|| format!("{said:?} does not start with {start:?}"))?;
+        let status = ask(&mut board, "echo $?")?.trim().to_owned();
+        answers.push(Answer::new(&status, &without_messages(printed)));
+    }
+    Ok(answers)
+}
+
+/// U-Boot's words about a mistake are not ours, and some mistakes it passes over in silence.
+fn without_messages(printed: &str) -> String {
+    let theirs = ["libfdt ", "Sorry, ", "Unexpected character ", "error: "];
+    printed.split_inclusive('\n').filter(|line| !theirs.iter().any(|start| line.starts_with(start))).collect()
+}
+
+fn recorded(path: &Path, ask: impl FnOnce(&[Case]) -> Result<Vec<Answer>>) -> Result<()> {
+    let mut cases = cases::read(&fs::read_to_string(path).with_context(|| format!("no {}", path.display()))?);
+    let answers = ask(&cases)?;
+    if std::env::var_os("XENLIFT_RECORD").is_some() {
+        for (answer, case) in answers.into_iter().zip(&mut cases) {
+            case.answer = Some(answer);
+        }
+        return fs::write(path, cases::write(&cases)).context("cannot write the answers");
+    }
+    for (answer, case) in answers.iter().zip(&cases) {
+        assert_eq!(case.answer.as_ref(), Some(answer), "{}", case.title);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_real_u_boot_still_gives_the_recorded_answers_about_trees_and_memory() -> Result<()> {
+    for file in ["fdt.txt", "memory.txt"] {
+        recorded(&tests().join("fdt_commands/cases").join(file), answers)?;
+    }
+    Ok(())
+}
+
+/// The tutorials' scripts with files of the sizes that they count on, on the network that they count on.
+#[test]
+fn a_real_u_boot_still_makes_the_recorded_tree_of_the_tutorials_scripts() -> Result<()> {
+    recorded(&tests().join("tutorial/answers.txt"), |cases| {
+        let directory = tempfile::tempdir()?;
+        let path = |name: &str| directory.path().join(name);
+        let network = Network::new()?
+            .with("xen", &vec![0x5a; 983_048])?
+            .with("Image-dom0", &vec![0xa5; 0x108_aa00])?
+            .with("bcm2711-rpi-4-b.dtb", &tree(directory.path())?)?
+            .with("boot2.scr", &script(&tests().join("tutorial/boot2.source"), &path("boot2.scr"))?)?;
+        let network = network.with("boot.scr", &script(&tests().join("tutorial/boot.source"), &path("boot.scr"))?)?;
+        let mut command = board(&emulator_with_ethernet(&cache()?)?)?;
+        let netdev = format!("{},net=192.168.0.0/24,host=192.168.0.1,dhcpstart=192.168.0.15", network.user(None));
+        network.attach_as(&mut command, &netdev, 1);
+        let mut board = start(command)?;
+        // The card's part: from here on everything is the script's.
+        for line in ["setenv ipaddr 192.168.0.2", "setenv serverip 192.168.0.1"] {
+            ask(&mut board, line)?;
+        }
+        ask(&mut board, &format!("tftpb {SCRIPTS:x} boot.scr"))?;
+        let said = ask(&mut board, &format!("source {SCRIPTS:x}"))?;
+        // No image is Xen's here: the scripts end at booti, and the tree is as it would be booted.
+        ensure!(said.contains("Bad Linux ARM64 Image magic!"), "{said}");
+        let mut answers = Vec::new();
+        for case in cases {
+            let mut printed = String::new();
+            for line in case.script.lines() {
+                printed += &ask(&mut board, line)?;
+            }
+            answers.push(Answer::new("0", &printed));
+        }
+        Ok(answers)
+    })
+}
