@@ -283,3 +283,37 @@ fn ping_reaches_the_host_and_nobody_where_nobody_is() -> Result<()> {
     board.says("nobody there")?;
     Ok(())
 }
+
+#[test]
+fn a_boot_that_is_refused_leaves_everything_for_the_next() -> Result<()> {
+    let files = Files::new()?;
+    let good = image_builder(files.kernel.len(), files.ramdisk.len());
+    // Dom0's kernel is the ramdisk at first, which Xen would stop over.
+    let wrong = good
+        .replace("reg <0x0 0xE00000", "reg <0x0 0x1600000")
+        .replace("booti 0x1800000 - 0x1a00000", "booti 0x1800000 - 0x1a00000 || echo refused");
+    let right =
+        format!("fdt set /chosen/dom0 reg <0x0 0xE00000 0x0 {:#x}>\nbooti 0x1800000 - 0x1a00000\n", files.kernel.len());
+    let network = files.on_server(&(wrong + &right))?;
+    let mut board = start(&network, SETTINGS, 11)?;
+    board.says("Dom0 kernel")?;
+    board.says("refused")?;
+    files.are_in(&board.report()?)
+}
+
+#[test]
+fn the_firmwares_tree_can_be_edited_and_booted_where_it_lies() -> Result<()> {
+    let files = Files::new()?;
+    let text = image_builder(files.kernel.len(), files.ramdisk.len())
+        .replace(&format!("tftpb 0x1a00000 {TREE}\n"), "")
+        .replace("fdt addr 0x1a00000", "fdt addr ${fdt_addr}")
+        .replace("booti 0x1800000 - 0x1a00000", "booti 0x1800000 - ${fdt_addr}");
+    let network = files.on_server(&text)?;
+    let mut board = start(&network, SETTINGS, 12)?;
+    board.says("from the firmware")?;
+    let report = board.report()?;
+    files.are_in(&report)?;
+    // The settings were the firmware's initramfs, which Xen would take for another ramdisk of Dom0's.
+    ensure!(!report.0.contains("linux,initrd"), "{}", report.0);
+    Ok(())
+}
