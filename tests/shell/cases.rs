@@ -45,7 +45,7 @@ pub fn read(text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     // What the lines belong to: the script, the answer, our answer.
     let mut part = 0;
-    for line in text.lines() {
+    for line in text.split_terminator('\n') {
         if let Some(title) = line.strip_prefix(TITLE) {
             cases.push(Case { title: title.to_string(), script: String::new(), answer: None, ours: None });
             part = 0;
@@ -89,7 +89,7 @@ pub fn write(cases: &[Case]) -> String {
 }
 
 /// The files, by name.
-pub const FILES: [&str; 4] = ["lexing.txt", "control.txt", "conditions.txt", "variables.txt"];
+pub const FILES: [&str; 5] = ["lexing.txt", "control.txt", "conditions.txt", "variables.txt", "idioms.txt"];
 
 /// Where they are.
 pub fn directory() -> std::path::PathBuf {

@@ -67,6 +67,11 @@ fn variables_are_u_boots() {
 }
 
 #[test]
+fn what_people_write_does_what_it_does_there() {
+    replay(FILES[4]);
+}
+
+#[test]
 fn there_are_as_many_cases_as_it_takes() {
     let count: usize =
         FILES.iter().map(|file| read(&std::fs::read_to_string(directory().join(file)).unwrap()).len()).sum();

@@ -88,6 +88,10 @@ impl Shell<'_> {
                     return Ok(false);
                 }
             };
+            if list.iter().all(|entry| entry.action == Action::Nothing) {
+                // An empty line is no command that could succeed.
+                continue;
+            }
             let tokens = count(&list);
             self.language.budget.tokens += tokens;
             let outcome = self.run_list(name, &list);
