@@ -299,7 +299,10 @@ impl Platform for Simulation {
     }
 
     fn memory_mut(&mut self, range: PhysicalRange) -> Result<&mut [u8], NotMemory> {
-        if let Some(other) = self.layout.occupants().iter().find(|other| other.range.overlaps(&range)) {
+        // The firmware's tree may be edited where it lies, as on the board: the loader has a copy.
+        let tree = self.facts.firmware_tree.filter(|tree| tree.start <= range.start && range.start < tree.end);
+        let mut others = self.layout.occupants().iter().filter(|other| Some(other.range) != tree);
+        if let Some(other) = others.find(|other| other.range.overlaps(&range)) {
             return Err(NotMemory::Taken { range, name: other.name.clone(), taken: other.range });
         }
         let (bank, bytes) = self.bank(range)?;

@@ -136,7 +136,7 @@ impl Shell<'_> {
         let mut room = Room { end: bank.end, obstacle: Obstacle::EndOfMemory };
         room.limit(address.saturating_add(LARGEST), || Obstacle::Largest);
         for occupant in layout.occupants().iter().filter(|occupant| occupant.range.start > address) {
-            room.limit(occupant.block.start, || Obstacle::of(&occupant.name, occupant.range));
+            room.limit(occupant.range.start, || Obstacle::of(&occupant.name, occupant.range));
         }
         for Loaded { name, range } in self.loaded.iter().filter(|loaded| loaded.range.start != address) {
             if range.start > address {

@@ -108,15 +108,20 @@ fn addr_names_the_tree_and_sets_fdtaddr() {
 }
 
 #[test]
-fn the_firmwares_tree_can_be_read_where_it_lies() {
+fn the_firmwares_tree_is_edited_where_it_lies_up_to_its_initramfs() {
     let mut session = Session::with(&compile(SOURCE));
-    session.machine.put_firmware_tree(0x2eff_6200, &compile(SOURCE)).unwrap();
+    let tree = compile(SOURCE);
+    session.machine.put_firmware_tree(0x2eff_6200, &tree).unwrap();
+    let initramfs = 0x2eff_6200 + tree.len() as u64 + 0x100;
+    session.machine.reserve("the firmware's initramfs", PhysicalRange { start: initramfs, end: 0x2f00_0000 }).unwrap();
     assert_eq!(session.output("fdt addr -c"), "Control fdt: 2eff6200\n");
-    session.script("fdt addr 2eff6200\n fdt get value args /chosen bootargs");
+    session.script("fdt addr 2eff6200\n fdt get value args /chosen bootargs\n fdt set /chosen a <1>");
     assert_eq!(session.environment.get("args"), Some("console=ttyS1"));
-    let refusal = session.refusal("fdt set /chosen a");
+    let refusal = session.refusal(&text(0x100));
+    assert!(refusal.contains("runs into the firmware's initramfs at"), "{refusal}");
+    session.script(&format!("fdt move 2eff6200 1800000 4000\n {}", text(0x100)));
+    let refusal = session.refusal("fdt move 1800000 2eff6000");
     assert!(refusal.contains("the firmware's device tree is at"), "{refusal}");
-    session.script("fdt move 2eff6200 1800000 4000\n fdt set /chosen a");
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         fdt::COMMANDS,
         image::COMMANDS,
         memory::COMMANDS,
+        memory::digest::COMMANDS,
     ];
     LISTS.iter().flat_map(|list| list.iter())
 }
