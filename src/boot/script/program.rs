@@ -19,6 +19,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+/// Bytes at the beginning of a program in which all its headers lie: the arm64 one, and the section table that says how long it is.
+const HEADERS: usize = 4096;
+
 /// Why it could not be made ready.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Error {
@@ -174,7 +177,7 @@ impl Taking<'_, '_> {
     fn program(&mut self, label: &str) -> Result<(Stored, u64), Error> {
         let range = self.boot.program;
         let name = name_of(self.boot.loaded, range).unwrap_or(label).to_string();
-        let bytes = self.store.copy_of(range, image::HEADER_SIZE).map_err(|error| place(&name, error))?;
+        let bytes = self.store.copy_of(range, HEADERS).map_err(|error| place(&name, error))?;
         let wrong = |error| Error::Program { name: name.clone(), error };
         let header = Header::of_beginning(&bytes, range.size()).map_err(wrong)?;
         let memory = header.memory_size(range.size()).next_multiple_of(ALIGNMENT);

@@ -47,9 +47,12 @@ fn mmc(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             shell.platform.partitions("mmc", device)?;
             shell.platform.print(format_args!("mmc {device} is the current device.\n"));
         }
-        Some("rescan") => {
-            shell.platform.partitions("mmc", CARD)?;
-        }
+        // Scripts say it by habit, and load from the network afterwards.
+        Some("rescan") => match shell.platform.partitions("mmc", CARD) {
+            Ok(_) => {}
+            Err(Failure::Reason(reason)) => shell.platform.print(format_args!("Note: {reason}\n")),
+            Err(failure) => return Err(failure),
+        },
         Some("info" | "part") => {
             let entries = shell.platform.partitions("mmc", CARD)?;
             print_table(shell, &entries);

@@ -148,16 +148,23 @@ fn every_mistake_of_a_script_is_told_with_its_line_and_the_board_goes_on() -> Re
         *bytes.last_mut().context("an empty script")? ^= 1;
         bytes
     };
-    let scripts: [(&str, Vec<u8>, &str); 6] = [
+    let cut_xen = fs::read(packages::xen(&cache()?, Release::Bookworm)?)?;
+    let cut_xen = cut_xen.get(..0x1_0000).context("a short Xen")?;
+    let scripts: [(&str, Vec<u8>, &str); 7] = [
         ("crc", cut, "CRC"),
         ("unknown", make("echo one\ntftpbot 0x1000000 xen\n")?, "tftpboot"),
         ("unterminated", make("if test a = a; then\necho never\n")?, "fi"),
         ("itself", make("source ${scriptaddr}\n")?, "does one run itself?"),
         ("missing", make("echo here\ntftpb 0x1000000 nowhere\n")?, "nowhere"),
+        (
+            "cut",
+            make(&format!("tftpb 0x1800000 xen-cut; tftpb 0x1a00000 {TREE}; booti 0x1800000 - 0x1a00000\n"))?,
+            "xen-cut: cut off: 65536 bytes, its headers say at least ",
+        ),
         ("page0", make("tftpb 0x100 xen\n")?, "page 0 is at 0x00000000-0x00000fff"),
     ];
     let mut settings = "timeout = 0\n".to_owned();
-    let mut network = Files::new()?.on_server("echo the last script\n")?;
+    let mut network = Files::new()?.on_server("echo the last script\n")?.with("xen-cut", cut_xen)?;
     for (index, (name, bytes, _)) in scripts.iter().enumerate() {
         let next = scripts.get(index + 1).map_or("last", |(name, ..)| name);
         settings += &format!("[[entry]]\nname = \"{name}\"\nscript = \"{name}.scr\"\nfallback = \"{next}\"\n");
