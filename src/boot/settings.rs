@@ -101,7 +101,7 @@ impl Looked {
 /// themselves from then on. After a `script` that started nothing only the network is left to look at, as U-Boot would.
 ///
 /// # Errors
-/// In words, why there is nothing, with everything that was looked at.
+/// In words, why there is nothing. What was looked at is told.
 pub fn find<B: Board>(machine: &mut Machine<B>, script: Option<&Script>) -> Result<Found, String> {
     let mut network = Settings::default();
     machine.overrides.apply(&mut network);
@@ -160,10 +160,8 @@ fn look<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Look,
     if let Some(found) = on_card(machine, looked)? {
         return Ok(found);
     }
-    on_server(machine).map(Look::File).map_err(|reason| match looked.0.as_str() {
-        "" => reason,
-        before => format!("{reason}. Looked at before: {before}"),
-    })
+    // What is said of the network ends in what to do about it, so the rest has a line of its own.
+    on_server(machine).map(Look::File).inspect_err(|_| println!("Looked at before the network: {}.", looked.0))
 }
 
 /// Looks for a card, so that files of it can be had. Says what it is, or why there is none.
