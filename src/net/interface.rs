@@ -5,7 +5,7 @@
 //! * **ARP.** smoltcp repeats a request after one second, and a switch port often drops the first frames after link-up.
 //!   [`Interface::ask`] sends requests as often as its caller wants; smoltcp learns from the answer as from any other.
 //! * **Datagrams.** Its sockets copy each block twice and sum it byte by byte, and a datagram whose next hop does not answer holds back
-//!   all that follow. So those of transfers do not go through it ([`udp`]); it has ARP, ICMP, DHCP.
+//!   all that follow. So those of transfers do not go through it (`udp`); it has ARP, ICMP, DHCP.
 //! * **DHCP retries.** A new transaction starts with every DISCOVER, so an answer that takes longer than the retry interval
 //!   (servers probe an address for up to three seconds before they offer it) would never fit. The interval grows.
 //!
