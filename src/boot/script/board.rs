@@ -1,5 +1,6 @@
 //! The board as a script's commands see it.
 
+use super::network::{configuration, lease, not_fetched};
 use super::program::{self, Error, take};
 use super::touchdown::Touchdown;
 use crate::board::Board;
@@ -11,11 +12,10 @@ use crate::boot::network::{BoardSession, LOOK_AT_CONSOLE, Watch};
 use crate::boot::store::Store;
 use crate::boot::supply::Supply;
 use crate::card;
-use crate::config::source::{ServerAddress, Source, TFTP_PORT};
-use crate::config::{self, InterfaceAddress};
+use crate::config;
+use crate::config::source::Source;
 use crate::console;
 use crate::device_tree::firmware::Known;
-use crate::net::dhcp;
 use crate::net::fetch;
 use crate::net::tftp::{self, Refusal};
 use crate::ram::{Claim, RamError, Workspace};
@@ -234,42 +234,6 @@ fn facts<B: Board>(machine: &Machine<B>) -> Facts {
         device_tree: identity.revision.and_then(|revision| revision.device_tree()).map(String::from),
         firmware_tree: machine.firmware_tree,
         bootargs: tree.and_then(|tree| tree.bootargs()).unwrap_or_default().to_string(),
-    }
-}
-
-/// The session's configuration by the script's variables, and by `settings` where they say nothing.
-fn configuration(settings: &config::Network, script: &Network) -> Result<config::Network, Failure> {
-    let server = script.server.map(|address| ServerAddress { address, port: TFTP_PORT }).or(settings.server);
-    let Some(address) = script.address else { return Ok(config::Network { server, ..*settings }) };
-    let mask = script.netmask.unwrap_or(Ipv4Addr::UNSPECIFIED).to_bits();
-    if mask.leading_ones() != mask.count_ones() {
-        return Err(Failure::because(format!("netmask is {}, expected ones before zeroes", Ipv4Addr::from_bits(mask))));
-    }
-    // A router that is not on the link cannot be asked for anything; U-Boot does not look at it before it is needed.
-    let on_link = |router: &Ipv4Addr| (router.to_bits() ^ address.to_bits()) & mask == 0 && *router != address;
-    let gateway = script.gateway.filter(|router| mask != 0 && on_link(router));
-    let address = InterfaceAddress { address, prefix: mask.leading_ones() as u8 };
-    Ok(config::Network { address: Some(address), gateway, server })
-}
-
-/// What a lease says, as scripts want it.
-fn lease(lease: &dhcp::Lease) -> Lease {
-    let mask = u32::MAX.checked_shl(32 - u32::from(lease.prefix.min(32))).unwrap_or(0);
-    Lease {
-        address: Some(lease.address),
-        netmask: Some(Ipv4Addr::from_bits(mask)),
-        gateway: lease.gateway,
-        server: lease.next_server,
-        boot_file: lease.boot_file.clone(),
-    }
-}
-
-/// The failure of a transfer of `path`.
-fn not_fetched(path: &str, room: &Landing, error: fetch::Error) -> Failure {
-    match error {
-        fetch::Error::Aborted => Failure::Interrupted,
-        fetch::Error::Tftp(tftp::Error::Refused(Refusal::TooLarge { size, .. })) => room.too_small(path, size),
-        error => Failure::because(format!("{path}: {error}")),
     }
 }
 

@@ -4,6 +4,7 @@
 //! boot does. What a script changed of the network is put back when it is over, so that the next entry finds the settings' network.
 
 mod board;
+mod network;
 mod program;
 mod run;
 mod touchdown;

@@ -1,0 +1,116 @@
+//! The network of a script: what its variables say of it, for the session, and what the session says, for its variables.
+
+use crate::config::source::{ServerAddress, TFTP_PORT};
+use crate::config::{self, InterfaceAddress};
+use crate::net::tftp::{self, Refusal};
+use crate::net::{dhcp, fetch};
+use crate::shell::Failure;
+use crate::shell::landing::Landing;
+use crate::shell::platform::{Lease, Network};
+use alloc::format;
+use core::net::Ipv4Addr;
+
+/// The session's configuration by the script's variables, and by `settings` where they say nothing.
+pub(super) fn configuration(settings: &config::Network, script: &Network) -> Result<config::Network, Failure> {
+    let server = script.server.map(|address| ServerAddress { address, port: TFTP_PORT }).or(settings.server);
+    let Some(address) = script.address else { return Ok(config::Network { server, ..*settings }) };
+    let mask = script.netmask.unwrap_or(Ipv4Addr::UNSPECIFIED).to_bits();
+    if mask.leading_ones() != mask.count_ones() {
+        return Err(Failure::because(format!("netmask is {}, expected ones before zeroes", Ipv4Addr::from_bits(mask))));
+    }
+    // A router that is not on the link cannot be asked for anything; U-Boot does not look at it before it is needed.
+    let on_link = |router: &Ipv4Addr| (router.to_bits() ^ address.to_bits()) & mask == 0 && *router != address;
+    let gateway = script.gateway.filter(|router| mask != 0 && on_link(router));
+    let address = InterfaceAddress { address, prefix: mask.leading_ones() as u8 };
+    Ok(config::Network { address: Some(address), gateway, server })
+}
+
+/// What a lease says, as scripts want it.
+pub(super) fn lease(lease: &dhcp::Lease) -> Lease {
+    let mask = u32::MAX.checked_shl(32 - u32::from(lease.prefix.min(32))).unwrap_or(0);
+    Lease {
+        address: Some(lease.address),
+        netmask: Some(Ipv4Addr::from_bits(mask)),
+        gateway: lease.gateway,
+        server: lease.next_server,
+        boot_file: lease.boot_file.clone(),
+    }
+}
+
+/// The failure of a transfer of `path`.
+pub(super) fn not_fetched(path: &str, room: &Landing, error: fetch::Error) -> Failure {
+    match error {
+        fetch::Error::Aborted => Failure::Interrupted,
+        fetch::Error::Tftp(tftp::Error::Refused(Refusal::TooLarge { size, .. })) => room.too_small(path, size),
+        error => Failure::because(format!("{path}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    const OWN: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 2);
+    const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 1);
+
+    fn settings() -> config::Network {
+        let server = ServerAddress { address: Ipv4Addr::new(10, 0, 0, 1), port: 6969 };
+        config::Network { address: None, gateway: None, server: Some(server) }
+    }
+
+    #[test]
+    fn what_the_variables_leave_open_is_as_the_settings_have_it() {
+        assert_eq!(configuration(&settings(), &Network::default()).unwrap(), settings());
+        let script = Network { server: Some(SERVER), ..Network::default() };
+        let found = configuration(&settings(), &script).unwrap();
+        assert_eq!(found.server, Some(ServerAddress { address: SERVER, port: TFTP_PORT }));
+        assert_eq!(found.address, None);
+    }
+
+    #[test]
+    fn without_a_netmask_everything_is_on_the_link() {
+        let gateway = Some(Ipv4Addr::new(192, 168, 0, 254));
+        let script = Network { address: Some(OWN), gateway, ..Network::default() };
+        let found = configuration(&settings(), &script).unwrap();
+        assert_eq!(found.address, Some(InterfaceAddress { address: OWN, prefix: 0 }));
+        assert_eq!(found.gateway, None);
+    }
+
+    #[test]
+    fn a_netmask_makes_a_router_count_if_it_is_on_the_link() {
+        let netmask = Some(Ipv4Addr::new(255, 255, 255, 0));
+        for (gateway, expected) in [([192, 168, 0, 254], true), ([192, 168, 1, 254], false), ([192, 168, 0, 2], false)]
+        {
+            let gateway = Some(Ipv4Addr::from(gateway));
+            let script = Network { address: Some(OWN), netmask, gateway, ..Network::default() };
+            let found = configuration(&settings(), &script).unwrap();
+            assert_eq!(found.address, Some(InterfaceAddress { address: OWN, prefix: 24 }));
+            assert_eq!(found.gateway, gateway.filter(|_| expected), "{gateway:?}");
+        }
+    }
+
+    #[test]
+    fn a_netmask_with_holes_is_refused() {
+        let netmask = Some(Ipv4Addr::new(255, 0, 255, 0));
+        let script = Network { address: Some(OWN), netmask, ..Network::default() };
+        match configuration(&settings(), &script) {
+            Err(Failure::Reason(reason)) => {
+                assert_eq!(reason.to_string(), "netmask is 255.0.255.0, expected ones before zeroes");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_says_what_is_in_its_way() {
+        let place = crate::range::PhysicalRange { start: 0x1000, end: 0x3000 };
+        let refused = fetch::Error::Tftp(tftp::Error::Refused(Refusal::TooLarge { size: 0x2001, room: 0x2000 }));
+        match not_fetched("xen", &Landing::new(place), refused) {
+            Failure::Reason(reason) => assert!(reason.to_string().starts_with("xen has 0x2001 bytes"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        let place = Landing::new(place);
+        assert!(matches!(not_fetched("xen", &place, fetch::Error::Aborted), Failure::Interrupted));
+    }
+}
