@@ -7,6 +7,7 @@ use crate::range::PhysicalRange;
 use crate::shell::image::{Image, image_at, unverified};
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::fmt::Write as _;
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[
@@ -104,11 +105,11 @@ fn fit_text(fit: &Fit<'_>) -> Result<(String, Option<String>), Failure> {
     }
     for configuration in fit.configurations().take(MOST_SHOWN) {
         let default = if fit.default_configuration() == Some(configuration.name()) { ", the default" } else { "" };
-        text += &format!("   Configuration {}{default}:", configuration.name());
+        let _ = write!(text, "   Configuration {}{default}:", configuration.name());
         for role in ["kernel", "fdt", "ramdisk", "script", "loadables"] {
             if let Some(property) = configuration.property(role) {
                 let files: String = property.strings().map(|file| format!(" {file}")).collect();
-                text += &format!(" {role}{files};");
+                let _ = write!(text, " {role}{files};");
             }
         }
         text += "\n";

@@ -9,6 +9,7 @@ use crate::shell::{Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 
 /// Memory reservations that are printed. Real trees have ten of them at most; the text is put together on the heap.
 const MOST_SHOWN: usize = 1000;
@@ -140,11 +141,11 @@ pub fn reservations(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             text += &"-".repeat(48);
             text += "\n";
             for (index, range) in tree.reservations().enumerate().take(MOST_SHOWN) {
-                text += &format!("    {index:x}\t{:016x}\t{:016x}\n", range.start, range.size());
+                let _ = writeln!(text, "    {index:x}\t{:016x}\t{:016x}", range.start, range.size());
             }
             let more = tree.reservations().count().saturating_sub(MOST_SHOWN);
             if more > 0 {
-                text += &format!("and {more} more\n");
+                let _ = writeln!(text, "and {more} more");
             }
             shell.platform.print(format_args!("{text}"));
         }

@@ -206,7 +206,7 @@ pub fn header(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             "version" | "last_comp_version" => value.to_string(),
             _ => format!("{value:#x}"),
         };
-        text += &format!("{name}:{tabs}{value}\n");
+        let _ = writeln!(text, "{name}:{tabs}{value}");
     }
     shell.platform.print(format_args!("{text}number mem_rsv:\t\t{reservations:#x}\n\n"));
     Ok(true)

@@ -203,7 +203,9 @@ fn base(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 /// `bdinfo`.
 fn board_info(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
     let mut text = String::new();
-    let mut line = |name: &str, value: u64| text += &format!("{name:<12}= {value:#018x}\n");
+    let mut line = |name: &str, value: u64| {
+        let _ = writeln!(text, "{name:<12}= {value:#018x}");
+    };
     let layout = shell.platform.layout();
     for (index, bank) in layout.banks().iter().enumerate() {
         line("DRAM bank", index as u64);
@@ -215,19 +217,19 @@ fn board_info(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
     }
     for name in ["ethaddr", "ipaddr", "serverip"] {
         if let Some(value) = shell.environment.get(name) {
-            text += &format!("{name:<12}= {value}\n");
+            let _ = writeln!(text, "{name:<12}= {value}");
         }
     }
     text += "kept:\n";
     for occupant in layout.occupants() {
-        text += &format!("  {}  {}\n", occupant.range, occupant.name);
+        let _ = writeln!(text, "  {}  {}", occupant.range, occupant.name);
     }
     text += "loaded:\n";
     for loaded in &shell.loaded {
-        text += &format!("  {}  {}\n", loaded.range, loaded.name);
+        let _ = writeln!(text, "  {}  {}", loaded.range, loaded.name);
     }
     if let Some(tree) = shell.tree_range() {
-        text += &format!("  {tree}  the working tree\n");
+        let _ = writeln!(text, "  {tree}  the working tree");
     }
     shell.platform.print(format_args!("{text}"));
     Ok(true)
