@@ -145,6 +145,11 @@ impl<'t> Lexer<'t> {
         Self { rest: text, line: 1, rules, left: TOKENS.saturating_sub(used) }
     }
 
+    /// Begins to count its tokens anew, with `used` that others hold.
+    pub(super) fn allow(&mut self, used: usize) {
+        self.left = TOKENS.saturating_sub(used);
+    }
+
     /// The next token; `None` at the end of the text.
     pub(super) fn next(&mut self) -> Result<Option<Token>, SyntaxError> {
         self.left = self.left.checked_sub(1).ok_or(SyntaxError::Exceeded(Exceeded::Tokens))?;

@@ -145,13 +145,15 @@ impl Frame {
 pub(super) struct Parser<'t> {
     lexer: Lexer<'t>,
     unit: Unit,
+    /// Words that other scripts hold.
+    used: usize,
     /// What is nested already by other scripts.
     nested: usize,
 }
 
 impl<'t> Parser<'t> {
     pub(super) fn new(text: &'t str, unit: Unit, used: usize, nested: usize) -> Self {
-        Self { lexer: Lexer::new(text, Rules::Script, used), unit, nested }
+        Self { lexer: Lexer::new(text, Rules::Script, used), unit, used, nested }
     }
 
     /// The line at which it stands.
@@ -161,6 +163,7 @@ impl<'t> Parser<'t> {
 
     /// The next list that can be run; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Vec<Entry>>, SyntaxError> {
+        self.lexer.allow(self.used);
         let mut outer: Vec<Frame> = Vec::new();
         let mut frame = Frame::new(Mode::Plain, self.lexer.line);
         loop {

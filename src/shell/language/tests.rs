@@ -114,3 +114,9 @@ fn what_loops_and_arguments_hold_is_counted() {
     let said = said(&format!("setenv l {long}\nsetenv a run\\ a\\ \\$l\nrun a $l\n"));
     assert_eq!(said, format!("a, line 1: {}\n", limits::Exceeded::Text));
 }
+
+#[test]
+fn a_long_script_is_held_a_line_at_a_time() {
+    let script = "true a b c d e f\n".repeat(limits::TOKENS / 4);
+    assert_eq!(said(&format!("{script}echo end\n")), "end\n");
+}
