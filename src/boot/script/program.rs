@@ -258,3 +258,7 @@ fn place(what: &str, error: store::Error) -> Error {
 fn name_of(loaded: &[Loaded], range: PhysicalRange) -> Option<&str> {
     loaded.iter().rev().find(|loaded| loaded.range.start == range.start).map(|loaded| loaded.name.as_str())
 }
+
+#[cfg(test)]
+#[path = "program_tests.rs"]
+mod tests;
