@@ -4,6 +4,7 @@
 //! * [`firmware_memory`] – a bounded reader of the memory map in the firmware's tree, used before there is a heap.
 //! * [`placement`] – where the loader moves itself to.
 //! * [`start`] – from the first instruction to `main`: place, copy, relocate, map, heap.
+//! * [`unpacked`] – how a packed loader gets to itself.
 //! * [`exception`] – the report of an exception or a panic, and the reset after it. [`backtrace`] – who called whom.
 //! * [`mmu`] – the identity map. [`cache`], [`barrier`], [`timer`] – single instructions as safe functions.
 //! * [`crc32`] – the instructions of that name. [`bytes`] – sums and copies of many bytes.
@@ -29,6 +30,7 @@ pub mod placement;
 pub mod selftest;
 pub mod start;
 pub mod timer;
+pub mod unpacked;
 
 mod image;
 mod syndrome;

@@ -4,7 +4,6 @@
 //! there, zeroes .bss and sets the stacks; then the map, the caches, the heap, and `main` with an [`Entry`].
 
 use super::firmware_memory::{FirmwareMemory, FirmwareMemoryError};
-use super::hooks::WatchdogAtEntry;
 use super::{hooks::StartBoard, placement};
 use crate::ram::Ram;
 use crate::range::PhysicalRange;
@@ -32,8 +31,6 @@ pub struct Found {
 pub struct Entry {
     /// Registers as found.
     pub found: Found,
-    /// The watchdog as found.
-    pub watchdog: WatchdogAtEntry,
     /// Where the loader runs now, with heap and stack.
     pub image: PhysicalRange,
     /// What the firmware's tree says about memory; without one, why not, and then `ram` has only the loader's own memory
@@ -87,7 +84,7 @@ pub fn choose(
 #[cfg(target_os = "none")]
 mod target {
     use super::super::hooks::{Fault, RawOutput, Stage, StartBoard};
-    use super::super::{barrier, heap, image, mmu};
+    use super::super::{barrier, heap, image, mmu, unpacked};
     use super::{Entry, FirmwareMemory, FirmwareMemoryError, Found, PhysicalRange, Ram, choose, memory_from};
     use core::fmt::Write;
 
@@ -118,8 +115,11 @@ mod target {
     extern "C" fn xenlift_choose_place(x0: u64, loaded_at: u64) -> u64 {
         let board = board();
         board.stage(Stage::Entered);
-        // Two characters that say: entered, and (below) moved. The banner is far off, and may never come.
-        let _ = RawOutput(board).write_str("\nX");
+        // Characters that say: entered, and (below) moved, twice where the loader was packed. The banner is far off, and may
+        // never come.
+        if unpacked::from().is_none() {
+            let _ = RawOutput(board).write_str("\nX");
+        }
         let file = PhysicalRange { start: loaded_at, end: image::file_end() };
         let size = image::end() - image::start();
         match choose(board, &firmware_memory(x0), file, size) {
@@ -150,8 +150,7 @@ mod target {
         board.stage(Stage::Mapped);
         // SAFETY: the one call, with the map that was just turned on; all that the loader uses lies in its image.
         let ram = unsafe { Ram::new(known, image::range(), space) };
-        let watchdog = board.watchdog_at_entry();
-        xenlift_main(Entry { found: *found, watchdog, image: image::range(), memory, ram })
+        xenlift_main(Entry { found: *found, image: image::range(), memory, ram })
     }
 
     /// Called in place of all else when the firmware started the loader at another level than EL2.

@@ -16,7 +16,9 @@ image_header:
     .quad   0                           // text_offset
     .quad   __image_end - image_header  // image_size: with .bss, heap, DMA arena and stack
     .quad   0xa                         // flags: little-endian, 4 KiB pages, anywhere in memory (bit 3)
-    .quad   0
+.global packed_file
+packed_file:
+    .quad   0                           // reserved; unpacked.rs writes here where the packed file was loaded
     .quad   0
     .quad   0
     .ascii  "ARM\x64"

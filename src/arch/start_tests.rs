@@ -1,4 +1,5 @@
 use super::*;
+use crate::arch::WatchdogAtEntry;
 use crate::arch::firmware_memory::tests::{ADDRESS, Tree};
 use crate::arch::{Fault, Stage};
 

@@ -5,7 +5,7 @@
 
 use crate::arch::firmware_memory::FirmwareMemoryError;
 use crate::arch::selftest::SelfTest;
-use crate::arch::{Entry, StartBoard};
+use crate::arch::{Entry, StartBoard, unpacked};
 use crate::banner;
 use crate::board::{Block, Board};
 use crate::boot::card::Slot;
@@ -89,7 +89,8 @@ pub struct Keeper<B: Board> {
 impl<B: Board> Machine<B> {
     /// Brings the console up and says hello.
     pub fn bring_up(mut board: B, entry: Entry) -> Self {
-        let Entry { found, watchdog: at_entry, image, memory, mut ram } = entry;
+        let Entry { found, image, memory, mut ram } = entry;
+        let at_entry = board.start().watchdog_at_entry();
         let tree = match &memory {
             Ok(memory) => copy_tree(&mut ram, memory.tree),
             Err(error) => Err(no_tree(found.x[0], error)),
@@ -120,7 +121,7 @@ impl<B: Board> Machine<B> {
             exception_level: 2,
             memory: ram.banks().iter().map(PhysicalRange::size).sum(),
             arm_clock: identity.arm_clock,
-            loaded_at: found.loaded_at,
+            loaded_at: unpacked::from().unwrap_or(found.loaded_at),
             moved_to: image.start,
             tree: match (&tree, &memory) {
                 (Ok(_), Ok(memory)) => Ok(memory.tree),

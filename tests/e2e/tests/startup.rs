@@ -32,16 +32,17 @@ fn unharmed(loaded: &mut Loaded) -> Result<()> {
     Ok(())
 }
 
-/// The loader's header is at `address`.
-fn runs_at(loaded: &mut Loaded, address: u64) -> Result<()> {
-    let magic = loaded.read(address + 56, 4)?;
-    ensure!(magic == b"ARM\x64", "no loader at {address:#x}, where it was to move");
+/// The file went to `address` to be unpacked, and the loader in it to `place`.
+fn runs_at(loaded: &mut Loaded, address: u64, place: u64) -> Result<()> {
+    for (what, address) in [("file", address), ("loader", place)] {
+        let magic = loaded.read(address + 56, 4)?;
+        ensure!(magic == b"ARM\x64", "no {what} at {address:#x}, where it was to move");
+    }
     Ok(())
 }
 
-/// Bytes at the low end of a stack of the image at `image` that are still as in the file, zero.
-fn unused_stack(loaded: &mut Loaded, image: u64, bottom: &str, top: &str) -> Result<usize> {
-    let (bottom, top) = (board::symbol(bottom)?, board::symbol(top)?);
+/// Bytes at the low end of a stack of the image at `image` that are still as in the file, zero; the stack's ends from its start on.
+fn unused_stack(loaded: &mut Loaded, image: u64, bottom: u64, top: u64) -> Result<usize> {
     let bytes = loaded.read(image + bottom, usize::try_from(top - bottom)?)?;
     Ok(bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len()))
 }
@@ -60,13 +61,15 @@ fn it_starts_at_any_page_and_moves_up_without_touching_anything() -> Result<()> 
         let mut loaded =
             Board { load_at: address, uart, tree: Some(tree(BANKS, Some(initrd), "")?), ..Board::default() }.start()?;
         let said = loaded.banner()?;
+        let place = loaded.place()?;
         loaded.stop()?;
         unharmed(&mut loaded)?;
         let first = highest(0x3b40_0000)?;
-        let place = if address > first { highest(address)? } else { first };
-        runs_at(&mut loaded, place)?;
+        let expected = if address > first { highest(address)? } else { first };
+        runs_at(&mut loaded, expected, place)?;
         if address == 0x20_0000 {
-            let early = unused_stack(&mut loaded, address, "exception_stack_top", "early_stack_top")?;
+            let [bottom, top] = ["exception_stack_top", "early_stack_top"].map(board::unpackers_symbol);
+            let early = unused_stack(&mut loaded, address, bottom?, top?)?;
             ensure!((0x400..0x2000).contains(&early), "the early stack has {early:#x} of 0x2000 bytes left");
         }
         // Behind the file, where .bss would begin, is still the junk: nothing but the file's own bytes was written there.
@@ -90,9 +93,10 @@ fn a_tree_and_an_initrd_at_the_top_are_left_alone() -> Result<()> {
         let board = Board { tree_at, tree: Some(tree(BANKS, Some(initrd), "")?), ..Board::default() };
         let mut loaded = board.start()?;
         loaded.banner()?;
+        let place = loaded.place()?;
         loaded.stop()?;
         unharmed(&mut loaded)?;
-        runs_at(&mut loaded, highest(tree_at.min(initrd.0))?)?;
+        runs_at(&mut loaded, highest(tree_at.min(initrd.0))?, place)?;
     }
     Ok(())
 }
@@ -102,22 +106,22 @@ fn memory_that_ends_early_or_is_reserved_is_respected() -> Result<()> {
     let board = Board { tree: Some(tree(&[(0, 0x2f00_0000)], None, "")?), ..Board::default() };
     let mut loaded = board.start()?;
     loaded.banner()?;
+    let place = loaded.place()?;
     loaded.stop()?;
     unharmed(&mut loaded)?;
-    runs_at(&mut loaded, highest(TREE)?)?;
+    runs_at(&mut loaded, highest(TREE)?, place)?;
 
-    // Only a few megabytes: the only free block is the one that the file is in, so it stays.
-    let size = board::image_size()?;
-    let board = Board {
-        load_at: 0x100_0000,
-        tree: Some(tree(&[(0x100_0000, size), (TREE & !0xfff, 0x20_0000)], None, "")?),
-        ..Board::default()
-    };
-    let mut loaded = board.start()?;
+    // Only a few megabytes: what it takes to unpack the loader, and then the loader beside it.
+    let (whole, loader) = (board::image_size()?, board::symbol("__image_end")?);
+    let bank = (0x100_0000, (whole + loader + 0x40_0000) & !0xfff);
+    let tree = tree(&[bank, (TREE & !0xfff, 0x20_0000)], None, "")?;
+    let mut loaded = Board { load_at: 0x100_0000, tree: Some(tree), ..Board::default() }.start()?;
     loaded.banner()?;
+    let place = loaded.place()?;
     loaded.stop()?;
     unharmed(&mut loaded)?;
-    runs_at(&mut loaded, 0x100_0000)?;
+    runs_at(&mut loaded, highest(bank.0 + bank.1)?, place)?;
+    ensure!((bank.0..=bank.0 + bank.1 - loader).contains(&place), "the loader runs at {place:#x}");
     Ok(())
 }
 
@@ -137,9 +141,10 @@ fn without_a_tree_it_runs_where_it_is() -> Result<()> {
     for x0 in [0, 0x100, 0x2eff_6201, 0xfd58_0000, 0x3_0000_0000, u64::MAX - 7, 0x50_0000] {
         let mut loaded = Board { x0: Some(x0), ..Board::default() }.start()?;
         loaded.banner()?;
+        let place = loaded.place()?;
         loaded.stop()?;
         unharmed(&mut loaded)?;
-        runs_at(&mut loaded, 0x20_0000)?;
+        runs_at(&mut loaded, 0x20_0000, place)?;
     }
     Ok(())
 }
@@ -163,9 +168,10 @@ fn a_damaged_tree_is_no_tree() -> Result<()> {
     ] {
         let mut loaded = Board { tree: Some(blob), ..Board::default() }.start()?;
         loaded.banner()?;
+        let place = loaded.place()?;
         loaded.stop()?;
         unharmed(&mut loaded)?;
-        runs_at(&mut loaded, 0x20_0000)?;
+        runs_at(&mut loaded, 0x20_0000, place)?;
     }
     Ok(())
 }
@@ -217,14 +223,15 @@ fn broken_on_purpose_it_reports_in_words_and_resets() -> Result<()> {
         let command_line = format!("console=ttyS0 xenlift.selftest={test} quiet");
         let board = Board { tree: Some(tree(BANKS, None, &command_line)?), ..Board::default() };
         let mut loaded = board.start()?;
+        let place = loaded.place()?;
         loaded.wait_for("*** Xenlift")?;
         let report = loaded.wait_for("Resetting.")?;
         for words in words {
             ensure!(report.contains(words), "{test}: no {words:?} in {report}");
         }
         loaded.wait_for_reset()?;
-        let exceptions =
-            unused_stack(&mut loaded, highest(0x3b40_0000)?, "exception_stack_bottom", "exception_stack_top")?;
+        let [bottom, top] = ["exception_stack_bottom", "exception_stack_top"].map(board::symbol);
+        let exceptions = unused_stack(&mut loaded, place, bottom?, top?)?;
         ensure!(exceptions >= 0x800, "{test}: the exception stack has {exceptions:#x} bytes left");
         let trace = report.lines().find_map(|line| line.strip_prefix("backtrace (loader.elf):")).unwrap_or_default();
         let names = board::names_of(trace)?;

@@ -1,6 +1,7 @@
 //! Building `loader.bin` from the sources, checked.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -17,8 +18,12 @@ pub const PACKAGE: &str = "xenlift-rpi4";
 pub struct Loader {
     /// The flat image that the firmware loads.
     pub bin: PathBuf,
-    /// The same with symbols, for a debugger.
+    /// The loader that is packed in it, with symbols, for a debugger.
     pub elf: PathBuf,
+    /// Bytes of the loader, unpacked.
+    pub unpacked: usize,
+    /// The program that unpacks it, with symbols.
+    pub unpacker: PathBuf,
     /// What the checks found.
     pub product: Product,
 }
@@ -35,25 +40,58 @@ pub fn target_directory(toolchain: &Toolchain) -> PathBuf {
     workspace().join("target").join(toolchain.name())
 }
 
-/// Compiles and checks the loader. `loader.bin` lies beside the ELF.
+/// Compiles and checks the loader, and packs it: the firmware gets a small program that unpacks it. `loader.bin` lies beside the ELF.
 pub fn build(toolchain: &Toolchain) -> Result<Loader> {
     let elf = build_package(toolchain, PACKAGE, "loader")?;
-    let bytes = fs::read(&elf).with_context(|| format!("cannot read {}", elf.display()))?;
-    let product =
-        product::check(&bytes).with_context(|| format!("{} is not what start-up relies on", elf.display()))?;
+    let loader = checked(&elf)?;
+    let packed = elf.with_extension("gz");
+    replace(&packed, &pack(&loader.image)?)?;
+    let unpacker = build_with(toolchain, PACKAGE, "packed", |command| {
+        command.args(["--features", "packed"]).env("XENLIFT_PACKED", &packed);
+    })?;
+    let product = checked(&unpacker)?;
     let bin = elf.with_extension("bin");
-    // By rename: tests build it at the same time.
-    let staging = elf.with_extension(format!("bin.{}", std::process::id()));
-    fs::write(&staging, &product.image).with_context(|| format!("cannot write {}", staging.display()))?;
-    fs::rename(&staging, &bin).with_context(|| format!("cannot rename {} into place", staging.display()))?;
-    Ok(Loader { bin, elf, product })
+    replace(&bin, &product.image)?;
+    Ok(Loader { bin, elf, unpacked: loader.image.len(), unpacker, product })
+}
+
+/// `image` in gzip's format, as small as that gets.
+fn pack(image: &[u8]) -> Result<Vec<u8>> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(image).and_then(|()| packer.finish()).context("cannot pack the loader")
+}
+
+/// Puts `bytes` into the file at `path`, if they are not there already: what is built of it stays. By rename: tests build it at the
+/// same time.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    let staging = path.with_extension(format!("{}", std::process::id()));
+    fs::write(&staging, bytes).with_context(|| format!("cannot write {}", staging.display()))?;
+    fs::rename(&staging, path).with_context(|| format!("cannot rename {} into place", staging.display()))
+}
+
+fn checked(elf: &Path) -> Result<Product> {
+    let bytes = fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
+    product::check(&bytes).with_context(|| format!("{} is not what start-up relies on", elf.display()))
 }
 
 /// Compiles one of the board's packages and returns its executable, an ELF file.
 pub fn build_package(toolchain: &Toolchain, package: &str, binary: &str) -> Result<PathBuf> {
+    build_with(toolchain, package, binary, |_| {})
+}
+
+fn build_with(
+    toolchain: &Toolchain,
+    package: &str,
+    binary: &str,
+    more: impl FnOnce(&mut std::process::Command),
+) -> Result<PathBuf> {
     let directory = target_directory(toolchain);
     let mut command = toolchain.cargo("build")?;
     command.args(["--quiet", "--release", "--package", package, "--bin", binary]);
+    more(&mut command);
     run(command.current_dir(workspace()).env("CARGO_TARGET_DIR", &directory))
         .with_context(|| format!("cannot build {package}"))?;
     Ok(directory.join(TARGET).join("release").join(binary))
@@ -63,8 +101,9 @@ pub fn build_package(toolchain: &Toolchain, package: &str, binary: &str) -> Resu
 pub fn announce_product(loader: &Loader) {
     let Product { image, memory, relocations } = &loader.product;
     announce(&format!(
-        "loader.bin: {} bytes, {} KiB of memory, {relocations} relocations, all relative ({})",
+        "loader.bin: {} bytes ({} unpacked), {} KiB of memory, {relocations} relocations, all relative ({})",
         image.len(),
+        loader.unpacked,
         memory / 1024,
         loader.bin.display()
     ));

@@ -85,10 +85,19 @@ pub fn image_size() -> Result<u64> {
 
 /// Where `name` is, in bytes from the loader's start.
 pub fn symbol(name: &str) -> Result<u64> {
+    symbol_in(&elf()?, name)
+}
+
+/// Where `name` is in the program that unpacks the loader, in bytes from its start.
+pub fn unpackers_symbol(name: &str) -> Result<u64> {
+    let path = &built()?.0.unpacker;
+    symbol_in(&fs::read(path).with_context(|| format!("cannot read {}", path.display()))?, name)
+}
+
+fn symbol_in(elf: &[u8], name: &str) -> Result<u64> {
     use object::{Object, ObjectSymbol};
-    let elf = elf()?;
-    let file = object::File::parse(&*elf).context("unreadable loader.elf")?;
-    Ok(file.symbol_by_name(name).with_context(|| format!("loader.elf has no {name}"))?.address())
+    let file = object::File::parse(elf).context("unreadable ELF file")?;
+    Ok(file.symbol_by_name(name).with_context(|| format!("the ELF file has no {name}"))?.address())
 }
 
 /// The functions that a report's addresses lie in.
@@ -329,6 +338,14 @@ impl Loaded {
             bail!("no banner, but a report: {said}{}", self.wait_for("image at").unwrap_or_default());
         }
         Ok(said)
+    }
+
+    /// Where the banner, of which the first words were waited for, says that the loader runs.
+    pub fn place(&mut self) -> Result<u64> {
+        let said = self.machine.wait_for(self.uart, "console:", LIMIT)?;
+        let (_, address) = said.split_once("moved to 0x").with_context(|| format!("no place in {said}"))?;
+        let digits: String = address.chars().take_while(char::is_ascii_hexdigit).collect();
+        Ok(u64::from_str_radix(&digits, 16)?)
     }
 
     /// Waits until the board resets itself.
