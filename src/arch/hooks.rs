@@ -53,6 +53,8 @@ pub enum Fault {
     Exception,
     /// An exception while another was reported.
     ExceptionInReport,
+    /// The loader does not unpack.
+    Damaged,
 }
 
 impl Fault {
@@ -63,6 +65,7 @@ impl Fault {
             Self::NoPlace => 3,
             Self::Exception => 4,
             Self::ExceptionInReport => 5,
+            Self::Damaged => 6,
         }
     }
 }

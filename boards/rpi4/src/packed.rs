@@ -4,10 +4,13 @@
 
 mod board;
 
+use board::RaspberryPi4;
+use core::fmt::Write;
+use xenlift::arch::hooks::{Fault, RawOutput, StartBoard};
 use xenlift::arch::{Entry, unpacked};
 use xenlift::boot::gzip::gunzip;
 
-xenlift::entry!(&board::RaspberryPi4, unpack);
+xenlift::entry!(&RaspberryPi4, unpack);
 
 /// `loader`, as a flat image, in gzip's format. Whoever builds this program says where it is.
 static LOADER: &[u8] = include_bytes!(env!("XENLIFT_PACKED"));
@@ -15,8 +18,20 @@ static LOADER: &[u8] = include_bytes!(env!("XENLIFT_PACKED"));
 /// Unpacks the loader and goes on there.
 fn unpack(entry: Entry) -> ! {
     let room = unpacked::room();
-    match gunzip(LOADER, room) {
-        Ok(_) => unpacked::go_on(&entry.found, room),
-        Err(error) => panic!("loader.bin does not unpack: {error}. Copy it to the card again"),
+    let damage = match gunzip(LOADER, room) {
+        Ok(_) => {
+            unpacked::go_on(&entry.found, room);
+            None
+        }
+        Err(error) => Some(error),
+    };
+    let mut out = RawOutput(&RaspberryPi4);
+    // Writing to the UART by polling cannot fail.
+    let _ = match damage {
+        Some(error) => writeln!(out, "\nXenlift: loader.bin does not unpack: {error}. Copy it to the card again."),
+        None => writeln!(out, "\nXenlift: there is no loader in loader.bin. Build it again."),
+    };
+    loop {
+        RaspberryPi4.flash(Fault::Damaged);
     }
 }

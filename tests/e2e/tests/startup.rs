@@ -126,6 +126,18 @@ fn memory_that_ends_early_or_is_reserved_is_respected() -> Result<()> {
 }
 
 #[test]
+fn a_file_that_was_damaged_on_its_way_says_so() -> Result<()> {
+    // In the middle of what is packed, which is most of the file.
+    let at = usize::try_from(file_size()? / 2)?;
+    let board = Board { damaged_at: Some(at), tree: Some(tree(BANKS, None, "")?), ..Board::default() };
+    let mut loaded = board.start()?;
+    loaded.wait_for("Xenlift: loader.bin does not unpack: ")?;
+    loaded.wait_for("Copy it to the card again.")?;
+    loaded.stop()?;
+    unharmed(&mut loaded)
+}
+
+#[test]
 fn without_room_it_says_so_and_does_not_overwrite_anything() -> Result<()> {
     let board = Board { tree: Some(tree(&[(0, 0x30_0000)], None, "")?), ..Board::default() };
     let mut loaded = board.start()?;

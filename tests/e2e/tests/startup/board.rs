@@ -159,6 +159,8 @@ fn compile(source: &str) -> Result<Vec<u8>> {
 pub struct Board {
     /// Where it put loader.bin.
     pub load_at: u64,
+    /// A byte of loader.bin that went wrong on its way to the card.
+    pub damaged_at: Option<usize>,
     /// x0, if it is not `tree_at`.
     pub x0: Option<u64>,
     /// Where it put the tree.
@@ -183,6 +185,7 @@ impl Default for Board {
     fn default() -> Self {
         Self {
             load_at: 0x20_0000,
+            damaged_at: None,
             x0: None,
             tree_at: TREE,
             tree: None,
@@ -228,7 +231,11 @@ impl Board {
             command.arg("-device").arg(format!("loader,file={},addr={address:#x},force-raw=on", path.display()));
             Ok(())
         };
-        place("loader", self.load_at, &loader.product.image, &mut command)?;
+        let mut image = loader.product.image.clone();
+        if let Some(byte) = self.damaged_at.and_then(|at| image.get_mut(at)) {
+            *byte = !*byte;
+        }
+        place("loader", self.load_at, &image, &mut command)?;
         let mut occupied = vec![(self.load_at, self.load_at + loader.product.image.len() as u64)];
         if let Some(tree) = &self.tree {
             place("tree", self.tree_at, tree, &mut command)?;
