@@ -1,8 +1,8 @@
 //! The second half of a packed loader: from the program that unpacks it to the loader itself.
 //!
 //! `loader.bin` is a small program of the same start-up code with the loader proper, compressed, inside. It moves itself up, turns
-//! map and caches on (unpacking without them would take a second on the board), unpacks the loader into [`room`], and
-//! [goes on](go_on) there as the firmware would: caches and MMU off, x0 as it was. The loader then starts as from anywhere else
+//! map and caches on (unpacking without them would take a second on the board), unpacks the loader into `room`, and
+//! goes on there (`go_on`) as the firmware would: caches and MMU off, x0 as it was. The loader then starts as from anywhere else
 //! and moves itself to where it wants to be; the memory that it was unpacked in is free again.
 //!
 //! Where the firmware put the file is all that the loader cannot see any more. It stands in a reserved word of the unpacked
