@@ -1,6 +1,6 @@
 //! The board as a script's commands see it.
 
-use super::network::{configuration, lease, not_fetched};
+use super::network::{configuration, configured, lease, not_fetched};
 use super::program::{self, Error, take};
 use super::touchdown::Touchdown;
 use crate::board::Board;
@@ -146,7 +146,12 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
 
     /// What a lease of before says, as U-Boot's `dhcp` would have set it.
     pub fn leased(&self) -> Option<Lease> {
-        self.machine.network.as_ref().ok()?.lease().map(lease)
+        self.machine.network.as_ref().ok()?.lease().map(|leased| lease(leased, &self.network))
+    }
+
+    /// What the settings say of the network.
+    pub fn configured(&self) -> Lease {
+        configured(&self.network)
     }
 
     /// Starts what `boot` names.
@@ -307,7 +312,8 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
     }
 
     fn lease(&mut self) -> Result<Lease, Failure> {
-        let asked = config::Network { address: None, gateway: None, server: None };
+        let settings = self.network;
+        let asked = config::Network { address: None, gateway: None, server: settings.server };
         let (session, mut watch) = self.session(&Network::default())?;
         session.set_network(asked);
         session.connect(&mut watch).map_err(|error| match error {
@@ -315,7 +321,7 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
             error => Failure::because(error),
         })?;
         watch.end_line();
-        session.lease().map(lease).ok_or_else(|| Failure::because(fetch::Error::NoServer))
+        session.lease().map(|leased| lease(leased, &settings)).ok_or_else(|| Failure::because(fetch::Error::NoServer))
     }
 
     fn ping(&mut self, network: &Network, address: Ipv4Addr) -> Result<bool, Failure> {

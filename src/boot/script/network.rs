@@ -10,9 +10,11 @@ use crate::shell::platform::{Lease, Network};
 use alloc::format;
 use core::net::Ipv4Addr;
 
-/// The session's configuration by the script's variables, and by `settings` where they say nothing.
+/// The session's configuration by the script's variables, and by `settings` where they say nothing. No variable says a port: the server that the
+/// settings name has theirs, any other the protocol's.
 pub(super) fn configuration(settings: &config::Network, script: &Network) -> Result<config::Network, Failure> {
-    let server = script.server.map(|address| ServerAddress { address, port: TFTP_PORT }).or(settings.server);
+    let other = script.server.filter(|address| settings.server.is_none_or(|server| server.address != *address));
+    let server = other.map(|address| ServerAddress { address, port: TFTP_PORT }).or(settings.server);
     let Some(address) = script.address else { return Ok(config::Network { server, ..*settings }) };
     let mask = script.netmask.unwrap_or(Ipv4Addr::UNSPECIFIED).to_bits();
     if mask.leading_ones() != mask.count_ones() {
@@ -25,16 +27,30 @@ pub(super) fn configuration(settings: &config::Network, script: &Network) -> Res
     Ok(config::Network { address: Some(address), gateway, server })
 }
 
-/// What a lease says, as scripts want it.
-pub(super) fn lease(lease: &dhcp::Lease) -> Lease {
-    let mask = u32::MAX.checked_shl(32 - u32::from(lease.prefix.min(32))).unwrap_or(0);
+/// What a lease says, as scripts want it; the server is the one of `settings`, where they name one.
+pub(super) fn lease(lease: &dhcp::Lease, settings: &config::Network) -> Lease {
     Lease {
         address: Some(lease.address),
-        netmask: Some(Ipv4Addr::from_bits(mask)),
+        netmask: Some(netmask(lease.prefix)),
         gateway: lease.gateway,
-        server: lease.next_server,
+        server: settings.server.map(|server| server.address).or(lease.next_server),
         boot_file: lease.boot_file.clone(),
     }
+}
+
+/// What the settings say of the network, as scripts want it.
+pub(super) fn configured(settings: &config::Network) -> Lease {
+    Lease {
+        address: settings.address.map(|own| own.address),
+        netmask: settings.address.map(|own| netmask(own.prefix)),
+        gateway: settings.gateway,
+        server: settings.server.map(|server| server.address),
+        boot_file: None,
+    }
+}
+
+fn netmask(prefix: u8) -> Ipv4Addr {
+    Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0))
 }
 
 /// The failure of a transfer of `path`.
@@ -66,6 +82,54 @@ mod tests {
         let found = configuration(&settings(), &script).unwrap();
         assert_eq!(found.server, Some(ServerAddress { address: SERVER, port: TFTP_PORT }));
         assert_eq!(found.address, None);
+    }
+
+    #[test]
+    fn the_server_of_the_settings_keeps_its_port_until_the_script_names_another() {
+        let server = configured(&settings()).server;
+        assert_eq!(server, Some(Ipv4Addr::new(10, 0, 0, 1)));
+        let script = Network { server, ..Network::default() };
+        assert_eq!(configuration(&settings(), &script).unwrap().server, settings().server);
+        let without = config::Network { server: None, ..settings() };
+        let found = configuration(&without, &script).unwrap().server;
+        assert_eq!(found, server.map(|address| ServerAddress { address, port: TFTP_PORT }));
+    }
+
+    #[test]
+    fn a_lease_says_another_server_only_where_the_settings_name_none() {
+        let leased = dhcp::Lease {
+            address: OWN,
+            prefix: 24,
+            gateway: None,
+            next_server: Some(SERVER),
+            boot_file: Some("boot.scr".to_string()),
+            dhcp_server: SERVER,
+            given_at: crate::time::Instant::default(),
+            duration: crate::time::Duration::from_secs(60),
+        };
+        let found = lease(&leased, &settings());
+        assert_eq!((found.server, found.netmask), (Some([10, 0, 0, 1].into()), Some([255, 255, 255, 0].into())));
+        assert_eq!(found.boot_file.as_deref(), Some("boot.scr"));
+        assert_eq!(lease(&leased, &config::Network::default()).server, Some(SERVER));
+    }
+
+    #[test]
+    fn a_static_network_becomes_variables_that_lead_back_to_it() {
+        let own = InterfaceAddress { address: OWN, prefix: 24 };
+        let settings = config::Network { address: Some(own), gateway: Some(SERVER), ..settings() };
+        let mut environment = crate::shell::Environment::default();
+        configured(&settings).set_variables(&mut environment);
+        for (name, value) in [
+            ("ipaddr", "192.168.0.2"),
+            ("netmask", "255.255.255.0"),
+            ("gatewayip", "192.168.0.1"),
+            ("serverip", "10.0.0.1"),
+        ] {
+            assert_eq!(environment.get(name), Some(value), "{name}");
+        }
+        let Lease { address, netmask, gateway, server, .. } = configured(&settings);
+        let script = Network { address, netmask, gateway, server, ..Network::default() };
+        assert_eq!(configuration(&settings, &script).unwrap(), settings);
     }
 
     #[test]

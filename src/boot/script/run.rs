@@ -61,8 +61,12 @@ pub fn run<B: Board>(machine: &mut Machine<B>, script: &Script<'_>) -> Ended {
     if let Some(lease) = platform.leased() {
         lease.set_variables(&mut environment);
     }
+    let configured = platform.configured();
+    configured.set_variables(&mut environment);
     let mut shell = Shell::new(&mut platform, environment);
     let saved = shell.load_saved_variables();
+    // Settings were written for this board as it is now, and a U-Boot saved what it knew at some time.
+    configured.set_variables(&mut shell.environment);
     for (name, value) in script.variables {
         shell.environment.set(name, value);
     }

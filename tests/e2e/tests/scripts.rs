@@ -7,6 +7,7 @@ use xenlift_e2e::boot::{Board, LIMIT, Report, TREE, device_tree, fake_xen, kerne
 use xenlift_e2e::card::{Card, Controller, Kind};
 use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::scripts::make;
+use xenlift_e2e::servers::atftpd;
 use xenlift_e2e::{Release, Uart, cache, emulator_with_ethernet, packages};
 use xtask::ramdisk::{READY, ramdisk};
 
@@ -278,6 +279,33 @@ fn a_script_that_dhcp_names_is_run_with_the_variables_of_its_lease() -> Result<(
     board.says("Settings: pi/boot.scr.uimg.")?;
     board.says("from 10.0.2.2 to 10.0.2.15")?;
     files.are_in(&board.report()?)
+}
+
+#[test]
+fn the_server_and_the_address_of_the_settings_hold_for_their_script() -> Result<()> {
+    let files = Files::new()?;
+    let text = image_builder(files.kernel.len(), files.ramdisk.len());
+    let told = "echo ${ipaddr} ${netmask} ${gatewayip} ${serverip} end\n";
+    let served = files.on_server(&format!("{told}{text}"))?;
+    let server = atftpd(&served.served(), &[])?;
+    for (seed, (network, expected)) in [
+        ("", "10.0.2.15 255.255.255.0 10.0.2.2 10.0.2.2 end"),
+        ("address = \"10.0.2.40/25\"\ngateway = \"10.0.2.3\"\n", "10.0.2.40 255.255.255.128 10.0.2.3 10.0.2.2 end"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let port = server.address.port();
+        let settings = format!(
+            "timeout = 0\n[network]\n{network}server = \"10.0.2.2:{port}\"\n[[entry]]\nname = \"old\"\nscript = \"boot.scr\"\n"
+        );
+        // What DHCP names has none of it.
+        let network = Network::new()?;
+        let mut board = start(&network, settings.as_bytes(), 30 + seed as u64)?;
+        board.says(expected)?;
+        files.are_in(&board.report()?)?;
+    }
+    Ok(())
 }
 
 #[test]
