@@ -17,6 +17,12 @@ impl Environment {
         self.variables.get(name).map(String::as_str)
     }
 
+    /// Whether `name` says yes, where it is set: by its first letter, as in U-Boot, where what is neither a yes nor a no is a no.
+    pub fn says_yes(&self, name: &str) -> Option<bool> {
+        let first = self.get(name)?.bytes().next()?;
+        Some(matches!(first, b'1' | b'y' | b'Y' | b't' | b'T'))
+    }
+
     /// Gives `name` a value; an empty one takes the variable away.
     pub fn set(&mut self, name: &str, value: &str) {
         if value.is_empty() {

@@ -62,16 +62,15 @@ enum Part<'a> {
 impl Shell<'_> {
     /// Whether images are to be verified: unless the variable `verify` says no.
     pub fn verifies(&self) -> bool {
-        let value = self.environment.get("verify").and_then(|value| value.bytes().next());
-        value.is_none_or(|first| matches!(first, b'1' | b'y' | b'Y' | b't' | b'T'))
+        self.environment.says_yes("verify") != Some(false)
     }
 
-    /// The address that `text` says, or the one that images lie at where nothing says so ([`Shell::load_address`]).
+    /// The address that `text` says, or the one that images lie at where nothing says so ([`Shell::image_place`]).
     ///
     /// # Errors
     /// It is no number.
     pub fn image_address(&self, text: Option<&str>) -> Result<u64, Failure> {
-        text.filter(|text| !text.is_empty()).map_or_else(|| self.load_address(), number::hexadecimal)
+        text.filter(|text| !text.is_empty()).map_or(Ok(self.image_place), number::hexadecimal)
     }
 
     /// The text of the script that `source WHERE` runs, `WHERE` being `[ADDRESS][:FILE|#CONFIGURATION]`: a legacy image's, a FIT image's, or, which U-Boot

@@ -5,7 +5,7 @@
 //! worked for years.
 
 use super::platform::NotMemory;
-use super::{Failure, Loaded, Shell};
+use super::{Failure, Loaded, Shell, number};
 use crate::range::PhysicalRange;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// What U-Boot was built with for this board as the address where nothing says one.
-const LOAD_ADDRESS: u64 = 0x100_0000;
+pub(super) const LOAD_ADDRESS: u64 = 0x100_0000;
 
 /// Memory for a file whose size is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,6 @@ impl Shell<'_> {
 
     /// Remembers that `name` was brought to `range`, warns of what it overwrote, and sets `filesize` and `fileaddr`.
     pub fn landed(&mut self, name: &str, range: PhysicalRange) {
-        self.last_load = Some(range.start);
         self.environment.set("filesize", &format!("{:x}", range.size()));
         self.environment.set("fileaddr", &format!("{:x}", range.start));
         let (old, kept): (Vec<Loaded>, Vec<Loaded>) =
@@ -98,15 +97,26 @@ impl Shell<'_> {
         }
     }
 
-    /// Where a command reads from or loads to that names no address: where the last file went, else the variable `loadaddr`.
+    /// Where a file of a card goes whose command names no address: where the variable `loadaddr` says.
     ///
     /// # Errors
     /// `loadaddr` is no number.
     pub fn load_address(&self) -> Result<u64, Failure> {
-        match (self.last_load, self.environment.get("loadaddr")) {
-            (Some(address), _) => Ok(address),
-            (None, Some(text)) => super::number::hexadecimal(text),
-            (None, None) => Ok(LOAD_ADDRESS),
+        self.environment.get("loadaddr").map_or(Ok(LOAD_ADDRESS), number::hexadecimal)
+    }
+
+    /// Where a file of the network goes whose command names no address: where the variable `loadaddr` says, else where the last one went.
+    ///
+    /// # Errors
+    /// `loadaddr` is no number.
+    pub fn fetch_address(&self) -> Result<u64, Failure> {
+        self.environment.get("loadaddr").map_or(Ok(self.image_place), number::hexadecimal)
+    }
+
+    /// Lets [`Shell::image_place`] be where `loadaddr` says, as whenever that is set. Without the variable it stays.
+    pub(super) fn follow_load_address(&mut self) {
+        if let Some(Ok(address)) = self.environment.get("loadaddr").map(number::hexadecimal) {
+            self.image_place = address;
         }
     }
 }

@@ -51,8 +51,9 @@ pub struct Shell<'p> {
     pub working_tree: Option<u64>,
     /// What was brought into memory so far, in the order of its coming. A file over an older one takes its place.
     pub loaded: Vec<Loaded>,
-    /// Where the last file went, which is where a command looks that names no address.
-    pub last_load: Option<u64>,
+    /// Where a command looks for an image that names no address: where the last `tftpboot` or `dhcp` was to put a file, or what `loadaddr` was
+    /// set to after that.
+    pub image_place: u64,
     language: language::State,
     /// What `env default` goes back to.
     defaults: Environment,
@@ -62,15 +63,17 @@ impl<'p> Shell<'p> {
     /// A shell on `platform` with the variables in `environment`.
     pub fn new(platform: &'p mut dyn Platform, environment: Environment) -> Self {
         let defaults = environment.clone();
-        Self {
+        let mut shell = Self {
             platform,
             environment,
             working_tree: None,
             loaded: Vec::new(),
-            last_load: None,
+            image_place: landing::LOAD_ADDRESS,
             language: language::State::default(),
             defaults,
-        }
+        };
+        shell.follow_load_address();
+        shell
     }
 
     /// Prints what a command has to say, within what a script may print.

@@ -164,7 +164,7 @@ fn unpack(shell: &mut Shell<'_>, file: &Loaded) -> Result<PhysicalRange, Failure
 }
 
 fn program_address(shell: &Shell<'_>, arguments: &[String]) -> Result<u64, Failure> {
-    arguments.get(1).map_or_else(|| shell.load_address(), |text| number::hexadecimal(text))
+    arguments.get(1).map_or(Ok(shell.image_place), |text| number::hexadecimal(text))
 }
 
 /// What the script loaded to `address`.

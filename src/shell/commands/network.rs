@@ -13,7 +13,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "dhcp",
         usage: "[ADDRESS] [[SERVER:]FILE]",
-        help: "get an address by DHCP, and, unless autoload is \"no\", a file by TFTP",
+        help: "get an address by DHCP, and, unless autoload says no, a file by TFTP",
         run: dhcp,
     },
     Command { name: "ping", usage: "HOST", help: "see whether a host answers", run: ping },
@@ -47,17 +47,19 @@ struct Asked {
 }
 
 impl Asked {
-    /// One argument alone is an address if it can be one.
-    fn read(shell: &Shell<'_>, arguments: &[String]) -> Result<Self, Failure> {
-        match arguments {
-            [_] => Ok(Self { address: shell.load_address()?, file: None }),
+    /// One argument alone is an address if it can be one. The address is from here on that of images, whatever comes of the command.
+    fn read(shell: &mut Shell<'_>, arguments: &[String]) -> Result<Self, Failure> {
+        let asked = match arguments {
+            [_] => Self { address: shell.fetch_address()?, file: None },
             [_, one] => match number::hexadecimal(one) {
-                Ok(address) => Ok(Self { address, file: None }),
-                Err(_) => Ok(Self { address: shell.load_address()?, file: Some(one.clone()) }),
+                Ok(address) => Self { address, file: None },
+                Err(_) => Self { address: shell.fetch_address()?, file: Some(one.clone()) },
             },
-            [_, address, file] => Ok(Self { address: number::hexadecimal(address)?, file: Some(file.clone()) }),
-            _ => Err(Failure::Usage),
-        }
+            [_, address, file] => Self { address: number::hexadecimal(address)?, file: Some(file.clone()) },
+            _ => return Err(Failure::Usage),
+        };
+        shell.image_place = asked.address;
+        Ok(asked)
     }
 }
 
@@ -70,7 +72,7 @@ fn dhcp(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let Asked { address, file } = Asked::read(shell, arguments)?;
     let lease = shell.platform.lease()?;
     lease.set_variables(&mut shell.environment);
-    if shell.environment.get("autoload").is_some_and(|autoload| autoload.starts_with(['n', 'N', '0'])) {
+    if shell.environment.says_yes("autoload") == Some(false) {
         return Ok(true);
     }
     fetch(shell, address, file.as_deref())

@@ -29,7 +29,7 @@ fn boot(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
 }
 
 impl Shell<'_> {
-    /// Runs the script at `place`, `[ADDRESS][:FILE|#CONFIGURATION]`, where the last file went without one.
+    /// Runs the script at `place`, `[ADDRESS][:FILE|#CONFIGURATION]`, [`Shell::image_place`] without one.
     ///
     /// # Errors
     /// There is no script; and as [`Shell::run_script`].
@@ -39,7 +39,7 @@ impl Shell<'_> {
             self.say(format_args!("Note: {note}\n"))?;
         }
         let address = place.map_or("", |place| place.split([':', '#']).next().unwrap_or(place));
-        let address = if address.is_empty() { self.load_address()? } else { number::hexadecimal(address)? };
+        let address = if address.is_empty() { self.image_place } else { number::hexadecimal(address)? };
         let file = self.loaded.iter().position(|loaded| loaded.range.start == address);
         // Its text has been copied: whatever comes over it overwrites nothing that is wanted.
         let name = match file {

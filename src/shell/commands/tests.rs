@@ -148,6 +148,62 @@ fn dhcp_sets_the_variables_and_fetches_unless_autoload_is_no() {
 }
 
 #[test]
+fn autoload_and_verify_are_a_yes_by_their_first_letter_and_a_no_by_any_other() {
+    for (value, yes) in [
+        ("", true),
+        ("yes", true),
+        ("Y", true),
+        ("1", true),
+        ("true", true),
+        ("T", true),
+        ("no", false),
+        ("0", false),
+        ("off", false),
+        ("false", false),
+        ("2", false),
+    ] {
+        let mut machine = machine();
+        let mut shell = Shell::new(&mut machine, environment(&[("autoload", value), ("verify", value)]));
+        assert!(say(&mut shell, "dhcp").unwrap());
+        assert_eq!(shell.environment.get("filesize").is_some(), yes, "{value}");
+        assert_eq!(shell.verifies(), yes, "{value}");
+    }
+}
+
+/// Where `line` puts its file.
+fn lands(shell: &mut Shell<'_>, line: &str) -> String {
+    assert!(say(shell, line).unwrap(), "{line}");
+    shell.environment.get("fileaddr").unwrap_or_default().to_string()
+}
+
+#[test]
+fn what_names_no_address_goes_where_loadaddr_says_and_images_are_where_the_network_last_put_a_file() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[("serverip", "192.168.0.1")]));
+    assert_eq!(shell.image_place, 0x100_0000);
+    assert_eq!(lands(&mut shell, "tftpboot 2000000 xen"), "2000000");
+    assert_eq!(shell.image_place, 0x200_0000);
+    // The variable wins over where the last one went, for both.
+    assert_eq!(lands(&mut shell, "tftpboot xen"), "1000000");
+    assert_eq!(shell.image_place, 0x100_0000);
+    assert!(say(&mut shell, "setenv loadaddr 0x3000000").unwrap());
+    assert_eq!(shell.image_place, 0x300_0000, "setting it counts at once");
+    assert_eq!(lands(&mut shell, "tftpboot xen"), "3000000");
+    // A card's file is no image that a command without an address means.
+    assert_eq!(lands(&mut shell, "load mmc 0:1 4000000 boot.scr"), "4000000");
+    assert_eq!(shell.image_place, 0x300_0000);
+    assert!(say(&mut shell, "tftpboot 5000000 nowhere").is_err());
+    assert_eq!(shell.image_place, 0x500_0000, "one that does not come counts, too");
+    // Without the variable the last place of the network's stays, and a card's is U-Boot's own.
+    assert!(say(&mut shell, "setenv loadaddr").unwrap());
+    assert_eq!(lands(&mut shell, "tftpboot xen"), "5000000");
+    assert!(say(&mut shell, "setenv bootfile boot.scr").unwrap());
+    assert_eq!(lands(&mut shell, "load mmc 0:1"), "1000000");
+    assert!(say(&mut shell, "env default loadaddr").unwrap());
+    assert_eq!(shell.image_place, 0x100_0000);
+}
+
+#[test]
 fn ping_says_whether_a_host_answers() {
     let mut machine = machine();
     let mut shell = Shell::new(&mut machine, environment(&[]));

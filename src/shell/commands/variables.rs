@@ -118,6 +118,9 @@ fn default(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         }
         _ => return Err(Failure::Usage),
     }
+    if letters.contains('a') || names.iter().any(|name| name == "loadaddr") {
+        shell.follow_load_address();
+    }
     Ok(true)
 }
 

@@ -39,6 +39,9 @@ impl Shell<'_> {
             return Err(Failure::because(Exceeded::Variables));
         }
         self.environment.set(name, value);
+        if name == "loadaddr" {
+            self.follow_load_address();
+        }
         Ok(true)
     }
 
