@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
+use xenlift::config::LARGEST_FILE;
 use xenlift::config::source::{ServerAddress, Source};
 use xenlift::config::{InterfaceAddress, Network};
 use xenlift::net::fetch::{Error, FetchReport, Observer, Session};
@@ -422,7 +423,7 @@ fn no_settings_anywhere_cost_nothing_and_a_silent_server_a_second() {
 
 #[test]
 fn settings_too_large_are_an_error_that_names_the_file() {
-    let server = Server::new(FULL).with("xenlift/default.toml", vec![b'#'; settings::LARGEST_SETTINGS + 1]);
+    let server = Server::new(FULL).with("xenlift/default.toml", vec![b'#'; LARGEST_FILE + 1]);
     let mut board = Board::new(Lan::new(server));
     let error = settings::probe(&mut board.session, None, &mut board.watcher).unwrap_err().to_string();
     assert!(
@@ -430,10 +431,10 @@ fn settings_too_large_are_an_error_that_names_the_file() {
         "{error}"
     );
 
-    let server = Server::new(Manner::Ignores).with("xenlift/default.toml", vec![b'#'; settings::LARGEST_SETTINGS]);
+    let server = Server::new(Manner::Ignores).with("xenlift/default.toml", vec![b'#'; LARGEST_FILE]);
     let mut board = Board::new(Lan::new(server));
     let found = settings::probe(&mut board.session, None, &mut board.watcher).unwrap().unwrap();
-    assert_eq!(found.bytes.len(), settings::LARGEST_SETTINGS);
+    assert_eq!(found.bytes.len(), LARGEST_FILE);
 }
 
 proptest! {

@@ -13,12 +13,11 @@ use crate::board::Board;
 use crate::boot::bring_up::Machine;
 use crate::boot::card::{self, Part};
 use crate::boot::network::Watch;
-use crate::boot::script;
 use crate::card::Error as FileError;
-use crate::config::Settings;
 use crate::config::initramfs::{self, Initramfs};
 use crate::config::settings;
 use crate::config::source::Source;
+use crate::config::{LARGEST_FILE, Settings};
 use crate::net::settings::{self as net_settings, Bounded};
 use crate::println;
 use crate::time::Clock;
@@ -190,8 +189,11 @@ fn in_initramfs<B: Board>(machine: &Machine<B>, looked: &mut Looked) -> Result<O
             return Ok(None);
         }
         Ok(Initramfs::Settings(text)) => (text, "loader.toml (initramfs)"),
-        Ok(Initramfs::Script(image)) if image.len() > script::LARGEST => {
-            return Err(format!("the script in the firmware's initramfs has {} bytes", image.len()));
+        Ok(Initramfs::Script(image)) if image.len() > LARGEST_FILE => {
+            let size = image.len();
+            return Err(format!(
+                "the script in the firmware's initramfs has {size} bytes, expected at most {LARGEST_FILE}"
+            ));
         }
         Ok(Initramfs::Script(image)) => {
             let name = "boot.scr (initramfs)".to_string();
@@ -230,8 +232,14 @@ fn on_card<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Op
                 return Ok(Some(Look::Script(Script { path: name.to_string(), partition: Some(partition), bytes })));
             }
             Err(card::Error::Files(FileError::NotFound | FileError::NotADirectory)) => {}
-            Err(card::Error::Files(FileError::Refused(refusal))) => {
+            Err(card::Error::Files(FileError::Refused(refusal))) if name == SETTINGS => {
                 return Err(format!("{name} on the card: {refusal}"));
+            }
+            // A script that is too long is one that fails, and after that the network is next.
+            Err(card::Error::Files(FileError::Refused(refusal))) => {
+                println!("{name} on the card: {refusal}.");
+                looked.add(format!("{name} on the card"));
+                return Ok(None);
             }
             // The card as a whole cannot be read, which is not to keep the board from booting over the network.
             Err(error) => {

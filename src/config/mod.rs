@@ -24,6 +24,9 @@ use core::net::Ipv4Addr;
 
 use source::{File, ServerAddress};
 
+/// Bytes that a file of settings or a script may have, and all scripts under way together: they are kept on the heap, which has 4 MiB.
+pub const LARGEST_FILE: usize = 256 << 10;
+
 /// Everything that `loader.toml` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {

@@ -15,15 +15,13 @@
 use super::device::EthernetController;
 use super::fetch::{self, Observer, Session, Transfer};
 use super::tftp::{self, Client, Refusal, Sink};
+use crate::config::LARGEST_FILE;
 use crate::config::source::Source;
 use crate::time::{Clock, Duration, Instant};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-
-/// Bytes that a settings file may have.
-pub const LARGEST_SETTINGS: usize = 256 * 1024;
 
 /// How long may be looked for settings, once the board has an address.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
@@ -167,8 +165,8 @@ impl Bounded {
     }
 
     fn check(size: u64) -> Result<(), Refusal> {
-        match size > LARGEST_SETTINGS as u64 {
-            true => Err(Refusal::TooLarge { size, room: LARGEST_SETTINGS as u64 }),
+        match size > LARGEST_FILE as u64 {
+            true => Err(Refusal::TooLarge { size, room: LARGEST_FILE as u64 }),
             false => Ok(()),
         }
     }

@@ -4,13 +4,12 @@ use super::platform::Platform;
 use super::{Failure, Shell, number};
 use crate::boot::fit::{self, Fit};
 use crate::boot::legacy_image::{self, Compression, LegacyImage};
+use crate::config::LARGEST_FILE;
 use crate::device_tree::Tree;
 use crate::range::PhysicalRange;
 use alloc::format;
 use alloc::string::String;
 
-/// Bytes of the longest script that is run: its text is copied before it runs, and the heap has 4 MiB.
-const LONGEST_SCRIPT: usize = 512 << 10;
 const TREE_MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
 
 /// An image, of whichever of mkimage's formats.
@@ -105,9 +104,9 @@ impl Shell<'_> {
             }
             None => self.plain_text(address)?,
         };
-        if text.len() > LONGEST_SCRIPT {
+        if text.len() > LARGEST_FILE {
             let length = text.len();
-            return Err(Failure::because(format!("the script has {length} bytes, expected at most {LONGEST_SCRIPT}")));
+            return Err(Failure::because(format!("the script has {length} bytes, expected at most {LARGEST_FILE}")));
         }
         Ok((String::from_utf8_lossy(text).into_owned(), note))
     }

@@ -10,4 +10,4 @@ mod run;
 mod touchdown;
 
 pub use board::BoardPlatform;
-pub use run::{Ended, LARGEST, Script, run};
+pub use run::{Ended, Script, run};

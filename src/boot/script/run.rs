@@ -3,17 +3,14 @@
 use super::board::BoardPlatform;
 use crate::board::Board;
 use crate::boot::bring_up::Machine;
+use crate::config::LARGEST_FILE;
 use crate::println;
 use crate::range::PhysicalRange;
-use crate::shell::language::limits;
 use crate::shell::platform::Platform;
 use crate::shell::{Failure, Shell, number, variables};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
-
-/// Bytes that the file of a script may have.
-pub const LARGEST: usize = limits::TEXT;
 
 /// A script to run.
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +82,8 @@ pub fn run<B: Board>(machine: &mut Machine<B>, script: &Script<'_>) -> Ended {
 /// Puts the script's file to `scriptaddr`, where a script may look for itself; gives that address.
 fn place(shell: &mut Shell<'_>, script: &Script<'_>) -> Result<String, Failure> {
     let size = script.bytes.len() as u64;
-    if script.bytes.len() > LARGEST {
-        return Err(Failure::because(format!("the file has {size} bytes, scripts have at most {LARGEST}")));
+    if script.bytes.len() > LARGEST_FILE {
+        return Err(Failure::because(format!("the file has {size} bytes, scripts have at most {LARGEST_FILE}")));
     }
     let address = number::hexadecimal(shell.environment.get("scriptaddr").unwrap_or_default())?;
     let landing = shell.landing(address)?;

@@ -1,6 +1,7 @@
 //! How much a script may do and hold: enough for every boot script there is, and little enough that none can exhaust the loader's heap and
 //! stack, or keep an unattended board busy for ever.
 
+use crate::config::LARGEST_FILE;
 use core::fmt;
 
 /// How deep scripts may start each other (`run`, `source`). U-Boot's standard boot goes ten deep.
@@ -12,7 +13,7 @@ pub const TOKENS: usize = 8_192;
 /// Bytes of a command with its variables put in, and of a variable's value.
 pub const COMMAND: usize = 64 << 10;
 /// Bytes of the scripts under way together, and of the arguments by which they were started.
-pub const TEXT: usize = 256 << 10;
+pub const TEXT: usize = LARGEST_FILE;
 /// Bytes of all variables, their names included.
 pub const VARIABLES: usize = 128 << 10;
 /// Commands that a script may run, with all scripts that it starts.

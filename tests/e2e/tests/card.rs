@@ -1,6 +1,7 @@
 //! Booting from an SD card: settings and files on it, what is not there fetched from the network, and cards with nothing of use.
 
 use anyhow::{Result, ensure};
+use xenlift::config::LARGEST_FILE;
 use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel, pattern};
 use xenlift_e2e::card::{Card, Controller, Kind};
 use xenlift_e2e::ethernet::{Network, crc32};
@@ -231,6 +232,33 @@ fn after_a_script_that_starts_nothing_the_network_is_next() -> Result<()> {
     board.says("boot.scr.uimg")?;
     board.says("nothing: not on the card")?;
     board.says("Settings: xenlift/default.toml.")?;
+    board.report()?.has_module(&files.kernel)
+}
+
+#[test]
+fn after_a_script_that_is_too_long_the_network_is_next() -> Result<()> {
+    let files = Files::new()?;
+    let network = Network::new()?
+        .with("xenlift/default.toml", settings("").as_bytes())?
+        .with(TREE, &files.tree)?
+        .with("xen", fake_xen()?)?
+        .with("A long name of a kernel.img", &files.kernel)?
+        .with("ramdisk", &files.ramdisk)?;
+    // The longest that there may be, one byte less and one more than its file may have.
+    let longest = |more: usize| boot_scr(&format!("echo it was run\n{}", "#".repeat(LARGEST_FILE - 72 - 16 + more)));
+    let card = Card::with(Kind::Large, &[("boot.scr", &longest(0))])?;
+    let mut board = start(Some(&card), &network, 22)?;
+    board.says("Settings: boot.scr on the card.")?;
+    board.says("it was run")?;
+    board.says("Settings: xenlift/default.toml.")?;
+    board.report()?.has_module(&files.kernel)?;
+
+    let card = Card::with(Kind::Large, &[("boot.scr", &longest(1))])?;
+    let mut board = start(Some(&card), &network, 23)?;
+    let said = board.line("boot.scr on the card: ")?;
+    ensure!(said == "it needs 262145 bytes or more and there is room for 262144.", "{said:?}");
+    let looked = board.line("Settings: xenlift/default.toml.")?;
+    ensure!(looked == " Looked at before: no initramfs; boot.scr on the card.", "{looked:?}");
     board.report()?.has_module(&files.kernel)
 }
 
