@@ -5,6 +5,7 @@
 //! * [`cpio`] writes archives; [`kernel_modules`] and [`ramdisk`] make the demonstration's Dom0.
 //! * [`toolchain`] compiles for the board; [`loader`] builds `loader.bin`, and [`product`] checks it.
 //! * [`bundle`] packs settings and images; [`serve`] serves them.
+//! * [`tutorial`] has the scripts of the tutorials that people follow.
 //! * [`emulator`] finds QEMU and runs the board in it; [`qemu_build`] builds one whose board has Ethernet.
 //! * [`commands`] is what each command does.
 
@@ -23,3 +24,4 @@ pub mod qemu_build;
 pub mod ramdisk;
 pub mod serve;
 pub mod toolchain;
+pub mod tutorial;

@@ -13,6 +13,7 @@ use crate::cache::Cache;
 use crate::packages::{self, Release};
 use crate::process::{capture, find_program};
 use crate::ramdisk::ramdisk;
+use crate::tutorial;
 
 /// Our settings, which DHCP names as the boot file.
 pub const SETTINGS: &str = "loader.toml";
@@ -36,8 +37,17 @@ const FIRST_FILE: u64 = 0xe0_0000;
 /// What Xen wants of its own address; the other files get the same, as users do it.
 const ALIGNMENT: u64 = 2 << 20;
 
+/// Whose scripts U-Boot runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scripts {
+    /// What a user writes for these files: DHCP, and addresses that suit them.
+    Own,
+    /// The tutorials'.
+    Tutorial,
+}
+
 /// Fills `directory` with all that the server is to have, and gives the script that belongs on U-Boot's card.
-pub fn prepare(cache: &Cache, directory: &Path) -> Result<Vec<u8>> {
+pub fn prepare(cache: &Cache, directory: &Path, scripts: Scripts) -> Result<Vec<u8>> {
     let linux = packages::linux(cache, Release::Bookworm)?;
     for (from, name) in [
         (packages::xen(cache, Release::Bookworm)?, XEN),
@@ -56,9 +66,13 @@ pub fn prepare(cache: &Cache, directory: &Path) -> Result<Vec<u8>> {
         kernel_file: length(&directory.join(KERNEL))?,
         ramdisk: length(&directory.join(RAMDISK))?,
     };
-    make_script(&second_script(files), &directory.join(SECOND_SCRIPT))?;
+    let (first_text, second_text) = match scripts {
+        Scripts::Own => (first_script(), second_script(files)),
+        Scripts::Tutorial => (tutorial::first()?, tutorial::second(files.kernel_file, files.ramdisk)?),
+    };
+    make_script(&second_text, &directory.join(SECOND_SCRIPT))?;
     let first = directory.join("boot.scr");
-    make_script(&first_script(), &first)?;
+    make_script(&first_text, &first)?;
     let script = fs::read(&first).with_context(|| format!("cannot read {}", first.display()))?;
     Ok(script)
 }

@@ -42,10 +42,10 @@ impl Network {
         Ok(Self { settings: wanted.into_iter().filter(|(name, _)| has.contains(name)).collect() })
     }
 
-    /// Puts `board` on it; the server shows `directory`.
-    pub fn attach(&self, board: &mut Command, directory: &Path) {
+    /// Puts `board` on it; the server shows `directory`. `addresses` is what else QEMU's servers are told, or nothing.
+    pub fn attach(&self, board: &mut Command, directory: &Path, addresses: &str) {
         let served = directory.to_string_lossy().replace(',', ",,");
-        board.args(["-netdev", &format!("user,id=net,tftp={served},bootfile={}", job::SETTINGS)]);
+        board.args(["-netdev", &format!("user,id=net,tftp={served},bootfile={}{addresses}", job::SETTINGS)]);
         board.args(["-net", "nic,netdev=net"]);
         for (name, value) in &self.settings {
             board.args(["-global", &format!("bcm2838-genet.{name}={value}")]);

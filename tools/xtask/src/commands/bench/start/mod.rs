@@ -4,8 +4,8 @@
 //! port 69 and no other), and take turns in one run. The figures are ratios of medians.
 //!
 //! * [`measure`] – each loader as its users set it up: ours with loader.toml on the server, U-Boot with its scripts.
-//! * [`measure_scripts`] – ours in U-Boot's place: the same card with the same script for both; U-Boot also without its countdown and
-//!   its look for USB devices. The link is up for all.
+//! * [`measure_scripts`] – ours in U-Boot's place: the same card with the tutorials' script for both; U-Boot also without its countdown
+//!   and its look for USB devices. The link is up for all. And how long it takes ours to have the script from the card.
 
 mod card;
 mod job;
@@ -19,15 +19,17 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use self::job::Scripts;
 pub use self::link::Link;
 use self::link::Network;
 use self::race::{Contender, race};
-use super::figure::{Bar, Figure};
+use super::figure::{Bar, Figure, median};
 use crate::cache::Cache;
 use crate::emulator::Emulator;
 use crate::loader;
 use crate::packages;
 use crate::toolchain::Toolchain;
+use crate::tutorial;
 
 /// Of U-Boot's time.
 const BAR: f64 = 0.4;
@@ -35,6 +37,11 @@ const BAR: f64 = 0.4;
 const TUNED_BAR: f64 = 0.8;
 /// Of what an unattended boot prints, in bytes.
 const PRINTED: f64 = 1500.0;
+/// For settings or a script from the card, in seconds.
+const FROM_CARD: f64 = 0.05;
+/// The banner's last line, after which settings are looked for, and what is said once the card's script runs.
+const LOOKING: &str = "console: ";
+const FOUND: &str = "Running boot.scr";
 
 const OURS: &str = "ours";
 const U_BOOT: &str = "U-Boot";
@@ -44,6 +51,8 @@ const TUNED: &str = "U-Boot without preboot and bootdelay";
 struct Bench {
     emulator: Emulator,
     network: Network,
+    /// What QEMU's servers are told of addresses.
+    addresses: &'static str,
     directory: TempDir,
     script: Vec<u8>,
     loader: PathBuf,
@@ -51,13 +60,14 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(cache: &Cache, link: Link) -> Result<Self> {
+    fn new(cache: &Cache, link: Link, scripts: Scripts) -> Result<Self> {
         let emulator = Emulator::with_ethernet(cache)?;
         let directory =
             tempfile::Builder::new().prefix("xenlift-bench-").tempdir().context("no temporary directory")?;
         Ok(Self {
             network: Network::of(&emulator, link)?,
-            script: job::prepare(cache, directory.path())?,
+            addresses: if scripts == Scripts::Tutorial { tutorial::NETWORK } else { "" },
+            script: job::prepare(cache, directory.path(), scripts)?,
             loader: loader::build(&Toolchain::find(cache)?)?.bin,
             u_boot: packages::u_boot(cache)?,
             emulator,
@@ -78,7 +88,7 @@ impl Bench {
         let directory = self.directory.path();
         let mut command = self.emulator.board();
         command.arg("-kernel").arg(kernel).arg("-dtb").arg(directory.join(job::TREE));
-        self.network.attach(&mut command, directory);
+        self.network.attach(&mut command, directory, self.addresses);
         if let Some(card) = card {
             // A comma in a -drive option is written twice.
             let image = card.to_string_lossy().replace(',', ",,");
@@ -101,7 +111,7 @@ impl Bench {
 
 /// Starts ours and U-Boot `rounds` times, each as its users have it.
 pub fn measure(cache: &Cache, rounds: u16, link: Link) -> Result<Vec<Figure>> {
-    let bench = Bench::new(cache, link)?;
+    let bench = Bench::new(cache, link, Scripts::Own)?;
     let card = bench.card("card.img", &[])?;
     let mut contenders = [
         Contender::new(OURS, || bench.board(&bench.loader, None)),
@@ -122,7 +132,7 @@ pub fn measure(cache: &Cache, rounds: u16, link: Link) -> Result<Vec<Figure>> {
 
 /// Starts ours and U-Boot, as it is and tuned, `rounds` times from the same card.
 pub fn measure_scripts(cache: &Cache, rounds: u16) -> Result<Vec<Figure>> {
-    let bench = Bench::new(cache, Link::READY)?;
+    let bench = Bench::new(cache, Link::READY, Scripts::Tutorial)?;
     let card = bench.card("card.img", &[])?;
     let environment = u_boot_environment::without_waiting(&bench.u_boot)?;
     let tuned = bench.card("tuned.img", &[("uboot.env", &environment)])?;
@@ -133,8 +143,18 @@ pub fn measure_scripts(cache: &Cache, rounds: u16) -> Result<Vec<Figure>> {
     ];
     race(&mut contenders, rounds)?;
     let [ours, stock, tuned] = &contenders;
+    let from_card = (0..rounds).map(|_| ours.between(LOOKING, FOUND)).collect::<Result<Vec<_>>>()?;
+    let from_card = Figure {
+        name: "from the banner to the card's script".to_owned(),
+        unit: "s",
+        ours: median(&from_card).context("no rounds")?,
+        peer: None,
+        bar: Bar::AtMost(FROM_CARD),
+        notes: vec!["of the emulator's time: the card found, opened, looked through and read".to_owned()],
+    };
     Ok(vec![
-        bench.figure("QEMU's start to Xen's banner by boot.scr".to_owned(), ours, stock, BAR)?,
+        bench.figure("QEMU's start to Xen's banner by the tutorials' scripts".to_owned(), ours, stock, BAR)?,
         bench.figure("the same, U-Boot without waiting".to_owned(), ours, tuned, TUNED_BAR)?,
+        from_card,
     ])
 }
