@@ -30,6 +30,11 @@ pub trait DmaMemory {
     /// doorbell write. Wanted before the device reads what the CPU wrote, and before the device writes at all, because a dirty
     /// line evicted later would overwrite the device's data.
     fn give(&mut self, range: Range<usize>);
+    /// Hands back to the device what the CPU has taken and then only read. None of its lines is dirty, so nothing can be written over the
+    /// device's data, and stale copies that the CPU may have are dropped by the next [`take`](Self::take).
+    fn give_unwritten(&mut self, range: Range<usize>) {
+        self.give(range);
+    }
     /// Takes `range` back after the device has written it: orders the descriptor read before it, then invalidates its cache
     /// lines, because the CPU may have speculatively loaded stale ones while the device owned them.
     fn take(&mut self, range: Range<usize>);
@@ -140,6 +145,7 @@ impl DmaMemory for DmaBlock {
     fn give(&mut self, range: Range<usize>) {
         cache::clean_invalidate(self.physical(&range));
     }
+    fn give_unwritten(&mut self, _range: Range<usize>) {}
     fn take(&mut self, range: Range<usize>) {
         // The read that told the driver "it is yours" comes before the first look at the data.
         barrier::dmb_sy();

@@ -53,18 +53,22 @@ fn thousands_of_frames_each_way_arrive_whole_and_in_order() {
 fn a_full_ring_loses_frames_counts_them_and_goes_on() {
     let desk = Desk::new(quick(7));
     let mut driver = desk.linked();
+    let mut discarded = 0;
     for round in 1..=3_u32 {
+        // The buffer of the frame that was exchanged waits for its batch.
+        let room = if round == 1 { 256 } else { 255 };
         for number in 0..400 {
             desk.bench.inject(&numbered(number, 100));
         }
         desk.bench.advance(Duration::from_millis(10));
-        for number in 0..256 {
+        for number in 0..room {
             assert_eq!(receive(&mut driver), Some(numbered(number, 100)), "round {round}");
         }
         assert_eq!(receive(&mut driver), None);
-        assert_eq!(driver.counters().discarded, u64::from(round) * 144);
+        discarded += u64::from(400 - room);
+        assert_eq!(driver.counters().discarded, discarded);
         exchange(&desk, &mut driver, round);
-        assert_eq!(receive(&mut driver), None, "an empty ring gives its last buffers back");
+        assert_eq!(receive(&mut driver), None);
     }
     desk.bench.assert_clean();
 }
