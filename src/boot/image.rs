@@ -164,26 +164,38 @@ pub enum System {
 impl System {
     /// Searches `bytes`, the whole image, for what gives Xen and Linux away: the beginning of their first message.
     pub fn identify(bytes: &[u8]) -> Self {
-        if find(bytes, b"Xen version %d.%d").is_some() {
-            let version = find(bytes, b"xen,xen-").and_then(|at| version(bytes.get(at..)?));
-            return Self::Xen { version, raspberry_pi_4: find(bytes, b"brcm,bcm2711\0").is_some() };
+        let needles: [&[u8]; 4] = [b"Xen version %d.%d", b"Linux version ", b"xen,xen-", b"brcm,bcm2711\0"];
+        let [xen, linux, version_behind, board] = find(bytes, needles);
+        match (xen, linux) {
+            (Some(_), _) => Self::Xen {
+                version: version_behind.and_then(|at| version(bytes.get(at..)?)),
+                raspberry_pi_4: board.is_some(),
+            },
+            (None, Some(_)) => Self::Linux,
+            (None, None) => Self::Unknown,
         }
-        if find(bytes, b"Linux version ").is_some() { Self::Linux } else { Self::Unknown }
     }
 }
 
-/// Where `needle` ends for the first time.
-fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    let (first, _) = needle.split_first()?;
-    let mut from = 0;
-    while let Some(next) = bytes.get(from..)?.iter().position(|byte| byte == first) {
-        from += next;
-        if bytes.get(from..)?.starts_with(needle) {
-            return Some(from + needle.len());
+/// Where each of `needles` ends for the first time, all found in one pass: an image has megabytes.
+fn find<const N: usize>(bytes: &[u8], needles: [&[u8]; N]) -> [Option<usize>; N] {
+    let mut begins = [false; 256];
+    for first in needles.iter().filter_map(|needle| needle.first()) {
+        if let Some(begins) = begins.get_mut(usize::from(*first)) {
+            *begins = true;
         }
-        from += 1;
     }
-    None
+    let mut found = [None; N];
+    let candidates = bytes.iter().enumerate().filter(|(_, byte)| begins.get(usize::from(**byte)) == Some(&true));
+    for (at, _) in candidates {
+        let rest = bytes.get(at..).unwrap_or_default();
+        for (needle, found) in needles.iter().zip(&mut found) {
+            if found.is_none() && rest.starts_with(needle) {
+                *found = Some(at + needle.len());
+            }
+        }
+    }
+    found
 }
 
 /// Reads `4.17` and whatever follows.
