@@ -7,7 +7,7 @@ use crate::board::Board;
 use crate::boot::bring_up::Machine;
 use crate::boot::card::Catalogue;
 use crate::boot::departure::{self, Departure, File};
-use crate::boot::digest::Digest;
+use crate::boot::digest;
 use crate::boot::layout;
 use crate::boot::network::Watch;
 use crate::boot::plan::{self, Facts, Item, Plan, Role};
@@ -157,8 +157,8 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
             let brought = supply.bring(&item, &mut sink, &mut Watch::new(keeper, board.clock().now()));
             brought.map_err(|error| Error::Supply { file: item.name(), error })?;
             let bytes = sink.into_bytes();
-            if let (Some(_), Digest::Sha256(found)) = (item.file.sha256, Digest::sha256(&bytes)) {
-                item.check_digest(&found)?;
+            if item.file.sha256.is_some() {
+                item.check_digest(&digest::sha256(&bytes))?;
             }
             let script = Script { name: item.file.source.name(), bytes: &bytes, variables: &[] };
             return Ok(Error::Script(script::run(machine, &script)));
@@ -194,7 +194,7 @@ struct InMemory {
     label: String,
     source: String,
     stored: Stored,
-    digest: Digest,
+    sha256: Option<[u8; 32]>,
 }
 
 /// The files of an attempt, as they come.
@@ -223,12 +223,9 @@ impl Load<'_, '_> {
         for item in &plan.items {
             let (stored, checked_already) = self.bring(item, supply, watch)?;
             let bytes = self.store.bytes(stored);
-            let digest = match checked_already {
-                Some(sha256) => Digest::Sha256(sha256),
-                None if item.file.sha256.is_some() => Digest::sha256(bytes),
-                None => Digest::crc32(bytes),
-            };
-            if let Digest::Sha256(sha256) = &digest {
+            let wanted = item.file.sha256.is_some();
+            let sha256 = checked_already.or_else(|| wanted.then(|| digest::sha256(bytes)));
+            if let Some(sha256) = &sha256 {
                 item.check_digest(sha256)?;
             }
             item.check(bytes)?;
@@ -241,7 +238,7 @@ impl Load<'_, '_> {
                 // It comes first, so that everything after it keeps clear of what it reserves.
                 self.store.reserve_for_tree(stored).map_err(|error| Error::Store { file: label.clone(), error })?;
             }
-            self.files.push(InMemory { role: item.role, label, source, stored, digest });
+            self.files.push(InMemory { role: item.role, label, source, stored, sha256 });
         }
         Ok(())
     }
@@ -310,7 +307,7 @@ impl Load<'_, '_> {
                 label: file.label.clone(),
                 source: file.source.clone(),
                 range: self.store.range(file.stored),
-                digest: file.digest,
+                sha256: file.sha256,
             })
             .collect();
         Ok(Departure { program: self.find(Role::Xen).ok_or_else(lost)?, entry: 0, tree, tree_source, files, notes })

@@ -81,6 +81,8 @@ pub struct Machine<B: Board> {
 
 /// What has to be looked after as long as the loader runs.
 pub struct Keeper<B: Board> {
+    /// Somebody has pressed a key, and reads what is said.
+    pub watched: bool,
     start: &'static dyn StartBoard,
     watchdog: Option<Watchdog<B::Registers>>,
     mailbox: Option<BoardMailbox<B>>,
@@ -153,7 +155,7 @@ impl<B: Board> Machine<B> {
         let network = network::open(&mut board, parsed, &identity);
         let card = Slot::new(parsed, board.clock());
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
-        let keeper = Keeper { start: board.start(), watchdog, mailbox };
+        let keeper = Keeper { watched: false, start: board.start(), watchdog, mailbox };
         Self { board, ram, identity, uart, tree, firmware_tree, initramfs, network, card, overrides, keeper }
     }
 }

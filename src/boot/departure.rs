@@ -96,8 +96,8 @@ pub struct File {
     pub source: String,
     /// Where it lies, exact to the byte.
     pub range: PhysicalRange,
-    /// What its bytes were found to be.
-    pub digest: Digest,
+    /// Its SHA-256, where that was compared with what it had to be.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// What is about to be started.
@@ -127,13 +127,13 @@ impl Departure {
         store: &mut Store<'_>,
         uart: UartKind,
     ) -> Error {
-        match self.make_ready(store, uart) {
+        match self.make_ready(store, uart, keeper.watched) {
             Ok(()) => self.leave(board, keeper, supply, store),
             Err(error) => error,
         }
     }
 
-    fn make_ready(&mut self, store: &mut Store<'_>, uart: UartKind) -> Result<(), Error> {
+    fn make_ready(&mut self, store: &mut Store<'_>, uart: UartKind, watched: bool) -> Result<(), Error> {
         let mut editor = Editor::new(store.bytes_mut(self.tree))?;
         let console = match xen_modules::is_for_xen(&editor.tree()?) {
             true => Some(prepare_for_xen(&mut editor, uart)?),
@@ -148,7 +148,7 @@ impl Departure {
         if let Some(console) = &console {
             self.check_xen(store, &tree, console)?;
         }
-        self.say(store, &tree, console.as_ref());
+        self.say(store, &tree, console.as_ref(), watched);
         Ok(())
     }
 
@@ -175,12 +175,16 @@ impl Departure {
         Ok(())
     }
 
-    /// The last words.
-    fn say(&self, store: &Store<'_>, tree: &Tree<'_>, console: Option<&XenConsole>) {
+    /// The last words; with digests of everything if somebody watches.
+    fn say(&self, store: &Store<'_>, tree: &Tree<'_>, console: Option<&XenConsole>, watched: bool) {
         let mut files: Vec<Loaded<'_>> = (self.files.iter())
-            .map(|File { label, source, range, digest }| Loaded { label, source, range: *range, digest: *digest })
+            .map(|File { label, source, range, sha256 }| {
+                let bytes = || store.bytes_at(*range).unwrap_or_default();
+                let digest = sha256.map(Digest::Sha256).or_else(|| watched.then(|| Digest::crc32(bytes())));
+                Loaded { label, source, range: *range, digest }
+            })
             .collect();
-        let digest = Digest::crc32(tree.bytes());
+        let digest = watched.then(|| Digest::crc32(tree.bytes()));
         let range = store.range(self.tree);
         files.push(Loaded { label: "device tree", source: &self.tree_source, range, digest });
         let modules = xen_modules::modules(tree);

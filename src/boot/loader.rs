@@ -147,5 +147,6 @@ fn key_within<B: Board>(machine: &mut Machine<B>, limit: Duration) -> Option<u8>
         key = byte.filter(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n'));
         key.is_some()
     });
+    machine.keeper.watched |= key.is_some();
     key
 }

@@ -19,8 +19,8 @@ pub struct Loaded<'a> {
     pub source: &'a str,
     /// Where it lies, exact to the byte.
     pub range: PhysicalRange,
-    /// What its bytes were found to be.
-    pub digest: Digest,
+    /// What its bytes were found to be, if somebody wanted to know.
+    pub digest: Option<Digest>,
 }
 
 /// A command line and whose it is.
@@ -65,7 +65,11 @@ impl Summary<'_> {
         let width = self.label_width();
         for file in self.files {
             let Loaded { label, source, range, digest } = file;
-            writeln!(out, "{label:width$} {range} {digest} {source}")?;
+            write!(out, "{label:width$} {range} ")?;
+            if let Some(digest) = digest {
+                write!(out, "{digest} ")?;
+            }
+            writeln!(out, "{source}")?;
         }
         self.rest(out)
     }
@@ -76,7 +80,11 @@ impl Summary<'_> {
         for file in self.files {
             let Loaded { label, source, range, digest } = file;
             let size = range.size();
-            writeln!(out, "{label:width$} {range} {size:>9} bytes, {digest:#}, {source}")?;
+            write!(out, "{label:width$} {range} {size:>9} bytes, ")?;
+            if let Some(digest) = digest {
+                write!(out, "{digest:#}, ")?;
+            }
+            writeln!(out, "{source}")?;
         }
         let others = self.memory.iter().filter(|occupant| !self.files.iter().any(|file| file.range == occupant.range));
         for (index, occupant) in others.enumerate() {
@@ -120,25 +128,25 @@ mod tests {
             label: "Xen",
             source: "xen-4.17-arm64",
             range: PhysicalRange { start: 0x20_0000, end: 0x33_60c8 },
-            digest: Digest::Sha256([0x1a; 32]),
+            digest: Some(Digest::Sha256([0x1a; 32])),
         },
         Loaded {
             label: "device tree",
             source: "firmware",
             range: PhysicalRange { start: 0x1000, end: 0xe123 },
-            digest: Digest::Crc32(0x1234_abcd),
+            digest: Some(Digest::Crc32(0x1234_abcd)),
         },
         Loaded {
             label: "Dom0 kernel",
             source: "vmlinuz-6.1.0-50-arm64",
             range: PhysicalRange { start: 0x40_0000, end: 0x236_de00 },
-            digest: Digest::Sha256([0xfe; 32]),
+            digest: Some(Digest::Sha256([0xfe; 32])),
         },
         Loaded {
             label: "Dom0 ramdisk",
             source: "rootfs.cpio.gz",
             range: PhysicalRange { start: 0x236_e000, end: 0x246_e067 },
-            digest: Digest::Sha256([0x00; 32]),
+            digest: None,
         },
     ];
     const LINES: [CommandLine<'static>; 2] = [
@@ -166,7 +174,7 @@ mod tests {
 Xen          0x00200000-0x003360c7 sha256 1a1a1a1a xen-4.17-arm64
 device tree  0x00001000-0x0000e122 crc32 1234abcd firmware
 Dom0 kernel  0x00400000-0x0236ddff sha256 fefefefe vmlinuz-6.1.0-50-arm64
-Dom0 ramdisk 0x0236e000-0x0246e066 sha256 00000000 rootfs.cpio.gz
+Dom0 ramdisk 0x0236e000-0x0246e066 rootfs.cpio.gz
 Xen args: console=dtuart dtuart=serial1 dom0_mem=768M dom0_max_vcpus=1 bootscrub=0 vwfi=native
 Dom0 args: console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0
 Note: no dom0_mem= in Xen's args: Dom0 gets 512 MiB

@@ -2,7 +2,6 @@
 
 use crate::arch::handoff::HandOffError;
 use crate::boot::departure::{self, Departure, File};
-use crate::boot::digest::Digest;
 use crate::boot::image::{self, ALIGNMENT, Header};
 use crate::boot::layout::{self, Request};
 use crate::boot::store::{self, Store, Stored};
@@ -146,11 +145,10 @@ impl Taking<'_, '_> {
             self.files.push(File { label: label.to_string(), ..file });
             return Ok(());
         }
-        let stored = self.store.adopt(label, range, 0).map_err(|error| place(label, error))?;
-        let digest = Digest::crc32(self.store.bytes(stored));
+        self.store.adopt(label, range, 0).map_err(|error| place(label, error))?;
         // What is wrong with sizes and places, `booti` has said (`shell::lints`).
         let source = name_of(self.boot.loaded, range).unwrap_or("not loaded").to_string();
-        self.files.push(File { label: label.to_string(), source, range, digest });
+        self.files.push(File { label: label.to_string(), source, range, sha256: None });
         Ok(())
     }
 
@@ -198,8 +196,7 @@ impl Taking<'_, '_> {
                 range.start
             ));
         }
-        let digest = Digest::crc32(self.store.bytes_at(here).unwrap_or_default());
-        self.files.insert(0, File { label: label.to_string(), source: name, range: here, digest });
+        self.files.insert(0, File { label: label.to_string(), source: name, range: here, sha256: None });
         Ok((stored, entry))
     }
 
