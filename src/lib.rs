@@ -1,8 +1,9 @@
 //! Xenlift: a bare-metal second-stage loader for the Raspberry Pi 4 that boots Xen.
 //!
 //! The module list below is the architecture. Dependencies point one way:
-//! `shell -> boot -> {net, device_tree, config, drivers} -> {mmio, dma, ram} -> arch`. `device_tree`, `config`,
-//! `shell`, `boot::layout`, `boot::plan` and `net::tftp` import nothing from `arch` or `drivers`: they are pure and tested on the host.
+//! `shell -> boot -> {net, device_tree, config, card, drivers} -> {mmio, dma, ram} -> arch`; `boot::script`, the board under the shell, and
+//! the flow that calls it stand above both. `device_tree`, `config`, `card`, `shell`, `boot::layout`, `boot::plan` and `net::tftp`
+//! import nothing from `arch` or `drivers`: they are tested on the host.
 //! `docs/architecture.md` says the same at more length, with the reasons.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]

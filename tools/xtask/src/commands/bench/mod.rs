@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: the figures, each beside its peer's and with the bar it has to clear.
 //!
 //! * [`size`]: how large `loader.bin` is, and what of.
-//! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it; and the same with U-Boot's
-//!   own scripts.
+//! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it; and the same with the
+//!   tutorials' scripts for U-Boot from a card.
 //! * [`mutants`]: how many of the bugs planted into the sources the tests find.
 //! * [`tests`]: how long `cargo xtask test --quick` takes. Only on demand.
 //!

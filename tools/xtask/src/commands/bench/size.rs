@@ -13,8 +13,8 @@ use crate::loader;
 use crate::packages;
 use crate::toolchain::Toolchain;
 
-/// What loader.bin is wished to stay below, in bytes. The bar is the peer's size.
-const WISH: u64 = 300 * 1024;
+/// What loader.bin is wished to stay below, in bytes, since it runs scripts. The bar is the peer's size.
+const WISH: u64 = 400 * 1024;
 
 /// Compiles the loader and weighs it beside Debian's U-Boot.
 pub fn measure(cache: &Cache) -> Result<Figure> {
@@ -22,7 +22,10 @@ pub fn measure(cache: &Cache) -> Result<Figure> {
     let u_boot = size(&packages::u_boot(cache)?)?;
     let ours = size(&loader.bin)?;
     let wish = if ours <= WISH { "met" } else { "not met" };
-    let mut notes = vec![format!("wanted: at most {WISH} bytes: {wish}"), "its code, by crate:".to_owned()];
+    let mut notes = vec![
+        format!("wanted: at most {WISH} bytes: {wish}"),
+        format!("packed; unpacked it has {} bytes, with functions of these crates:", loader.unpacked),
+    ];
     let elf = fs::read(&loader.elf).with_context(|| format!("cannot read {}", loader.elf.display()))?;
     notes.extend(shares(&elf)?.into_iter().map(|(name, bytes)| format!("{bytes:9} {name}")));
     Ok(Figure {
