@@ -65,6 +65,9 @@ fn run_script<B: Board>(machine: &mut Machine<B>, found: &settings::Script) -> E
         let variables = &[("devtype", "dhcp")];
         return script::run(machine, &script::Script { name: &found.path, bytes: &found.bytes, variables });
     };
+    if found.is_saved_command() {
+        return script::run(machine, &script::Script { name: &found.path, bytes: &found.bytes, variables: &[] });
+    }
     let partition = partition.to_string();
     let prefix = if found.path.starts_with("boot/") { "/boot/" } else { "/" };
     let variables = [("devtype", "mmc"), ("devnum", "0"), ("distro_bootpart", partition.as_str()), ("prefix", prefix)];

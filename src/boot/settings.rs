@@ -3,7 +3,8 @@
 //! In this order, and the first that is there counts:
 //!
 //! 1. the firmware's initramfs, if it is a loader.toml, a bundle or a script: somebody put it there on purpose;
-//! 2. the card: `loader.toml`, then what U-Boot looks for, in its order (see [`SCRIPTS`]); if that starts nothing, what follows;
+//! 2. the card: `loader.toml`, then the `bootcmd` that somebody saved with a U-Boot (`uboot.env`), then what U-Boot looks for, in its order (see
+//!    [`SCRIPTS`]); if that starts nothing, what follows;
 //! 3. the network: DHCP's boot file, then the server's files for this board (`net::settings`).
 //!
 //! `xenlift.config=` on the firmware's command line says where they are, and nothing else is looked at. A file that is there and wrong is
@@ -20,6 +21,7 @@ use crate::config::source::Source;
 use crate::config::{LARGEST_FILE, Settings};
 use crate::net::settings::{self as net_settings, Bounded};
 use crate::println;
+use crate::shell::saved;
 use crate::time::Clock;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -38,6 +40,9 @@ pub const SCRIPTS: [&str; 6] = [
     "boot/boot.scr",
 ];
 
+/// What messages call the command that a U-Boot runs after its countdown.
+const SAVED_COMMAND: &str = "bootcmd of uboot.env";
+
 /// What there is to boot by.
 #[derive(Debug)]
 pub enum Found {
@@ -55,7 +60,7 @@ pub enum Found {
 /// A file that U-Boot would boot by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// Its path: on the card one of [`SCRIPTS`].
+    /// Its path: on the card one of [`SCRIPTS`]; or [`SAVED_COMMAND`].
     pub path: String,
     /// The number of the card's partition that it lies on; `None` if it came from elsewhere.
     pub partition: Option<u32>,
@@ -67,6 +72,11 @@ impl Script {
     /// Whether it is a menu (extlinux.conf) and not a script.
     pub fn is_menu(&self) -> bool {
         self.path.ends_with(".conf")
+    }
+
+    /// Whether it is the saved command, which finds the variables that were saved with it and no others.
+    pub fn is_saved_command(&self) -> bool {
+        self.path == SAVED_COMMAND
     }
 }
 
@@ -221,16 +231,23 @@ fn on_card<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Op
         });
         return Ok(None);
     }
-    for name in [SETTINGS].into_iter().chain(SCRIPTS) {
+    for name in [SETTINGS, saved::FILE].into_iter().chain(SCRIPTS) {
         match read(machine, None, name) {
             Ok(bytes) if name == SETTINGS => {
                 return Ok(Some(Look::File(File { name: format!("{name} on the card"), bytes, from_card: true })));
             }
+            Ok(block) if name == saved::FILE && !saved::has_own_command(&block) => {}
             Ok(bytes) => {
+                let (path, bytes) = match name {
+                    saved::FILE => (SAVED_COMMAND, saved::BOOT.as_bytes().to_vec()),
+                    name => (name, bytes),
+                };
                 let Machine { board, card, keeper, .. } = machine;
                 let partition = card.boot_partition(&mut Watch::new(keeper, board.clock().now())).unwrap_or(1);
-                return Ok(Some(Look::Script(Script { path: name.to_string(), partition: Some(partition), bytes })));
+                return Ok(Some(Look::Script(Script { path: path.to_string(), partition: Some(partition), bytes })));
             }
+            // Variables that cannot be taken are told when a script would begin with them.
+            Err(card::Error::Files(FileError::Refused(_))) if name == saved::FILE => {}
             Err(card::Error::Files(FileError::NotFound | FileError::NotADirectory)) => {}
             Err(card::Error::Files(FileError::Refused(refusal))) if name == SETTINGS => {
                 return Err(format!("{name} on the card: {refusal}"));

@@ -1,4 +1,4 @@
-//! Variables that a U-Boot saved on the card: `uboot.env` on the first partition.
+//! Variables that a U-Boot saved on the card: `uboot.env` on the partition that the board boots from.
 //!
 //! They stand in the place of the defaults, as there, but for the few that describe this one boot. Where the file is damaged the
 //! defaults stay, also as there.
@@ -17,6 +17,24 @@ pub const FILE: &str = "uboot.env";
 /// What a saved value would only be wrong about: where the firmware put its tree this time.
 const OF_THIS_BOOT: [&str; 2] = ["fdt_addr", "fdtcontroladdr"];
 
+/// What U-Boots for this board have as `bootcmd` where nobody set another. They look for what else is on the card, as we do: those of newer versions
+/// with a command of its own.
+const DEFAULT_COMMAND: &str = "run distro_bootcmd";
+const NEWER_DEFAULT_COMMAND: &str = "bootflow scan";
+
+/// What U-Boot does with its variables after its countdown, which is not waited for here.
+pub const BOOT: &str = "if env exists preboot; then run preboot; fi\nrun bootcmd\n";
+
+/// Whether the file `block` has a `bootcmd` that somebody set, which is then what the board is to be booted by.
+pub fn has_own_command(block: &[u8]) -> bool {
+    let Some(text) = checked(block).ok().filter(|_| block.len() <= VARIABLES) else { return false };
+    let variables = TextFormat { separator: 0, crlf: false }.variables(text);
+    let command = variables.iter().rev().find(|(name, _)| name == "bootcmd").map(|(_, value)| value.trim());
+    command.is_some_and(|command| {
+        !command.is_empty() && command != DEFAULT_COMMAND && !command.starts_with(NEWER_DEFAULT_COMMAND)
+    })
+}
+
 impl Shell<'_> {
     /// Puts the saved variables into the environment, and says so; how many they are. Without a card, or such a file on it, nothing
     /// happens. What `env default` goes back to stays.
@@ -26,7 +44,7 @@ impl Shell<'_> {
     /// # Errors
     /// [`Failure::Interrupted`] by Ctrl-C.
     pub fn load_saved_variables(&mut self) -> Result<usize, Failure> {
-        let partition = Partition { interface: "mmc".to_string(), device: 0, partition: Some(1) };
+        let partition = Partition { interface: "mmc".to_string(), device: 0, partition: None };
         match self.platform.size(&partition, FILE) {
             Ok(_) => {}
             Err(Failure::Interrupted) => return Err(Failure::Interrupted),
@@ -108,6 +126,44 @@ mod tests {
         );
         let expected = "Variables: 2 from uboot.env on the card.\nbootcmd=run saved\nmine=a b\nfdt_addr=2eff6200\nbootcmd=run default\n";
         assert_eq!(machine.output, expected);
+    }
+
+    #[test]
+    fn a_command_counts_that_is_not_the_one_that_every_u_boot_has() {
+        for (text, own) in [
+            ("bootcmd=load mmc 0:1 1000000 xen; booti 1000000\0", true),
+            ("a=b\0bootcmd=usb start; run distro_bootcmd\0", true),
+            ("bootcmd=run distro_bootcmd\0", false),
+            ("bootcmd=run distro_bootcmd;\0", true),
+            ("bootcmd=bootflow scan -lb\0", false),
+            ("bootcmd=\0", false),
+            ("bootcmd\0", false),
+            ("preboot=run x\0", false),
+            ("", false),
+        ] {
+            let mut bytes = block(text.as_bytes(), 0x4000);
+            assert_eq!(has_own_command(&bytes), own, "{text:?}");
+            bytes[4] ^= 1;
+            assert!(!has_own_command(&bytes), "{text:?} damaged");
+        }
+        // What would not be taken as variables is not run either.
+        assert!(!has_own_command(&block(b"bootcmd=run mine\0", VARIABLES + 1)));
+        assert!(has_own_command(&block(b"bootcmd=run mine\0", VARIABLES)));
+    }
+
+    #[test]
+    fn a_boot_runs_what_comes_before_the_countdown_and_then_the_command() {
+        for (text, expected) in [
+            ("preboot=echo before\0bootcmd=echo now\0", "before\nnow\n"),
+            ("preboot=false\0bootcmd=echo now\0", "now\n"),
+            ("bootcmd=echo now\0", "now\n"),
+        ] {
+            let mut machine = machine(Some(block(text.as_bytes(), 0x4000)));
+            let mut shell = Shell::new(&mut machine, Environment::default());
+            shell.load_saved_variables().unwrap();
+            assert!(shell.run_script("boot", BOOT).unwrap());
+            assert!(machine.output.ends_with(&format!("card.\n{expected}")), "{}", machine.output);
+        }
     }
 
     #[test]

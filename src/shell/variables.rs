@@ -15,7 +15,7 @@ const FIXED: &[(&str, &str)] = &[
     ("arch", "arm"),
     ("baudrate", "115200"),
     ("board", "rpi"),
-    ("bootcmd", "run bootcmd_mmc0; run bootcmd_dhcp"),
+    ("bootcmd", "run distro_bootcmd"),
     ("bootcmd_dhcp", "dhcp ${scriptaddr} boot.scr.uimg && source ${scriptaddr}"),
     (
         "bootcmd_mmc0",
@@ -24,6 +24,7 @@ const FIXED: &[(&str, &str)] = &[
     ),
     ("bootdelay", "2"),
     ("cpu", "armv8"),
+    ("distro_bootcmd", "run bootcmd_mmc0; run bootcmd_dhcp"),
     ("fdt_addr_r", "0x05600000"),
     ("kernel_addr_r", "0x00080000"),
     ("kernel_comp_addr_r", "0x02000000"),
