@@ -3,6 +3,8 @@
 // A test's way to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod starting;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

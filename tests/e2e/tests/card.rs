@@ -289,3 +289,20 @@ fn a_card_that_is_pulled_out_in_mid_read_is_told_and_the_board_goes_on() -> Resu
     board.says("No settings: ")?;
     Ok(())
 }
+
+#[test]
+fn a_card_that_is_pulled_out_during_a_scripts_load_is_told_with_the_line() -> Result<()> {
+    let large = kernel(30 << 20)?;
+    let script = boot_scr("echo begins\n# a comment\nload mmc 0:1 0x4000000 large\n");
+    let card = Card::with(Kind::Large, &[("boot.scr", &script), ("large", &large)])?;
+    let network = Network::new()?.with("boot.scr.uimg", &boot_scr("echo from the server\n"))?;
+    let mut board = start(Some(&card), &network, 32)?;
+    board.says("begins")?;
+    network.qmp()?.command(r#"{"execute":"eject","arguments":{"device":"card","force":true}}"#)?;
+    let said = board.line("boot.scr, line 3: ")?;
+    ensure!(said == "load: large: the card no longer answers; was it taken out?", "{said:?}");
+    board.says("boot.scr: the script came to its end, its last command failed")?;
+    board.says("Settings: boot.scr.uimg.")?;
+    board.says("from the server")?;
+    Ok(())
+}

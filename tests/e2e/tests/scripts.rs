@@ -1,6 +1,7 @@
 //! U-Boot's scripts, run by the loader: to the payload in Xen's place, which says what it was given, and to real programs.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use xenlift_e2e::boot::{Board, LIMIT, Report, TREE, device_tree, fake_xen, kernel, pattern};
@@ -279,6 +280,34 @@ fn a_script_that_dhcp_names_is_run_with_the_variables_of_its_lease() -> Result<(
     board.says("Settings: pi/boot.scr.uimg.")?;
     board.says("from 10.0.2.2 to 10.0.2.15")?;
     files.are_in(&board.report()?)
+}
+
+/// What a program makes of `input`, a file `in` in a directory of its own, as the file `out`.
+fn made(program: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
+    let directory = tempfile::tempdir()?;
+    fs::write(directory.path().join("in"), input)?;
+    let output = Command::new(program).args(arguments).current_dir(directory.path()).output();
+    let output = output.with_context(|| format!("{program} does not start"))?;
+    ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    fs::read(directory.path().join("out")).context("nothing was made")
+}
+
+#[test]
+fn a_program_in_an_image_of_mkimage_is_started_with_an_overlay_in_its_tree() -> Result<()> {
+    let files = Files::new()?;
+    let image = ["-A", "arm64", "-O", "linux", "-T", "kernel", "-C", "none", "-a", "0x80000", "-e", "0x80000"];
+    let image = made("mkimage", &[&image[..], &["-d", "in", "out"]].concat(), fake_xen()?)?;
+    let overlay = "/dts-v1/; /plugin/; &{/chosen} { from-an-overlay = \"applied\"; };";
+    let overlay = made("dtc", &["-@", "-O", "dtb", "-o", "out", "in"], overlay.as_bytes())?;
+    let text = image_builder(files.kernel.len(), files.ramdisk.len())
+        .replace("fdt resize 1024\n", "fdt resize 1024\ntftpb 0x1c00000 test.dtbo\nfdt apply 0x1c00000\n")
+        .replace("tftpb 0x1800000 xen", "tftpb 0x1900000 uImage")
+        .replace("booti 0x1800000", "bootm 0x1900000");
+    let network = files.on_server(&text)?.with("uImage", &image)?.with("test.dtbo", &overlay)?;
+    let mut board = start(&network, SETTINGS, 13)?;
+    let report = board.report()?;
+    report.says("/chosen:from-an-overlay = \"applied\"")?;
+    files.are_in(&report)
 }
 
 #[test]
