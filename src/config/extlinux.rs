@@ -1,8 +1,9 @@
 //! `extlinux.conf`: the menu that distributions write for U-Boot and syslinux (the Boot Loader Specification's first type has other words).
 //!
 //! Words as U-Boot reads them (`boot/pxe_utils.c`): upper and lower case are the same, what is not known is passed over. There is nobody to choose,
-//! so the default label is what counts, and the first one where there is no default.
+//! so the default label comes first, and the others in their order after it where it cannot be started.
 
+use super::LARGEST_FILE;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,9 +23,12 @@ pub struct Label {
     pub device_tree: Option<String>,
     /// The directory of device trees, in which the board's is looked for.
     pub device_trees: Option<String>,
-    /// Overlays, which are not applied.
-    pub overlays: bool,
+    /// The paths of overlays, with spaces between them.
+    pub overlays: Option<String>,
 }
+
+/// Labels that are read. Distributions write one for each kernel that is installed.
+const MOST_LABELS: usize = 64;
 
 /// Why there is nothing to boot in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +37,10 @@ pub enum Error {
     NotText,
     /// It has no label.
     NoLabel,
-    /// Its default is not there.
-    NoDefault(String),
-    /// The label has no kernel.
+    /// No label has a kernel; the first one's name.
     NoKernel(String),
+    /// It has more bytes than [`LARGEST_FILE`].
+    TooLong(usize),
 }
 
 impl fmt::Display for Error {
@@ -44,17 +48,21 @@ impl fmt::Display for Error {
         match self {
             Self::NotText => f.write_str("not a text file"),
             Self::NoLabel => f.write_str("there is no label in it"),
-            Self::NoDefault(name) => write!(f, "its default \"{name}\" is no label in it"),
             Self::NoKernel(name) => write!(f, "label {name} has no kernel line"),
+            Self::TooLong(bytes) => write!(f, "{bytes} bytes, expected at most {LARGEST_FILE}"),
         }
     }
 }
 
-/// The label that is booted where nobody chooses; it has a kernel.
+/// The labels that have a kernel, in the order in which they are tried where nobody chooses; there is one at least. A default that is no
+/// label counts for nothing.
 ///
 /// # Errors
 /// [`Error`].
-pub fn default_label(bytes: &[u8]) -> Result<Label, Error> {
+pub fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
+    if bytes.len() > LARGEST_FILE {
+        return Err(Error::TooLong(bytes.len()));
+    }
     let text = core::str::from_utf8(bytes).map_err(|_| Error::NotText)?;
     let mut default = None;
     let mut labels: Vec<Label> = Vec::new();
@@ -62,23 +70,25 @@ pub fn default_label(bytes: &[u8]) -> Result<Label, Error> {
         let (word, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let (word, value) = (word.to_ascii_lowercase(), value.trim());
         let given = || Some(value.to_string()).filter(|value| !value.is_empty());
+        let full = labels.len() >= MOST_LABELS;
         match (word.as_str(), labels.last_mut()) {
             ("default", _) => default = given(),
+            ("label", _) if full => break,
             ("label", _) => labels.push(Label { name: value.to_string(), ..Label::default() }),
             ("kernel" | "linux", Some(label)) => label.kernel = given(),
             ("initrd", Some(label)) => label.ramdisk = given(),
             ("append", Some(label)) => label.args = given(),
             ("fdt" | "devicetree", Some(label)) => label.device_tree = given(),
             ("fdtdir" | "devicetreedir", Some(label)) => label.device_trees = given(),
-            ("fdtoverlays" | "devicetree-overlay", Some(label)) => label.overlays = true,
+            ("fdtoverlays" | "devicetree-overlay", Some(label)) => label.overlays = given(),
             _ => {}
         }
     }
-    let label = match default {
-        Some(name) => labels.into_iter().find(|label| label.name == name).ok_or(Error::NoDefault(name))?,
-        None => labels.into_iter().next().ok_or(Error::NoLabel)?,
-    };
-    if label.kernel.is_none() { Err(Error::NoKernel(label.name)) } else { Ok(label) }
+    let first = labels.first().ok_or(Error::NoLabel)?.name.clone();
+    labels.retain(|label| label.kernel.is_some());
+    // A stable sort: the others stay in their order.
+    labels.sort_by_key(|label| default.as_ref() != Some(&label.name));
+    if labels.is_empty() { Err(Error::NoKernel(first)) } else { Ok(labels) }
 }
 
 #[cfg(test)]
@@ -103,8 +113,10 @@ label l1
 ";
 
     #[test]
-    fn the_default_label_counts_or_the_first() {
-        let label = default_label(TEXT.as_bytes()).unwrap();
+    fn the_default_label_comes_first_and_then_the_others() {
+        let found = labels(TEXT.as_bytes()).unwrap();
+        assert_eq!(found.len(), 2);
+        let label = found[0].clone();
         let text = |text: &str| Some(text.to_string());
         assert_eq!(
             label,
@@ -115,20 +127,26 @@ label l1
                 args: text("root=LABEL=root ro  quiet"),
                 device_tree: None,
                 device_trees: text("/dtbs/"),
-                overlays: false,
+                overlays: None,
             }
         );
-        let first = default_label(TEXT.replace("DEFAULT l1\n", "").as_bytes()).unwrap();
-        assert_eq!(first.kernel, text("/vmlinuz-old"));
+        assert_eq!(found[1].kernel, text("/vmlinuz-old"));
+        for default in ["", "DEFAULT nowhere\n"] {
+            let found = labels(TEXT.replace("DEFAULT l1\n", default).as_bytes()).unwrap();
+            assert_eq!(found[0].kernel, text("/vmlinuz-old"), "{default}");
+        }
+        let overlays = labels(b"label a\nkernel k\nFDTOVERLAYS /a.dtbo  b.dtbo\n").unwrap();
+        assert_eq!(overlays[0].overlays, text("/a.dtbo  b.dtbo"));
     }
 
     #[test]
     fn what_cannot_be_booted_is_named() {
-        assert_eq!(default_label(b"\xff\xfe"), Err(Error::NotText));
-        assert_eq!(default_label(b"timeout 5\nkernel /lost\n"), Err(Error::NoLabel));
-        assert_eq!(default_label(b"default x\nlabel y\nkernel /k\n"), Err(Error::NoDefault("x".into())));
-        assert_eq!(default_label(b"label y\nkernel\n"), Err(Error::NoKernel("y".into())));
+        assert_eq!(labels(b"\xff\xfe"), Err(Error::NotText));
+        assert_eq!(labels(b"timeout 5\nkernel /lost\n"), Err(Error::NoLabel));
+        assert_eq!(labels(b"label y\nkernel\nlabel z\n"), Err(Error::NoKernel("y".into())));
+        assert_eq!(labels(&[b' '; LARGEST_FILE + 1]), Err(Error::TooLong(LARGEST_FILE + 1)));
+        assert_eq!(labels("label a\nkernel b\n".repeat(10_000).as_bytes()).unwrap().len(), MOST_LABELS);
         let long = format!("label {}\nkernel k", "x".repeat(10_000));
-        assert!(default_label(long.as_bytes()).is_ok());
+        assert!(labels(long.as_bytes()).is_ok());
     }
 }

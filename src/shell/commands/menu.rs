@@ -1,8 +1,9 @@
 //! `sysboot`: booting by an extlinux.conf, as distributions write them.
 
+use super::fdt::change;
 use super::{boot, files};
 use crate::config::extlinux::{self, Label};
-use crate::shell::{Command, Failure, Outcome, Shell};
+use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -11,7 +12,7 @@ use alloc::vec;
 pub const COMMANDS: &[Command] = &[Command {
     name: "sysboot",
     usage: "[-p] INTERFACE DEVICE[:PARTITION] fat|any [ADDRESS] [FILE]",
-    help: "boot the default label of an extlinux.conf",
+    help: "boot the default label of an extlinux.conf, or the next one that starts",
     run: sysboot,
 }];
 
@@ -29,9 +30,19 @@ fn sysboot(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     load(shell, from, &address, &file)?;
     let range = shell.loaded.last().map(|loaded| loaded.range);
     let range = range.ok_or_else(|| Failure::because(format!("{file} is empty")))?;
-    let label = extlinux::default_label(shell.platform.memory(range)?);
-    let label = label.map_err(|error| Failure::because(format!("{file}: {error}")))?;
-    boot_label(shell, from, &file, &label)
+    let labels = extlinux::labels(shell.platform.memory(range)?);
+    let mut failed = None;
+    for label in labels.map_err(|error| Failure::because(format!("{file}: {error}")))? {
+        if let Some(failure) = failed.take() {
+            shell.say(format_args!("{failure}; the next label is tried\n"))?;
+        }
+        // As with U-Boot: what cannot be started gives way to the next.
+        match boot_label(shell, from, &file, &address, &label) {
+            Err(Failure::Reason(reason)) => failed = Some(format!("{file}: {}: {reason}", label.name)),
+            other => return other,
+        }
+    }
+    Err(Failure::because(failed.unwrap_or_default()))
 }
 
 fn load(shell: &mut Shell<'_>, from: [&str; 2], address: &str, file: &str) -> Result<(), Failure> {
@@ -40,7 +51,7 @@ fn load(shell: &mut Shell<'_>, from: [&str; 2], address: &str, file: &str) -> Re
 }
 
 /// Loads what `label` names to U-Boot's places for it, and starts it.
-fn boot_label(shell: &mut Shell<'_>, from: [&str; 2], menu: &str, label: &Label) -> Outcome {
+fn boot_label(shell: &mut Shell<'_>, from: [&str; 2], menu: &str, menu_address: &str, label: &Label) -> Outcome {
     shell.say(format_args!("{menu}: {}\n", label.name))?;
     let directory = menu.rsplit_once('/').map_or("", |(directory, _)| directory);
     // Paths are from the menu's own directory, unless they begin at the root.
@@ -70,12 +81,32 @@ fn boot_label(shell: &mut Shell<'_>, from: [&str; 2], menu: &str, label: &Label)
     };
     if let Some(path) = tree {
         let tree = address(shell, "fdt_addr_r")?;
-        load(shell, from, &tree, &whole(&path))?;
-        start.push(tree);
-    }
-    if label.overlays {
-        shell.say(format_args!("Note: overlays of {menu} are not applied\n"))?;
+        match load(shell, from, &tree, &whole(&path)) {
+            Ok(()) => {
+                shell.working_tree = Some(number::hexadecimal(&tree)?);
+                // The menu has been read: its place is free.
+                let place = shell.environment.get("fdtoverlay_addr_r").unwrap_or(menu_address).to_string();
+                for path in label.overlays.iter().flat_map(|paths| paths.split_whitespace()) {
+                    apply(shell, from, &place, &whole(path))?;
+                }
+                start.push(tree);
+            }
+            // A directory is a suggestion, and the firmware's tree is there, too.
+            Err(Failure::Reason(reason)) if label.device_tree.is_none() => {
+                shell.say(format_args!("{reason}; the firmware's device tree is taken\n"))?;
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     shell.environment.set("bootargs", label.args.as_deref().unwrap_or_default());
     boot::booti(shell, &start)
+}
+
+/// Applies the overlay at `path`; one that cannot be is told and left out, as there.
+fn apply(shell: &mut Shell<'_>, from: [&str; 2], place: &str, path: &str) -> Result<(), Failure> {
+    let applied = load(shell, from, place, path).and_then(|()| change::apply(shell, &[place.to_string()]));
+    match applied {
+        Err(Failure::Reason(reason)) => shell.say(format_args!("overlay {path} is left out: {reason}\n")),
+        other => other.map(|_| ()),
+    }
 }

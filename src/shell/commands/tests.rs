@@ -400,6 +400,10 @@ fn machine_with_scripts() -> Simulation {
     files.card.insert("dtb/board.dtb".to_string(), tree.editor().as_bytes().to_vec());
     let menu = "default a\nlabel a\nkernel /Image\ninitrd ../initrd\nfdtdir /dtb/\nappend root=x\n";
     files.card.insert("extlinux.conf".to_string(), menu.replace("../", "").into_bytes());
+    let two =
+        "default b\nlabel a\nkernel /Image\nfdt /dtb/board.dtb\nfdtoverlays /none.dtbo\nlabel b\nkernel /missing\n";
+    files.card.insert("two.conf".to_string(), two.as_bytes().to_vec());
+    files.card.insert("none.conf".to_string(), two.replace("/Image", "/absent").into_bytes());
     Simulation::raspberry_pi_4(files).unwrap()
 }
 
@@ -456,4 +460,21 @@ fn sysboot_starts_the_default_label() {
     let Some(Asked::Booted { program, ramdisk, tree, .. }) = machine.asked.pop() else { panic!() };
     assert_eq!(program, sized(0x8_0000, 5000));
     assert_eq!((ramdisk, tree.start), (Some(sized(0x570_0000, 77)), 0x560_0000));
+}
+
+#[test]
+fn sysboot_goes_on_to_the_next_label_and_says_why() {
+    let mut machine = machine_with_scripts();
+    let facts = machine.facts.clone();
+    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
+    assert!(matches!(say(&mut shell, "sysboot mmc 0:1 any 2400000 two.conf"), Err(Failure::Ended)));
+    let said = &machine.output;
+    assert!(said.contains("two.conf: b: missing: no such file; the next label is tried"), "{said}");
+    assert!(said.contains("overlay /none.dtbo is left out: "), "{said}");
+    assert!(matches!(machine.asked.last(), Some(Asked::Booted { .. })));
+
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
+    let said = reason(&mut shell, "sysboot mmc 0:1 any 2400000 none.conf");
+    assert!(said.contains("none.conf: a: absent: no such file"), "{said}");
 }

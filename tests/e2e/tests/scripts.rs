@@ -311,6 +311,27 @@ fn a_program_in_an_image_of_mkimage_is_started_with_an_overlay_in_its_tree() -> 
 }
 
 #[test]
+fn a_menu_goes_on_to_the_label_that_starts_and_applies_its_overlay() -> Result<()> {
+    let overlay = "/dts-v1/; /plugin/; &{/chosen} { from-an-overlay = \"applied\"; };";
+    let overlay = made("dtc", &["-@", "-O", "dtb", "-o", "out", "in"], overlay.as_bytes())?;
+    let menu = format!(
+        "DEFAULT gone\nLABEL good\n  LINUX /xen\n  FDT /{TREE}\n  FDTOVERLAYS /none.dtbo /test.dtbo\nLABEL gone\n  LINUX /gone\n"
+    );
+    let tree = fs::read(device_tree()?)?;
+    let card = Card::with(
+        Kind::Small,
+        &[(TREE, &tree), ("xen", fake_xen()?), ("test.dtbo", &overlay), ("extlinux/extlinux.conf", menu.as_bytes())],
+    )?;
+    let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
+        card.attach(command, Controller::Emmc2);
+        Ok(())
+    })?;
+    board.says("the next label is tried")?;
+    board.says("overlay /none.dtbo is left out: ")?;
+    board.report()?.says("/chosen:from-an-overlay = \"applied\"")
+}
+
+#[test]
 fn the_server_and_the_address_of_the_settings_hold_for_their_script() -> Result<()> {
     let files = Files::new()?;
     let text = image_builder(files.kernel.len(), files.ramdisk.len());

@@ -6,7 +6,7 @@
 //!
 //! `value` – what `fdt set` sets. `change`, `get`, `place`, `print` – the commands.
 
-mod change;
+pub(super) mod change;
 mod get;
 mod place;
 mod print;
