@@ -60,7 +60,7 @@ pub enum Found {
 /// A file that U-Boot would boot by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// Its path: on the card one of [`SCRIPTS`]; or [`SAVED_COMMAND`].
+    /// Its path: on the card one of [`SCRIPTS`]; or what messages call a saved command.
     pub path: String,
     /// The number of the card's partition that it lies on; `None` if it came from elsewhere.
     pub partition: Option<u32>,
