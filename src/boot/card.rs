@@ -201,12 +201,18 @@ impl<B: Board> Slot<B> {
         self.with_files(wanted, observer, |files| files.find(path))
     }
 
-    /// What is in the directory at `path`.
+    /// What is in the directory at `path`, up to `most` entries; and whether that is all.
     ///
     /// # Errors
     /// Why it could not be read.
-    pub fn list(&mut self, wanted: Option<u32>, path: &str, observer: &mut dyn Observer) -> Result<Vec<Entry>, Error> {
-        self.with_files(wanted, observer, |files| files.list(path))
+    pub fn list(
+        &mut self,
+        wanted: Option<u32>,
+        path: &str,
+        most: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<(Vec<Entry>, bool), Error> {
+        self.with_files(wanted, observer, |files| files.list(path, most))
     }
 
     /// Sends `length` bytes (all that there are, without one) of the file at `path`, from `offset` on, to `sink`.

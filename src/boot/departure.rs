@@ -15,7 +15,7 @@ use super::summary::{CommandLine, Loaded, Next, Summary};
 use super::supply::Supply;
 use super::xen;
 use super::xen_console::{self, Ours, XenConsole};
-use super::xen_modules::{self, Kind};
+use super::xen_modules::{self, Kind, TooManyModules};
 use crate::arch::handoff::{self, HandOffError};
 use crate::board::Board;
 use crate::config::command_line;
@@ -47,6 +47,8 @@ pub enum Error {
     Layout(layout::Error),
     /// The tree could not be cut to its size.
     Store(store::Error),
+    /// The tree lists more modules than Xen takes.
+    Modules(TooManyModules),
     /// A module's `reg` makes no sense.
     Module {
         /// The path of its node.
@@ -71,6 +73,7 @@ impl fmt::Display for Error {
             Self::TreeSize(error) => error.fmt(f),
             Self::Layout(error) => error.fmt(f),
             Self::Store(error) => write!(f, "device tree: {error}"),
+            Self::Modules(error) => error.fmt(f),
             Self::Module { path } => write!(
                 f,
                 "{path}: reg is no address and size in the cells that its parent's #address-cells and #size-cells say; Xen would stop over it"
@@ -154,7 +157,7 @@ impl Departure {
 
     /// What Xen would stop over, and what a person should know.
     fn check_xen(&mut self, store: &Store<'_>, tree: &Tree<'_>, console: &XenConsole) -> Result<(), Error> {
-        let modules = xen_modules::modules(tree);
+        let modules = xen_modules::modules(tree).map_err(Error::Modules)?;
         for module in &modules {
             let range = module.range.ok_or_else(|| Error::Module { path: module.path.clone() })?;
             if module.kind == Kind::Kernel
@@ -187,7 +190,8 @@ impl Departure {
         let digest = watched.then(|| Digest::crc32(tree.bytes()));
         let range = store.range(self.tree);
         files.push(Loaded { label: "device tree", source: &self.tree_source, range, digest });
-        let modules = xen_modules::modules(tree);
+        // A tree with too many has been refused.
+        let modules = xen_modules::modules(tree).unwrap_or_default();
         let lines = xen_modules::command_lines(tree);
         let mut command_lines = Vec::new();
         match console {
@@ -196,9 +200,9 @@ impl Departure {
                 command_lines.push(CommandLine { label: "Xen", args: &console.args });
                 let has_dom0 = modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none());
                 command_lines.extend(lines.dom0.filter(|_| has_dom0).map(|args| CommandLine { label: "Dom0", args }));
-                command_lines.extend(modules.iter().filter_map(|module| {
-                    Some(CommandLine { label: module.domain.as_deref()?, args: module.args.as_deref()? })
-                }));
+                command_lines.extend(
+                    modules.iter().filter_map(|module| Some(CommandLine { label: module.domain?, args: module.args? })),
+                );
             }
         }
         let mut notes: Vec<&dyn fmt::Display> = self.notes.iter().map(|note| note as &dyn fmt::Display).collect();

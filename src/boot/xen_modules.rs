@@ -4,9 +4,11 @@
 //! the tree alone, so they hold for both. Xen's code: `process_multiboot_node` and `boot_fdt_cmdline` in `xen/common/device-tree/bootinfo-fdt.c`,
 //! `docs/misc/arm/device-tree/booting.txt`.
 
+use super::plan::MOST_MODULES;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::device_tree::{Node, Tree};
 use crate::range::PhysicalRange;
@@ -40,23 +42,23 @@ impl Kind {
 
 /// A module that `/chosen` lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Module {
+pub struct Module<'a> {
     /// What it is for.
     pub kind: Kind,
     /// The name of the domain's node; `None` for Dom0, and for Xen itself.
-    pub domain: Option<String>,
+    pub domain: Option<&'a str>,
     /// Path of its node.
     pub path: String,
     /// Where its bytes are, exactly; `None` where `reg` makes no sense, over which Xen panics.
     pub range: Option<PhysicalRange>,
     /// Its own command line.
-    pub args: Option<String>,
+    pub args: Option<&'a str>,
 }
 
-impl Module {
+impl Module<'_> {
     /// What the summary calls it, such as `Dom0 kernel`.
     pub fn label(&self) -> String {
-        match (self.kind, &self.domain) {
+        match (self.kind, self.domain) {
             (Kind::Policy, _) => "XSM policy".to_string(),
             (kind, Some(domain)) => format!("{domain} {}", kind.name()),
             (kind, None) => format!("Dom0 {}", kind.name()),
@@ -64,25 +66,50 @@ impl Module {
     }
 }
 
+/// `/chosen` lists so many modules, more than [`MOST_MODULES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyModules(pub usize);
+
+impl fmt::Display for TooManyModules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/chosen lists {} modules, and Xen takes at most {MOST_MODULES}: take some of the nodes out", self.0)
+    }
+}
+
+impl core::error::Error for TooManyModules {}
+
 /// The modules in the order of the tree: those of Xen and Dom0, and those of the domains below them.
-pub fn modules(tree: &Tree<'_>) -> Vec<Module> {
-    let mut modules: Vec<Module> = Vec::new();
-    let Some(chosen) = tree.find("/chosen") else { return modules };
+///
+/// # Errors
+/// [`TooManyModules`]: what a tree lists is not put on the heap without a bound.
+pub fn modules<'a>(tree: &Tree<'a>) -> Result<Vec<Module<'a>>, TooManyModules> {
+    let mut modules: Vec<Module<'a>> = Vec::new();
+    let Some(chosen) = tree.find("/chosen") else { return Ok(modules) };
+    let (mut all, mut of_dom0) = (0, 0);
+    let mut add = |all: usize, module: &dyn Fn() -> Module<'a>| {
+        if all <= MOST_MODULES {
+            modules.push(module());
+        }
+    };
     for node in chosen.children() {
         if is_module(&node) {
             // Without a name of its kind the first is the kernel, the second the ramdisk.
-            let unnamed = match modules.iter().filter(|module| module.domain.is_none()).count() {
+            let unnamed = match of_dom0 {
                 0 => Kind::Kernel,
                 1 => Kind::Ramdisk,
                 _ => Kind::Other,
             };
-            modules.push(module(&node, &chosen, None, unnamed));
+            of_dom0 += 1;
+            all += 1;
+            add(all, &|| module(&node, &chosen, None, unnamed));
         } else if node.is_compatible("xen,domain") {
-            let of_domain = node.children().filter(is_module);
-            modules.extend(of_domain.map(|child| module(&child, &node, Some(node.name().to_string()), Kind::Other)));
+            for child in node.children().filter(is_module) {
+                all += 1;
+                add(all, &|| module(&child, &node, Some(node.name()), Kind::Other));
+            }
         }
     }
-    modules
+    if all > MOST_MODULES { Err(TooManyModules(all)) } else { Ok(modules) }
 }
 
 /// Whether anything in `/chosen` is meant for Xen.
@@ -96,7 +123,7 @@ fn is_module(node: &Node<'_>) -> bool {
     ["multiboot,module", "xen,multiboot-module"].iter().any(|name| node.is_compatible(name))
 }
 
-fn module(node: &Node<'_>, parent: &Node<'_>, domain: Option<String>, unnamed: Kind) -> Module {
+fn module<'a>(node: &Node<'a>, parent: &Node<'_>, domain: Option<&'a str>, unnamed: Kind) -> Module<'a> {
     let is = |names: &[&str]| names.iter().any(|name| node.is_compatible(name));
     let kind = if is(&["multiboot,kernel", "xen,linux-zimage"]) {
         Kind::Kernel
@@ -114,7 +141,7 @@ fn module(node: &Node<'_>, parent: &Node<'_>, domain: Option<String>, unnamed: K
         domain,
         path: node.path().to_string(),
         range: register(node, parent),
-        args: node.property("bootargs").and_then(|args| args.string()).map(String::from),
+        args: node.property("bootargs").and_then(|args| args.string()),
     }
 }
 
@@ -184,7 +211,8 @@ mod tests {
         editor.set_cells("/chosen/domU0", "#size-cells", &[2]).unwrap();
         let names = ["multiboot,ramdisk", "multiboot,module"];
         add(&mut editor, "/chosen/domU0", "module@1", &names, &[1, 0x1800_0000, 0, 0x67]);
-        let modules = modules(&editor.tree().unwrap());
+        let tree = editor.tree().unwrap();
+        let modules = modules(&tree).unwrap();
         let found: Vec<_> = modules.iter().map(|module| (module.label(), module.range)).collect();
         let expected = vec![
             ("Dom0 kernel".to_string(), range(0x100_0000, 0x108_aa00)),
@@ -200,8 +228,23 @@ mod tests {
         for (name, at) in [("module@1", 0x10_0000), ("module@2", 0x20_0000), ("module@3", 0x30_0000)] {
             add(&mut editor, "/chosen", name, &["multiboot,module"], &[0, at, 0x1000]);
         }
-        let kinds: Vec<Kind> = modules(&editor.tree().unwrap()).iter().map(|module| module.kind).collect();
+        let kinds: Vec<Kind> = modules(&editor.tree().unwrap()).unwrap().iter().map(|module| module.kind).collect();
         assert_eq!(kinds, [Kind::Kernel, Kind::Ramdisk, Kind::Other]);
+    }
+
+    #[test]
+    fn more_modules_than_xen_takes_are_refused_with_their_number() {
+        let mut tree = TestTree::board();
+        let mut editor = tree.editor();
+        editor.add_node("/chosen", "domU0").unwrap();
+        editor.set_string("/chosen/domU0", "compatible", "xen,domain").unwrap();
+        for index in 0..MOST_MODULES {
+            let parent = if index % 2 == 0 { "/chosen" } else { "/chosen/domU0" };
+            add(&mut editor, parent, &format!("module@{index}"), &["multiboot,module"], &[0, 0x10_0000, 0x1000]);
+        }
+        assert_eq!(modules(&editor.tree().unwrap()).unwrap().len(), MOST_MODULES);
+        add(&mut editor, "/chosen/domU0", "one-more", &["multiboot,module"], &[0, 0x10_0000, 0x1000]);
+        assert_eq!(modules(&editor.tree().unwrap()), Err(TooManyModules(MOST_MODULES + 1)));
     }
 
     #[test]
@@ -210,7 +253,7 @@ mod tests {
             let mut tree = TestTree::board();
             let mut editor = tree.editor();
             add(&mut editor, "/chosen", "dom0", &["multiboot,module"], cells);
-            assert_eq!(modules(&editor.tree().unwrap())[0].range, None, "{cells:?}");
+            assert_eq!(modules(&editor.tree().unwrap()).unwrap()[0].range, None, "{cells:?}");
         }
     }
 

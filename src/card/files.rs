@@ -34,21 +34,24 @@ impl<'d> FileSystem<'d> {
         Ok(Self { device, volume, table: Table::new() })
     }
 
-    /// What is in the directory `path`, in the order of the disk. The empty path and `/` are the root.
+    /// What is in the directory `path`, in the order of the disk, up to `most` entries; and whether that is all. The empty path and `/` are the root.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotADirectory`], and whatever keeps a directory from being read.
-    pub fn list(&mut self, path: &str) -> Result<Vec<Entry>, Error> {
+    pub fn list(&mut self, path: &str, most: usize) -> Result<(Vec<Entry>, bool), Error> {
         let directory = match self.resolve(path)? {
             None => Directory(self.volume.root),
             Some(entry) => self.directory(&entry)?,
         };
-        let mut entries = Vec::new();
+        let (mut entries, mut all) = (Vec::new(), true);
         self.walk(directory, &mut |entry| {
-            entries.push(entry);
-            true
+            all = entries.len() < most;
+            if all {
+                entries.push(entry);
+            }
+            all
         })?;
-        Ok(entries)
+        Ok((entries, all))
     }
 
     /// The file or directory at `path`. Upper and lower case are the same; `.` and `..` lead where they should.

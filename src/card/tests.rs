@@ -152,7 +152,7 @@ fn get(device: &mut dyn BlockDevice, path: &str) -> Result<Vec<u8>, Error> {
 
 fn names(device: &mut dyn BlockDevice, path: &str) -> Result<Vec<String>, Error> {
     let partition = first_partition(device);
-    let entries = FileSystem::open(device, &partition)?.list(path)?;
+    let entries = FileSystem::open(device, &partition)?.list(path, usize::MAX)?.0;
     Ok(entries.into_iter().map(|entry: Entry| entry.name).collect())
 }
 
@@ -203,7 +203,8 @@ fn directories_are_listed_with_their_long_names() {
         let overlays = names(&mut card, "Overlays/").unwrap();
         assert_eq!((overlays.len(), overlays[200].as_str()), (201, "an-overlay-of-some-length-199.dtbo"));
         let partition = first_partition(&mut card);
-        let entries = FileSystem::open(&mut card, &partition).unwrap().list("").unwrap();
+        let (entries, all) = FileSystem::open(&mut card, &partition).unwrap().list("", 5).unwrap();
+        assert!(!all);
         assert_eq!((entries[1].size, entries[1].is_directory), (70_001, false));
         assert_eq!((entries[4].size, entries[4].is_directory), (0, true));
     }
@@ -394,7 +395,7 @@ fn explore(card: &mut Memory) -> usize {
         for depth in 0..4 {
             let mut next = Vec::new();
             for directory in directories.iter().take(4) {
-                let Ok(entries) = files.list(directory) else { continue };
+                let Ok((entries, _)) = files.list(directory, usize::MAX) else { continue };
                 for (number, entry) in entries.iter().take(300).enumerate() {
                     let path = format!("{directory}/{}", entry.name);
                     if entry.is_directory {

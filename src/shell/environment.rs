@@ -1,5 +1,8 @@
 //! Variables: what scripts call the environment. A name has one value, text; an empty value is no value (as in U-Boot).
 
+use super::language::limits::{COMMAND, Exceeded, MOST_VARIABLES, VARIABLES};
+use super::{Failure, Shell};
+use crate::range::PhysicalRange;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,6 +12,8 @@ use core::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+    /// Of all names and values.
+    bytes: usize,
 }
 
 impl Environment {
@@ -24,12 +29,42 @@ impl Environment {
     }
 
     /// Gives `name` a value; an empty one takes the variable away.
+    ///
+    /// For names and values that the loader chooses; what comes from outside goes through [`store`](Self::store).
     pub fn set(&mut self, name: &str, value: &str) {
+        self.bytes = self.bytes_with(name, value);
         if value.is_empty() {
             self.variables.remove(name);
         } else {
             self.variables.insert(name.to_string(), value.to_string());
         }
+    }
+
+    /// As [`set`](Self::set), within the limits of what variables may hold together.
+    ///
+    /// # Errors
+    /// [`Exceeded::Value`], [`Exceeded::Variables`], [`Exceeded::MostVariables`]; nothing has changed then.
+    pub fn store(&mut self, name: &str, value: &str) -> Result<(), Exceeded> {
+        if value.len() > COMMAND {
+            return Err(Exceeded::Value);
+        }
+        if !value.is_empty() {
+            if self.bytes_with(name, value) > VARIABLES {
+                return Err(Exceeded::Variables);
+            }
+            if self.variables.len() >= MOST_VARIABLES && !self.variables.contains_key(name) {
+                return Err(Exceeded::MostVariables);
+            }
+        }
+        self.set(name, value);
+        Ok(())
+    }
+
+    /// Bytes of all names and values with this one set.
+    fn bytes_with(&self, name: &str, value: &str) -> usize {
+        let old = self.get(name).map_or(0, |old| name.len() + old.len());
+        let new = if value.is_empty() { 0 } else { name.len().saturating_add(value.len()) };
+        (self.bytes - old).saturating_add(new)
     }
 
     /// All variables, by name.
@@ -39,7 +74,7 @@ impl Environment {
 
     /// Bytes of all names and values.
     pub fn bytes(&self) -> usize {
-        self.variables.iter().map(|(name, value)| name.len() + value.len()).sum()
+        self.bytes
     }
 }
 
@@ -53,40 +88,93 @@ pub struct TextFormat {
 }
 
 impl TextFormat {
-    /// The variables in `data`, up to the first empty one or, with newlines, the first NUL. A backslash takes the meaning from a
-    /// separator; empty lines and such as begin with `#` are left out. A name without `=` has an empty value, which takes it away.
-    pub fn variables(self, data: &[u8]) -> Vec<(String, String)> {
-        let mut variables = Vec::new();
-        let mut rest = data;
-        while let Some(first) = rest.first().filter(|first| **first != 0) {
+    /// A reader of the variables in a text.
+    pub const fn reader(self) -> TextReader {
+        TextReader { format: self, at: 0, ended: false }
+    }
+}
+
+/// Reads a text of variables one by one, so that no more of it than one is ever on the heap. The text is lent for each: it may lie in the
+/// memory of the machine that the variables are set on.
+#[derive(Clone, Debug)]
+pub struct TextReader {
+    format: TextFormat,
+    /// Where the next one begins.
+    at: usize,
+    ended: bool,
+}
+
+impl TextReader {
+    /// The next variable of `data`, name and value; `None` at the end, which is the first empty one or, with newlines, the first NUL. A
+    /// backslash takes the meaning from a separator; empty lines and such as begin with `#` are left out. A name without `=` has an
+    /// empty value, which takes it away.
+    ///
+    /// # Errors
+    /// [`Exceeded::Value`] where it is longer than any that is kept.
+    pub fn next(&mut self, data: &[u8]) -> Result<Option<(String, String)>, Exceeded> {
+        let separator = self.format.separator;
+        loop {
+            let rest = data.get(self.at..).unwrap_or_default();
+            let Some(first) = rest.first().filter(|first| **first != 0 && !self.ended) else { return Ok(None) };
             let mut entry = Vec::new();
             let mut bytes = rest.iter();
             let comment = *first == b'#';
             while let Some(byte) = bytes.next() {
                 match *byte {
-                    byte if byte == self.separator || byte == 0 => break,
-                    b'\\' if !comment => entry.extend(bytes.next()),
+                    byte if byte == separator || byte == 0 => {
+                        self.ended = byte != separator;
+                        break;
+                    }
+                    _ if comment => {}
+                    b'\\' => entry.extend(bytes.next()),
                     byte => entry.push(byte),
                 }
+                if entry.len() > COMMAND {
+                    return Err(Exceeded::Value);
+                }
             }
-            let ended_by_nul = self.separator != 0 && rest.get(rest.len() - bytes.len() - 1) == Some(&0);
-            rest = bytes.as_slice();
-            if self.crlf && entry.last() == Some(&b'\r') {
+            self.at += rest.len() - bytes.len();
+            if self.format.crlf && entry.last() == Some(&b'\r') {
                 entry.pop();
             }
             let entry = String::from_utf8_lossy(&entry);
             let entry = entry.trim_start_matches([' ', '\t']);
-            if !comment && !entry.is_empty() {
+            if !entry.is_empty() {
                 let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-                variables.push((name.to_string(), value.to_string()));
-            }
-            if ended_by_nul {
-                break;
+                return Ok(Some((name.to_string(), value.to_string())));
             }
         }
-        variables
     }
 }
+
+impl Shell<'_> {
+    /// Sets the variables of the text that lies in `range`, of those names that are `wanted`; how many they were.
+    ///
+    /// # Errors
+    /// [`NotMemory`](super::platform::NotMemory), [`Exceeded`], [`Failure::Interrupted`]; those before it have been set then.
+    pub fn import(
+        &mut self,
+        format: TextFormat,
+        range: PhysicalRange,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<usize, Failure> {
+        let mut reader = format.reader();
+        let mut count = 0;
+        while let Some((name, value)) = reader.next(self.platform.memory(range)?).map_err(Failure::because)? {
+            if self.platform.interrupted() {
+                return Err(Failure::Interrupted);
+            }
+            if wanted(&name) {
+                self.store(&name, &value)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// Bytes of the CRC-32 before the text of a checked block of variables.
+pub const CHECKSUM: u64 = 4;
 
 /// The text in a checked block of variables, which is what `uboot.env` and `env import -c` hold: the CRC-32 of the text, little-endian, and
 /// the text, with NUL as its separator, up to the end of the block.

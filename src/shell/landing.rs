@@ -15,6 +15,10 @@ use core::fmt;
 /// What U-Boot was built with for this board as the address where nothing says one.
 pub(super) const LOAD_ADDRESS: u64 = 0x100_0000;
 
+/// Files that are remembered, and bytes of the name of one: a script can load a file to as many places as there are, by a path as long as it likes.
+const MOST_LOADED: usize = 512;
+const LONGEST_NAME: usize = 256;
+
 /// Memory for a file whose size is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Landing {
@@ -80,6 +84,7 @@ impl Shell<'_> {
 
     /// Remembers that `name` was brought to `range`, warns of what it overwrote, and sets `filesize` and `fileaddr`.
     pub fn landed(&mut self, name: &str, range: PhysicalRange) {
+        let name = shortened(name);
         self.environment.set("filesize", &format!("{:x}", range.size()));
         self.environment.set("fileaddr", &format!("{:x}", range.start));
         let (old, kept): (Vec<Loaded>, Vec<Loaded>) =
@@ -93,8 +98,16 @@ impl Shell<'_> {
         }
         self.loaded = kept;
         if !range.is_empty() {
-            self.loaded.push(Loaded { name: name.to_string(), range });
+            self.remember(name, range);
         }
+    }
+
+    /// Remembers that `name` lies in `range`; of more than 512 files the oldest is forgotten.
+    pub(in crate::shell) fn remember(&mut self, name: &str, range: PhysicalRange) {
+        if self.loaded.len() >= MOST_LOADED {
+            self.loaded.remove(0);
+        }
+        self.loaded.push(Loaded { name: shortened(name).to_string(), range });
     }
 
     /// Where a file of a card goes whose command names no address: where the variable `loadaddr` says.
@@ -119,6 +132,11 @@ impl Shell<'_> {
             self.image_place = address;
         }
     }
+}
+
+/// As much of a name as is remembered.
+fn shortened(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(LONGEST_NAME)).unwrap_or(name)
 }
 
 #[cfg(test)]

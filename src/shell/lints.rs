@@ -8,7 +8,7 @@ use super::Loaded;
 use super::platform::Boot;
 use crate::boot::image::Header;
 use crate::boot::layout::Layout;
-use crate::boot::xen_modules::{Module, modules};
+use crate::boot::xen_modules::{Module, TooManyModules, modules};
 use crate::config::command_line;
 use crate::device_tree::{Node, Tree};
 use crate::range::PhysicalRange;
@@ -17,9 +17,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+/// Mistakes that are told; the rest of a long list has the same reason mostly.
+const MOST: usize = 16;
+
 /// A mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lint {
+    /// More modules are declared than Xen takes.
+    TooMany(TooManyModules),
     /// A module is declared, and no file was loaded to where it should be.
     NotLoaded {
         /// Its path.
@@ -103,6 +108,7 @@ pub enum Lint {
 impl fmt::Display for Lint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TooMany(error) => error.fmt(f),
             Self::NotLoaded { module, range } => {
                 write!(
                     f,
@@ -152,21 +158,38 @@ struct Thing {
     range: PhysicalRange,
 }
 
-/// What is wrong with `boot`, whose tree is `tree`, in the memory of `layout`. `header` is the program's, if it has one.
+/// The mistakes that were found, the first [`MOST`].
+#[derive(Default)]
+struct Found(Vec<Lint>);
+
+impl Found {
+    fn add(&mut self, lint: Lint) {
+        if self.0.len() < MOST {
+            self.0.push(lint);
+        }
+    }
+}
+
+/// What is wrong with `boot`, whose tree is `tree`, in the memory of `layout`. `header` is the program's, if it has one. The first sixteen mistakes are
+/// looked for.
 pub fn look(boot: &Boot<'_>, tree: &Tree<'_>, header: Option<&Header>, layout: &Layout) -> Vec<Lint> {
-    let modules = modules(tree);
-    let mut lints = Vec::new();
+    let mut lints = Found::default();
+    let modules = modules(tree).unwrap_or_else(|error| {
+        lints.add(Lint::TooMany(error));
+        Vec::new()
+    });
     for module in &modules {
-        lints.extend(cells(tree, module));
-        lints.extend(module.range.and_then(|range| loaded(module, range, boot.loaded, layout)));
+        cells(tree, module).into_iter().for_each(|lint| lints.add(lint));
+        let loaded = module.range.and_then(|range| loaded(module, range, boot.loaded, layout));
+        loaded.into_iter().for_each(|lint| lints.add(lint));
     }
     overlaps(boot, tree, header, &modules, &mut lints);
     memory(tree, layout, &mut lints);
-    lints
+    lints.0
 }
 
 /// Whether a module was loaded to where it says.
-fn loaded(module: &Module, range: PhysicalRange, files: &[Loaded], layout: &Layout) -> Option<Lint> {
+fn loaded(module: &Module<'_>, range: PhysicalRange, files: &[Loaded], layout: &Layout) -> Option<Lint> {
     let path = module.path.clone();
     if !layout.banks().iter().any(|bank| bank.contains(&range)) {
         return Some(Lint::NotMemory { module: path, range });
@@ -185,7 +208,7 @@ fn loaded(module: &Module, range: PhysicalRange, files: &[Loaded], layout: &Layo
 }
 
 /// Whether a module's `reg` has as many cells as its parent says.
-fn cells(tree: &Tree<'_>, module: &Module) -> Option<Lint> {
+fn cells(tree: &Tree<'_>, module: &Module<'_>) -> Option<Lint> {
     let node = tree.find(&module.path)?;
     let parent = node.parent()?;
     let count = |name, usual| parent.property(name).and_then(|cells| cells.u32()).unwrap_or(usual);
@@ -195,7 +218,7 @@ fn cells(tree: &Tree<'_>, module: &Module) -> Option<Lint> {
     (!right).then(|| Lint::Cells { module: module.path.clone(), bytes, cells })
 }
 
-fn overlaps(boot: &Boot<'_>, tree: &Tree<'_>, header: Option<&Header>, modules: &[Module], lints: &mut Vec<Lint>) {
+fn overlaps(boot: &Boot<'_>, tree: &Tree<'_>, header: Option<&Header>, modules: &[Module<'_>], lints: &mut Found) {
     let file = boot.program;
     // What is started takes all the memory that its header asks for; Dom0's kernel does not, since Xen copies it.
     let size = header.map_or(file.size(), |header| header.memory_size(file.size()));
@@ -211,42 +234,41 @@ fn overlaps(boot: &Boot<'_>, tree: &Tree<'_>, header: Option<&Header>, modules: 
     things.extend(boot.ramdisk.map(|range| Thing { name: "the ramdisk".to_string(), range }));
     let kept = things.len();
     things.extend(modules.iter().filter_map(|module| Some(Thing { name: module.path.clone(), range: module.range? })));
-    // Reservations may overlap each other; and a tree may reserve the place that it lies in.
-    let reserved = tree.reservations().map(|range| Thing { name: "a /memreserve/ entry".to_string(), range });
-    let regions = tree.reserved_memory().into_iter().flatten();
-    let regions = regions.map(|region| Thing { name: region.node.path().to_string(), range: region.range });
-    let reserved: Vec<Thing> = reserved.chain(regions).collect();
     for (index, first) in things.iter().enumerate() {
-        let others = things.iter().skip(index + 1);
-        let reserved = reserved.iter().filter(|_| index == 0 || index >= kept);
-        for second in others.chain(reserved).filter(|second| second.range.overlaps(&first.range)) {
-            lints.push(Lint::Overlap {
-                first: first.name.clone(),
-                range: first.range,
-                second: second.name.clone(),
-                other: second.range,
-            });
+        let mut overlap = |second: &dyn Fn() -> String, other: PhysicalRange| {
+            if other.overlaps(&first.range) {
+                lints.add(Lint::Overlap { first: first.name.clone(), range: first.range, second: second(), other });
+            }
+        };
+        things.iter().skip(index + 1).for_each(|second| overlap(&|| second.name.clone(), second.range));
+        // Reservations may overlap each other; and a tree may reserve the place that it lies in.
+        if index == 0 || index >= kept {
+            tree.reservations().for_each(|range| overlap(&|| "a /memreserve/ entry".to_string(), range));
+            for region in tree.reserved_memory().into_iter().flatten() {
+                overlap(&|| region.node.path().to_string(), region.range);
+            }
         }
     }
 }
 
 /// Whether the domains that the tree declares fit the memory.
-fn memory(tree: &Tree<'_>, layout: &Layout, lints: &mut Vec<Lint>) {
+fn memory(tree: &Tree<'_>, layout: &Layout, lints: &mut Found) {
     let there = layout.banks().iter().map(PhysicalRange::size).sum::<u64>() >> 10;
     let Some(chosen) = tree.find("/chosen") else { return };
     let domains = chosen.children().filter(|node| node.is_compatible("xen,domain"));
     let wants = |node: &Node<'_>| node.property("memory").and_then(|memory| memory.number()).unwrap_or(0);
     let mut all = 0u64;
-    let before = lints.len();
+    let mut one = false;
     for node in domains {
         let wanted = wants(&node);
         all = all.saturating_add(wanted);
         if wanted > there {
-            lints.push(Lint::Memory { domain: node.path().to_string(), wanted, there });
+            one = true;
+            lints.add(Lint::Memory { domain: node.path().to_string(), wanted, there });
         }
     }
-    if all > there && lints.len() == before {
-        lints.push(Lint::Memory { domain: String::new(), wanted: all, there });
+    if all > there && !one {
+        lints.add(Lint::Memory { domain: String::new(), wanted: all, there });
     }
 }
 

@@ -116,10 +116,7 @@ impl Pattern {
             found = true;
             matcher.groups[0] = Some((at, end));
             result.extend(characters.get(copied..at).unwrap_or_default());
-            insert(by, &characters, &matcher.groups, &mut result);
-            if result.len() > RESULT {
-                return Err(Error::ResultTooLarge);
-            }
+            insert(by, &characters, &matcher.groups, &mut result)?;
             copied = end;
             // A match of nothing would be found there again and again.
             at = if end > at { end } else { at + 1 };
@@ -135,8 +132,13 @@ impl Pattern {
     }
 }
 
-/// Appends `by` with its references.
-fn insert(by: &str, text: &[char], groups: &[Option<(usize, usize)>; GROUPS], result: &mut String) {
+/// Appends `by` with its references. Each of them can be as long as the text, so the length is looked at after each.
+fn insert(
+    by: &str,
+    text: &[char],
+    groups: &[Option<(usize, usize)>; GROUPS],
+    result: &mut String,
+) -> Result<(), Error> {
     let mut rest = by.chars();
     while let Some(character) = rest.next() {
         let group = rest.clone().next().filter(|_| character == '\\').and_then(|digit| digit.to_digit(10));
@@ -149,7 +151,11 @@ fn insert(by: &str, text: &[char], groups: &[Option<(usize, usize)>; GROUPS], re
             }
             None => result.push(character),
         }
+        if result.len() > RESULT {
+            return Err(Error::ResultTooLarge);
+        }
     }
+    Ok(())
 }
 
 struct Reader<'c> {

@@ -87,11 +87,11 @@ pub trait Platform {
     /// There is no such file, or no such partition.
     fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure>;
 
-    /// What is in a directory of a card's partition.
+    /// What is in a directory of a card's partition, up to [`MOST_LISTED`] entries.
     ///
     /// # Errors
     /// There is no such directory, or no such partition.
-    fn list(&mut self, partition: &Partition, path: &str) -> Result<Vec<DirectoryEntry>, Failure>;
+    fn list(&mut self, partition: &Partition, path: &str) -> Result<Directory, Failure>;
 
     /// Jumps to the program in `boot`, Xen or Linux or whatever else has an arm64 header. Comes back only where that failed; on a
     /// host it says what would be done, and ends the script.
@@ -187,6 +187,18 @@ pub struct PartitionEntry {
     pub kind: u8,
     /// Whether it is marked as the one to boot from.
     pub bootable: bool,
+}
+
+/// Entries of a directory that are listed: three times as many as the Raspberry Pi's largest has, and a card that lies can have 65,536.
+pub const MOST_LISTED: usize = 1024;
+
+/// What is in a directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directory {
+    /// The entries, at most [`MOST_LISTED`].
+    pub entries: Vec<DirectoryEntry>,
+    /// Whether they are all that there are.
+    pub whole: bool,
 }
 
 /// An entry of a directory.

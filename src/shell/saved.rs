@@ -3,7 +3,7 @@
 //! They stand in the place of the defaults, as there, but for the few that describe this one boot. Where the file is damaged the
 //! defaults stay, also as there.
 
-use super::environment::{TextFormat, checked};
+use super::environment::{CHECKSUM, TextFormat, checked};
 use super::language::limits::VARIABLES;
 use super::platform::Partition;
 use super::{Failure, Shell};
@@ -28,8 +28,17 @@ pub const BOOT: &str = "if env exists preboot; then run preboot; fi\nrun bootcmd
 /// Whether the file `block` has a `bootcmd` that somebody set, which is then what the board is to be booted by.
 pub fn has_own_command(block: &[u8]) -> bool {
     let Some(text) = checked(block).ok().filter(|_| block.len() <= VARIABLES) else { return false };
-    let variables = TextFormat { separator: 0, crlf: false }.variables(text);
-    let command = variables.iter().rev().find(|(name, _)| name == "bootcmd").map(|(_, value)| value.trim());
+    let mut reader = TextFormat { separator: 0, crlf: false }.reader();
+    let mut command = None;
+    loop {
+        match reader.next(text) {
+            Ok(Some((name, value))) if name == "bootcmd" => command = Some(value),
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(_) => return false,
+        }
+    }
+    let command = command.as_deref().map(str::trim);
     command.is_some_and(|command| {
         !command.is_empty() && command != DEFAULT_COMMAND && !command.starts_with(NEWER_DEFAULT_COMMAND)
     })
@@ -50,7 +59,13 @@ impl Shell<'_> {
             Err(Failure::Interrupted) => return Err(Failure::Interrupted),
             Err(_) => return Ok(0),
         }
-        match self.saved_variables(&partition) {
+        let before = self.environment.clone();
+        let outcome = self.saved_variables(&partition);
+        if outcome.is_err() {
+            // All of it or nothing.
+            self.environment = before;
+        }
+        match outcome {
             Ok(count) => {
                 self.platform.print(format_args!("Variables: {count} from {FILE} on the card.\n"));
                 Ok(count)
@@ -74,16 +89,10 @@ impl Shell<'_> {
         let address = self.load_address()?;
         let landing = self.landing(address)?;
         let length = self.platform.load(partition, FILE, 0, None, &landing)?;
-        let block = self.platform.memory(PhysicalRange { start: address, end: address.saturating_add(length) })?;
-        let variables = TextFormat { separator: 0, crlf: false }.variables(checked(block).map_err(Failure::because)?);
-        let mut count = 0;
-        for (name, value) in variables {
-            if !OF_THIS_BOOT.contains(&name.as_str()) {
-                self.store(&name, &value)?;
-                count += 1;
-            }
-        }
-        Ok(count)
+        let block = PhysicalRange { start: address, end: address.saturating_add(length) };
+        checked(self.platform.memory(block)?).map_err(Failure::because)?;
+        let text = PhysicalRange { start: address.saturating_add(CHECKSUM), ..block };
+        self.import(TextFormat { separator: 0, crlf: false }, text, &|name| !OF_THIS_BOOT.contains(&name))
     }
 }
 

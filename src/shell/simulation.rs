@@ -7,7 +7,9 @@
 //! A bank of memory costs what is written to it: its zeroes come from the host's lazily allocated pages.
 
 use super::landing::Landing;
-use super::platform::{Boot, DirectoryEntry, Facts, Lease, Network, NotMemory, Partition, PartitionEntry, Platform};
+use super::platform::{
+    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry, Platform,
+};
 use super::{Failure, Loaded};
 use crate::boot::layout::{self, Layout};
 use crate::range::PhysicalRange;
@@ -354,8 +356,11 @@ impl Platform for Simulation {
         Ok(self.files.read(Shelf::Card(partition), plain(path))?.len() as u64)
     }
 
-    fn list(&mut self, partition: &Partition, path: &str) -> Result<Vec<DirectoryEntry>, Failure> {
-        self.files.list(partition, plain(path))
+    fn list(&mut self, partition: &Partition, path: &str) -> Result<Directory, Failure> {
+        let mut entries = self.files.list(partition, plain(path))?;
+        let whole = entries.len() <= MOST_LISTED;
+        entries.truncate(MOST_LISTED);
+        Ok(Directory { entries, whole })
     }
 
     fn boot(&mut self, boot: &Boot<'_>) -> Failure {

@@ -44,8 +44,8 @@ fn a_piece_of_a_file_of_the_card_can_be_read() {
 fn directories_are_listed_one_level_deep() {
     let mut machine = machine();
     let entry = |name: &str, size| DirectoryEntry { name: name.to_string(), size };
-    assert_eq!(machine.list(&card(), "/").unwrap(), [entry("boot", None), entry("config.txt", Some(7))]);
-    assert_eq!(machine.list(&card(), "boot/").unwrap(), [entry("boot.scr", Some(6))]);
+    assert_eq!(machine.list(&card(), "/").unwrap().entries, [entry("boot", None), entry("config.txt", Some(7))]);
+    assert_eq!(machine.list(&card(), "boot/").unwrap().entries, [entry("boot.scr", Some(6))]);
     assert!(machine.list(&card(), "nowhere").is_err());
 }
 

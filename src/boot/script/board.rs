@@ -23,7 +23,7 @@ use crate::range::PhysicalRange;
 use crate::shell::Failure;
 use crate::shell::landing::Landing;
 use crate::shell::platform::{
-    Boot, DirectoryEntry, Facts, Lease, Network, NotMemory, Partition, PartitionEntry, Platform,
+    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry, Platform,
 };
 use crate::time::{Clock, Instant};
 use crate::{print, println};
@@ -378,14 +378,15 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         }
     }
 
-    fn list(&mut self, partition: &Partition, path: &str) -> Result<Vec<DirectoryEntry>, Failure> {
+    fn list(&mut self, partition: &Partition, path: &str) -> Result<Directory, Failure> {
         let (slot, mut watch) = self.card(partition)?;
-        let entries = slot.list(partition.partition, path, &mut watch).map_err(|error| not_read(path, None, error))?;
+        let found = slot.list(partition.partition, path, MOST_LISTED, &mut watch);
+        let (entries, whole) = found.map_err(|error| not_read(path, None, error))?;
         let entry = |entry: card::directory::Entry| {
             let size = (!entry.is_directory).then_some(entry.size.into());
             DirectoryEntry { name: entry.name, size }
         };
-        Ok(entries.into_iter().map(entry).collect())
+        Ok(Directory { entries: entries.into_iter().map(entry).collect(), whole })
     }
 
     fn boot(&mut self, boot: &Boot<'_>) -> Failure {

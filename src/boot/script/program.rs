@@ -102,7 +102,7 @@ pub(super) fn take(store: &mut Store<'_>, boot: &Boot<'_>, tree: &[u8], board: &
     xen::check_size(given.bytes().len()).map_err(Error::TreeSize)?;
     let mut taking = Taking { store, boot, files: Vec::new(), notes: Vec::new() };
 
-    let modules = xen_modules::modules(&given);
+    let modules = xen_modules::modules(&given).map_err(|error| Error::Departure(departure::Error::Modules(error)))?;
     for module in &modules {
         if let Some(range) = module.range {
             taking.module(&module.label(), range)?;

@@ -15,9 +15,6 @@ use alloc::string::{String, ToString};
 
 const START: &str = "[ADDRESS [RAMDISK[:SIZE]|- [TREE]]]";
 
-/// Mistakes of a script that are told before it is booted.
-const MOST_LINTS: usize = 16;
-
 /// The commands.
 pub const COMMANDS: &[Command] = &[
     Command { name: "booti", usage: START, help: "start Xen or Linux, an arm64 Image, plain or gzip", run: booti },
@@ -86,7 +83,7 @@ fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let name = loaded_at(shell, address).map_or_else(|| "image".to_string(), |loaded| loaded.name);
     let program = match compression {
         Compression::None => {
-            shell.loaded.push(Loaded { name, range });
+            shell.remember(&name, range);
             range
         }
         Compression::Gzip => unpack(shell, &Loaded { name, range })?,
@@ -119,7 +116,7 @@ fn start_program(shell: &mut Shell<'_>, program: PhysicalRange, arguments: &[Str
     let boot = Boot { program, ramdisk, tree, arguments: shell.environment.get("bootargs"), loaded: &shell.loaded };
     let header = Header::parse(shell.platform.memory(program)?).ok();
     let found = tree_at(shell.platform, tree.start)?;
-    for lint in lints::look(&boot, &found, header.as_ref(), shell.platform.layout()).iter().take(MOST_LINTS) {
+    for lint in lints::look(&boot, &found, header.as_ref(), shell.platform.layout()) {
         shell.platform.print(format_args!("warning: {lint}\n"));
     }
     Err(shell.platform.boot(&boot))
@@ -159,7 +156,7 @@ fn unpack(shell: &mut Shell<'_>, file: &Loaded) -> Result<PhysicalRange, Failure
     }
     let place = layout.allocate(&file.name, Request::xen(u64::from(size))).map_err(Failure::because)?;
     let program = shell.unpack(file.range, Compression::Gzip, place.start)?;
-    shell.loaded.push(Loaded { name: file.name.clone(), range: program });
+    shell.remember(&file.name, program);
     Ok(program)
 }
 

@@ -110,8 +110,7 @@ fn part(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         }
         _ => return Err(Failure::Usage),
     };
-    shell.environment.set(value.0, &value.1);
-    Ok(true)
+    shell.store(value.0, &value.1)
 }
 
 fn file_system(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
@@ -123,10 +122,9 @@ fn file_system(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     // Nothing else can be listed.
     shell.platform.list(&partition(interface, device)?, "/")?;
     match variable {
-        Some(variable) => shell.environment.set(variable, "fat"),
-        None => shell.platform.print(format_args!("fat\n")),
+        Some(variable) => shell.store(variable, "fat"),
+        None => shell.say(format_args!("fat\n")).map(|()| true),
     }
-    Ok(true)
 }
 
 fn usb(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {

@@ -1,7 +1,7 @@
 //! Commands for files on a card: `load`, `ls`, `size`, and their variants that name a file system.
 
 use crate::range::PhysicalRange;
-use crate::shell::platform::Partition;
+use crate::shell::platform::{Directory, MOST_LISTED, Partition};
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -72,15 +72,18 @@ fn ls(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         [_, interface, device, path] => (interface, device, path.as_str()),
         _ => return Err(Failure::Usage),
     };
-    let entries = shell.platform.list(&partition(interface, device)?, path)?;
+    let Directory { entries, whole } = shell.platform.list(&partition(interface, device)?, path)?;
     for entry in &entries {
         match entry.size {
-            Some(size) => shell.platform.print(format_args!("{size:>10}   {}\n", entry.name)),
-            None => shell.platform.print(format_args!("             {}/\n", entry.name)),
+            Some(size) => shell.say(format_args!("{size:>10}   {}\n", entry.name))?,
+            None => shell.say(format_args!("             {}/\n", entry.name))?,
         }
         if shell.platform.interrupted() {
             return Err(Failure::Interrupted);
         }
+    }
+    if !whole {
+        shell.say(format_args!("and more: the first {MOST_LISTED} are shown\n"))?;
     }
     Ok(true)
 }

@@ -1,6 +1,6 @@
 //! `iminfo` and `imxtract`: what mkimage's images hold, and files out of them.
 
-use super::super::{Command, Failure, Loaded, Outcome, Shell, number};
+use super::super::{Command, Failure, Outcome, Shell, number};
 use crate::boot::fit::Fit;
 use crate::boot::legacy_image::{Compression, Kind, LegacyImage};
 use crate::range::PhysicalRange;
@@ -157,7 +157,7 @@ fn extract(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         shell.platform.print(format_args!("{part} of the image at {address:08x} is at {placed} now\n"));
         size = placed.size();
         shell.loaded.retain(|loaded| !loaded.range.overlaps(&placed));
-        shell.loaded.push(Loaded { name: part.to_string(), range: placed });
+        shell.remember(part, placed);
     }
     // U-Boot's variable is where the part lies in the image, wherever it was copied to.
     shell.environment.set("fileaddr", &format!("{:x}", source.start));

@@ -98,7 +98,7 @@ fn boot_label(shell: &mut Shell<'_>, from: [&str; 2], menu: &str, menu_address: 
             Err(failure) => return Err(failure),
         }
     }
-    shell.environment.set("bootargs", label.args.as_deref().unwrap_or_default());
+    shell.store("bootargs", label.args.as_deref().unwrap_or_default())?;
     boot::booti(shell, &start)
 }
 

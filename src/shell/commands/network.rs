@@ -108,7 +108,7 @@ fn fetch(shell: &mut Shell<'_>, address: u64, file: Option<&str>) -> Outcome {
     if let Some(server) = network.server {
         shell.environment.set("serverip", &server.to_string());
     }
-    shell.environment.set("bootfile", path);
+    shell.store("bootfile", path)?;
     shell.landed(path, PhysicalRange { start: address, end: address.saturating_add(length) });
     Ok(true)
 }

@@ -2,6 +2,7 @@
 
 use super::conditions::{Width, peek, peek_text, width};
 use crate::shell::environment::NotDefined;
+use crate::shell::language::limits::{COMMAND, Exceeded};
 use crate::shell::pattern::Pattern;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
@@ -103,6 +104,9 @@ fn formatted(shell: &Shell<'_>, form: &str, values: &[String]) -> Result<String,
     let mut result = String::new();
     let mut rest = form.chars();
     while let Some(character) = rest.next() {
+        if result.len() > COMMAND {
+            break;
+        }
         if character != '%' {
             result.push(character);
             continue;
@@ -158,5 +162,6 @@ fn formatted(shell: &Shell<'_>, form: &str, values: &[String]) -> Result<String,
             }
         }
     }
-    Ok(result)
+    // Not only where it is kept: a format of 64 KiB could ask for megabytes.
+    if result.len() > COMMAND { Err(Failure::because(Exceeded::Value)) } else { Ok(result) }
 }

@@ -1,12 +1,11 @@
 //! Variables: `setenv`, `printenv`, `env`.
 
 use crate::range::PhysicalRange;
-use crate::shell::environment::{NotDefined, TextFormat};
+use crate::shell::environment::{CHECKSUM, NotDefined, TextFormat, checked};
 use crate::shell::language::limits::VARIABLES;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
@@ -113,7 +112,7 @@ fn default(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         (false, [_, ..]) => {
             for name in names {
                 let value = shell.defaults.get(name).unwrap_or_default().to_string();
-                shell.environment.set(name, &value);
+                shell.store(name, &value)?;
             }
         }
         _ => return Err(Failure::Usage),
@@ -182,49 +181,43 @@ fn import(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         Some((_, names)) => (None, names),
         None => (None, rest),
     };
-    let bytes = match size {
+    let mut range = match size {
         Some(size) => {
             if size > LARGEST {
                 return Err(Failure::because(format!(
                     "{size} bytes are more than the {LARGEST} that can be variables"
                 )));
             }
-            let range = PhysicalRange { start, end: start.saturating_add(size) };
-            shell.platform.memory(range).map_err(Failure::because)?.to_vec()
+            PhysicalRange { start, end: start.saturating_add(size) }
         }
         None if format == 'c' => return Err(Failure::because("with -c the size must be said")),
         None => {
-            let bytes = unsized_text(shell, start, separator)?;
-            let size = bytes.len();
+            let range = unsized_text(shell, start, separator)?;
+            let size = range.size();
             shell.say(format_args!("## Info: input data size = {size} = 0x{size:X}\n"))?;
-            bytes
+            range
         }
     };
-    let data = if format == 'c' {
-        crate::shell::environment::checked(&bytes).map_err(Failure::because)?
-    } else {
-        bytes.as_slice()
-    };
+    let block = shell.platform.memory(range)?;
+    if format == 'c' {
+        checked(block).map_err(Failure::because)?;
+        range.start = range.start.saturating_add(CHECKSUM);
+    }
     if letters.contains('d') && names.is_empty() {
         shell.environment = crate::shell::Environment::default();
     }
     let format = TextFormat { separator, crlf: letters.contains('r') && separator == b'\n' };
-    for (name, value) in format.variables(data) {
-        if names.is_empty() || names.contains(&name) {
-            shell.store(&name, &value)?;
-        }
-    }
+    shell.import(format, range, &|name| names.is_empty() || names.iter().any(|wanted| *wanted == *name))?;
     Ok(true)
 }
 
 /// A text of variables of which only the start is known, with its end: a separator before a NUL.
-fn unsized_text(shell: &Shell<'_>, start: u64, separator: u8) -> Result<Vec<u8>, Failure> {
+fn unsized_text(shell: &Shell<'_>, start: u64, separator: u8) -> Result<PhysicalRange, Failure> {
     let bank = shell.platform.layout().banks().iter().find(|bank| bank.start <= start && start < bank.end);
     let end = bank.map_or(start.saturating_add(1), |bank| bank.end.min(start.saturating_add(LARGEST)));
     let bytes = shell.platform.memory(PhysicalRange { start, end }).map_err(Failure::because)?;
     let at = bytes.windows(2).position(|pair| pair == [separator, 0]);
-    let end = at.map_or(bytes.len(), |at| at.saturating_add(2));
-    Ok(bytes.get(..end).unwrap_or_default().to_vec())
+    Ok(PhysicalRange { start, end: at.map_or(end, |at| start.saturating_add(at as u64 + 2)) })
 }
 
 fn export(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {

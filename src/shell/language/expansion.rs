@@ -2,43 +2,27 @@
 
 use super::State;
 use super::lexer::{Piece, Word};
-use super::limits::{COMMAND, Exceeded, VARIABLES};
+use super::limits::{COMMAND, Exceeded};
 use crate::shell::{Failure, Outcome, Shell};
 use alloc::string::String;
 use core::fmt::Write as _;
 
 impl State {
-    /// Bytes of all local variables.
-    fn bytes(&self) -> usize {
-        self.locals.iter().map(|(name, value)| name.len() + value.len()).sum()
-    }
-
     /// Sets a local variable. An empty value changes nothing, as in U-Boot.
     pub(in crate::shell) fn set_local(&mut self, name: &str, value: &str) -> Result<(), Exceeded> {
-        if value.is_empty() {
-            return Ok(());
-        }
-        if value.len() > COMMAND || self.bytes().saturating_add(name.len()).saturating_add(value.len()) > VARIABLES {
-            return Err(Exceeded::Variables);
-        }
-        self.locals.insert(String::from(name), String::from(value));
-        Ok(())
+        if value.is_empty() { Ok(()) } else { self.locals.store(name, value) }
     }
 }
 
 impl Shell<'_> {
     /// A variable's value: the environment's, or else the local one.
     pub(in crate::shell) fn value(&self, name: &str) -> Option<&str> {
-        self.environment.get(name).or_else(|| self.language.locals.get(name).map(String::as_str))
+        self.environment.get(name).or_else(|| self.language.locals.get(name))
     }
 
     /// Sets a variable of the environment, within the limits of what it may hold.
     pub(in crate::shell) fn store(&mut self, name: &str, value: &str) -> Outcome {
-        let more = name.len().saturating_add(value.len());
-        if value.len() > COMMAND || self.environment.bytes().saturating_add(more) > VARIABLES {
-            return Err(Failure::because(Exceeded::Variables));
-        }
-        self.environment.set(name, value);
+        self.environment.store(name, value).map_err(Failure::because)?;
         if name == "loadaddr" {
             self.follow_load_address();
         }

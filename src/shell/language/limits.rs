@@ -16,6 +16,8 @@ pub const COMMAND: usize = 64 << 10;
 pub const TEXT: usize = LARGEST_FILE;
 /// Bytes of all variables, their names included.
 pub const VARIABLES: usize = 128 << 10;
+/// How many variables there may be: one costs about a hundred bytes of the heap beyond its own. U-Boot's own on this board are sixty.
+pub const MOST_VARIABLES: usize = 2_048;
 /// Commands that a script may run, with all scripts that it starts.
 pub const COMMANDS: u32 = 1_000_000;
 /// Bytes that a script may print by `echo` and its like; at 115200 baud that is a minute and a half.
@@ -34,8 +36,12 @@ pub enum Exceeded {
     Command,
     /// [`TEXT`].
     Text,
+    /// [`COMMAND`], by a variable's value.
+    Value,
     /// [`VARIABLES`].
     Variables,
+    /// [`MOST_VARIABLES`].
+    MostVariables,
     /// [`COMMANDS`].
     Commands,
     /// [`OUTPUT`].
@@ -50,7 +56,9 @@ impl fmt::Display for Exceeded {
             Self::Tokens => write!(f, "more than {TOKENS} words in the commands under way"),
             Self::Command => write!(f, "longer than {COMMAND} bytes with its variables put in"),
             Self::Text => write!(f, "the scripts under way have more than {TEXT} bytes"),
+            Self::Value => write!(f, "the value of a variable has more than {COMMAND} bytes"),
             Self::Variables => write!(f, "variables have more than {VARIABLES} bytes together"),
+            Self::MostVariables => write!(f, "there are more than {MOST_VARIABLES} variables"),
             Self::Commands => write!(f, "{COMMANDS} commands have been run; is this an endless loop?"),
             Self::Output => write!(f, "more than {OUTPUT} bytes have been printed"),
         }

@@ -21,14 +21,13 @@ mod tests;
 pub(in crate::shell) use command_line::find;
 pub use lexer::SyntaxError;
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
+use super::Environment;
 
 /// What the language keeps between commands.
 #[derive(Default)]
 pub(super) struct State {
     /// Variables that `name=value` sets. They are looked at where the environment has none of that name.
-    pub(super) locals: BTreeMap<String, String>,
+    pub(super) locals: Environment,
     /// `$?`.
     pub(super) status: u8,
     pub(super) budget: limits::Budget,

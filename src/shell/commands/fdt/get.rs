@@ -1,10 +1,11 @@
 //! `fdt get`: from the tree into variables.
 
 use super::print::texts;
-use super::{index, no_node, no_property, variable};
+use super::{index, no_node, no_property};
 use crate::shell::{Failure, Outcome, Shell};
+use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::fmt::Write as _;
 
 /// Bytes of the longest value that becomes a variable.
@@ -26,16 +27,16 @@ pub fn get(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         (Some(b'n'), [at]) => {
             let at = index(at, 16)?;
             let child = node.children().nth(at);
-            child.ok_or_else(|| Failure::because(format!("{path} has no child number {at}")))?.name().to_string()
+            child.ok_or_else(|| Failure::because(format!("{path} has no child number {at}")))?.name().into()
         }
-        (Some(b's'), []) => node.children().count().to_string(),
+        (Some(b's'), []) => format!("{}", node.children().count()).into(),
         (Some(b'v' | b'a' | b's'), [property, at @ ..]) => {
             let value = node.property(property).ok_or_else(|| no_property(path, property))?.value();
             match (kind, at) {
-                (Some(b's'), []) => format!("{:x}", value.len()),
+                (Some(b's'), []) => format!("{:x}", value.len()).into(),
                 (Some(b'a'), []) => {
                     let offset = value.as_ptr().addr() - tree.bytes().as_ptr().addr();
-                    format!("{:x}", shell.working_tree.unwrap_or_default().saturating_add(offset as u64))
+                    format!("{:x}", shell.working_tree.unwrap_or_default().saturating_add(offset as u64)).into()
                 }
                 (Some(b'v'), [] | [_]) => {
                     let at = at.first().map(|at| index(at, 10)).transpose()?;
@@ -50,19 +51,19 @@ pub fn get(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     if text.len() > LONGEST {
         return Err(Failure::because(format!("the value has {} characters, expected at most {LONGEST}", text.len())));
     }
-    variable(shell, name, &text);
-    Ok(true)
+    let text = text.into_owned();
+    shell.store(name, &text)
 }
 
-/// A property's value, or one entry of it, as it becomes a variable.
-fn value_text(value: &[u8], index: Option<usize>) -> Option<String> {
+/// A property's value, or one entry of it, as it becomes a variable; a text is not copied before its length was looked at.
+fn value_text(value: &[u8], index: Option<usize>) -> Option<Cow<'_, str>> {
     if let Some(mut texts) = texts(value) {
-        return texts.nth(index.unwrap_or(0)).map(String::from);
+        return texts.nth(index.unwrap_or(0)).map(Cow::Borrowed);
     }
     let (cells, rest) = value.as_chunks::<4>();
-    let cell = |cell: &[u8; 4]| format!("0x{:08X}", u32::from_be_bytes(*cell));
+    let cell = |cell: &[u8; 4]| Cow::from(format!("0x{:08X}", u32::from_be_bytes(*cell)));
     match (cells, index) {
-        ([], _) if rest.is_empty() => Some(String::new()),
+        ([], _) if rest.is_empty() => Some(Cow::Borrowed("")),
         ([one], _) if rest.is_empty() => Some(cell(one)),
         (cells, Some(index)) if rest.is_empty() => cells.get(index).map(cell),
         _ => {
@@ -71,7 +72,7 @@ fn value_text(value: &[u8], index: Option<usize>) -> Option<String> {
             for byte in value.iter().take(LONGEST) {
                 let _ = write!(text, "{byte:02x}");
             }
-            Some(text)
+            Some(text.into())
         }
     }
 }

@@ -110,8 +110,3 @@ fn index(text: &str, base: u32) -> Result<usize, Failure> {
     let digits = if base == 16 { text.strip_prefix("0x").unwrap_or(text) } else { text };
     usize::from_str_radix(digits, base).map_err(|_| Failure::because(format!("{text:?} is no index")))
 }
-
-/// Sets a variable.
-fn variable(shell: &mut Shell<'_>, name: &str, value: &str) {
-    shell.environment.set(name, value);
-}

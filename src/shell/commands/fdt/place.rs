@@ -1,6 +1,5 @@
 //! `fdt addr`, `fdt move` and `fdt resize`: which tree is worked on, and where it lies.
 
-use super::variable;
 use crate::boot::layout::PAGE;
 use crate::range::PhysicalRange;
 use crate::shell::working_tree::{Error, tree_at};
@@ -40,7 +39,7 @@ pub fn address(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         Err(_) if quiet => return Ok(false),
         Err(error) => return Err(error.into()),
     };
-    work_on(shell, address, quiet);
+    work_on(shell, address, quiet)?;
     match size {
         Some(size) if size >= length => drop(shell.claim_tree(&|_| size)?),
         Some(size) if !quiet => {
@@ -64,12 +63,13 @@ fn tell(shell: &mut Shell<'_>, control: bool) -> Outcome {
     Ok(true)
 }
 
-fn work_on(shell: &mut Shell<'_>, address: u64, quiet: bool) {
+fn work_on(shell: &mut Shell<'_>, address: u64, quiet: bool) -> Result<(), Failure> {
     shell.working_tree = Some(address);
-    variable(shell, "fdtaddr", &format!("{address:x}"));
+    shell.environment.set("fdtaddr", &format!("{address:x}"));
     if !quiet {
-        shell.platform.print(format_args!("Working FDT set to {address:x}\n"));
+        shell.say(format_args!("Working FDT set to {address:x}\n"))?;
     }
+    Ok(())
 }
 
 /// `fdt move FROM TO [SIZE]`: copies a tree and works on the copy.
@@ -87,7 +87,7 @@ pub fn move_to(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     // A checked tree does not pass the end of memory.
     let source = PhysicalRange { start: from, end: from.saturating_add(length) };
     shell.copy(source, to)?;
-    work_on(shell, to, false);
+    work_on(shell, to, false)?;
     shell.claim_tree(&|_| size.unwrap_or(length))?;
     Ok(true)
 }

@@ -1,6 +1,6 @@
 //! `fdt print`, `fdt list` and `fdt header`: the tree as U-Boot shows it, to the letter, because people compare.
 
-use super::{no_node, no_property, variable};
+use super::{no_node, no_property};
 use crate::device_tree::{Node, Property};
 use crate::shell::{Failure, Outcome, Shell, number};
 use alloc::format;
@@ -192,8 +192,7 @@ pub fn header(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
                     members.map(|(name, _)| name).join(", ")
                 )));
             };
-            variable(shell, name, &format!("{value:x}"));
-            return Ok(true);
+            return shell.store(name, &format!("{value:x}"));
         }
         _ => return Err(Failure::Usage),
     }

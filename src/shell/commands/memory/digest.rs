@@ -144,7 +144,7 @@ fn kept(shell: &mut Shell<'_>, algorithm: Algorithm, address: &str, size: &str, 
     shell.platform.print(format_args!("{}\n", shown(algorithm, range, &digest)));
     match to {
         None => {}
-        Some(Place::Variable(name)) => shell.environment.set(name, &hex(&digest)),
+        Some(Place::Variable(name)) => drop(shell.store(name, &hex(&digest))?),
         Some(Place::Memory(address)) => write(shell, address, &digest)?,
         Some(Place::Number(address)) => {
             let number: Vec<u8> = digest.iter().rev().copied().collect();
