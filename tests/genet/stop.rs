@@ -27,14 +27,16 @@ fn stop_leaves_the_delays_that_device_trees_expect_at_both_ends() {
 
 #[test]
 fn stop_lets_the_last_frames_out_and_can_be_called_twice() {
-    for partner in [Abilities::GIGABIT, Abilities::FAST, Abilities::FULL_10] {
-        let desk = Desk::new(Board { partner, ..quick(16) });
+    let partners = [Abilities::GIGABIT, Abilities::FAST, Abilities::FULL_10];
+    // With a transmitter that takes what it can get, and with one that leaves everything in the ring until the wire is free.
+    for (partner, transmit_ahead) in partners.into_iter().flat_map(|partner| [(partner, 0), (partner, 4096)]) {
+        let desk = Desk::new(Board { partner, transmit_ahead, ..quick(16) });
         let mut driver = desk.linked();
         for number in 0..8 {
             send(&mut driver, &numbered(number, 1000));
         }
         driver.stop().unwrap();
-        assert_eq!(desk.bench.sent().len(), 8, "{partner:?}");
+        assert_eq!(desk.bench.sent().len(), 8, "{partner:?}, {transmit_ahead} bytes taken ahead");
         let before = desk.bench.elapsed();
         driver.stop().unwrap();
         assert!(desk.bench.elapsed() - before < Duration::from_micros(1), "the second time there is nothing to do");
