@@ -6,7 +6,13 @@ use crate::time::{Clock, Instant};
 const fn micros(ticks: u64, frequency: u64) -> u64 {
     let frequency = if frequency == 0 { 1 } else { frequency };
     let seconds = ticks / frequency;
-    let rest = ((ticks % frequency) as u128 * 1_000_000 / frequency as u128) as u64;
+    let rest = ticks % frequency;
+    // Division in 128 bits is a function of a hundred instructions, and every loop of the loader reads the clock. No counter is so
+    // fast that it would be wanted.
+    let rest = match rest.checked_mul(1_000_000) {
+        Some(millionths) => millionths / frequency,
+        None => (rest as u128 * 1_000_000 / frequency as u128) as u64,
+    };
     seconds.saturating_mul(1_000_000).saturating_add(rest)
 }
 

@@ -8,6 +8,7 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF};
 use miniz_oxide::inflate::core::{DecompressorOxide, TINFL_LZ_DICT_SIZE, decompress};
 
+use super::digest;
 use super::image::{u16_at, u32_at};
 
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -48,7 +49,7 @@ pub fn gunzip(gzip: &[u8], output: &mut [u8]) -> Result<usize, Error> {
     let cut = Error::Cut { length: gzip.len() as u64 };
     let (expected, length) = (u32_at(trailer, 0).ok_or(cut)?, u32_at(trailer, 4).ok_or(cut)?);
     let unpacked = output.get(..written).unwrap_or_default();
-    let found = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(unpacked);
+    let found = digest::crc32(unpacked);
     if found != expected || length != written as u32 {
         return Err(Error::Checksum { expected, found });
     }
