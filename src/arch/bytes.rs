@@ -1,6 +1,6 @@
 //! Loops over many bytes, in the processor's own words. The target's compiler may not assume that unaligned loads work
 //! (they do not before the map is on), so what it makes of such loops goes byte by byte: a received block of 1468 bytes took 12,000
-//! instructions to be summed and copied, and takes 600 here.
+//! instructions to be summed and copied, and takes 1,000 here.
 //!
 //! All of this is for the time when map and caches are on, and memory is Normal.
 
