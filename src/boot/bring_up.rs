@@ -184,10 +184,19 @@ impl<B: Board> Machine<B> {
 impl<B: Board> Keeper<B> {
     /// What everything that loops calls, at least every 0.5 ms: the console's bytes move, and an armed watchdog sees progress.
     pub fn breathe(&mut self) {
-        console::poll();
+        self.watched |= console::with(|console| {
+            console.poll();
+            console.take_typed()
+        })
+        .unwrap_or(false);
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.feed();
         }
+    }
+
+    /// Whether somebody has pressed Ctrl-C since this was last asked. What was typed ahead stays where it is.
+    pub fn take_interrupt(&mut self) -> bool {
+        console::with(Console::take_interrupt).unwrap_or(false)
     }
 
     /// Has the firmware give the card power, and asks for the rate in Hz of the clock that its controller makes the card's of. A firmware

@@ -140,12 +140,16 @@ fn boot_with_fallbacks<B: Board>(machine: &mut Machine<B>, settings: &Settings, 
     }
 }
 
-/// The key that is pressed within `limit`: a printable character or Enter. Other bytes are noise, or part of an escape sequence.
+/// The key that is pressed within `limit`: a printable character, Enter or Ctrl-C. Other bytes are noise, or part of an escape sequence.
 fn key_within<B: Board>(machine: &mut Machine<B>, limit: Duration) -> Option<u8> {
     let clock = machine.board.clock();
     let mut key = None;
     clock.wait_until(limit, || {
         machine.keeper.breathe();
+        if machine.keeper.take_interrupt() {
+            key = Some(console::INTERRUPT);
+            return true;
+        }
         let byte = console::with(console::Console::read).flatten();
         key = byte.filter(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n'));
         key.is_some()

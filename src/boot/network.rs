@@ -3,7 +3,6 @@
 use crate::board::{Block, Board};
 use crate::boot::bring_up::{Identity, Keeper};
 use crate::config::Network;
-use crate::console;
 use crate::device_tree::{Node, Tree};
 use crate::drivers::genet::{self, Genet, RECEIVE_MEMORY, SEND_MEMORY, Settings};
 use crate::net::fetch::{Event, Observer, Session};
@@ -22,9 +21,6 @@ pub(super) const LOOK_AT_CONSOLE: Duration = Duration::from_micros(300);
 /// Time before the first line of progress of a file; one that takes no longer needs none. Each next line waits twice as long as the
 /// one before, so that a slow line or server does not make a long transcript.
 const FIRST_PROGRESS: Duration = Duration::from_secs(1);
-
-/// Control-C, which gives up what is being waited for.
-const CONTROL_C: u8 = 3;
 
 /// The controller of a board.
 pub type Controller<B> = Genet<&'static <B as Board>::Registers, <B as Board>::Memory, <B as Board>::Clock>;
@@ -138,7 +134,7 @@ impl<B: Board> Observer for Watch<'_, B> {
         }
         self.looked = now;
         self.keeper.breathe();
-        console::with(console::Console::read).flatten() != Some(CONTROL_C)
+        !self.keeper.take_interrupt()
     }
 
     fn event(&mut self, event: Event<'_>) {

@@ -14,7 +14,6 @@ use crate::boot::supply::Supply;
 use crate::card;
 use crate::config;
 use crate::config::source::Source;
-use crate::console;
 use crate::device_tree::firmware::Known;
 use crate::net::fetch;
 use crate::net::tftp::{self, Refusal};
@@ -35,9 +34,6 @@ use core::net::Ipv4Addr;
 
 /// Bytes in an instruction.
 const INSTRUCTION: u64 = 4;
-
-/// Control-C, which ends a script.
-const CONTROL_C: u8 = 3;
 
 /// What messages call the firmware's tree where it lies.
 const FIRMWARE_TREE: &str = "the firmware's device tree";
@@ -254,7 +250,7 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         }
         self.looked = now;
         self.machine.keeper.breathe();
-        console::with(console::Console::read).flatten() == Some(CONTROL_C)
+        self.machine.keeper.take_interrupt()
     }
 
     fn now(&self) -> Instant {

@@ -1,0 +1,260 @@
+//! What the user reads and types: a buffer in each direction between the loader and the UART.
+//!
+//! Printing never waits for the line while there is room in the buffer, and moving bytes ([`Console::poll`]) never waits at all, so
+//! neither starves the network: at 115,200 baud a line of 80 characters takes 7 ms, and a ring of 256 received frames fills in
+//! 3.1 ms. **Whatever loops calls [`Console::poll`] at least every 0.5 ms**: the mini UART's FIFOs of eight characters empty, or
+//! overflow, in 0.7 ms. A pause longer than that costs speed on the way out and typed characters on the way in, nothing else;
+//! [`Console::longest_gap`] tells how long the longest was.
+//!
+//! When the output buffer is full, a writer waits as long as the line moves. A line that does not move for [`STALL`] is taken for
+//! dead (flow control held, clock stopped): what does not fit is dropped and counted, without waiting again until it moves, so
+//! that no console can keep a board from booting. The loss is reported where it happened.
+//!
+//! * `input` – what was typed; Ctrl-C is noticed when it is received.
+//! * `output` – what was printed.
+//! * `shared` – the one console, behind [`install`], [`with`] and the macros [`crate::print!`] and [`crate::println!`].
+
+mod input;
+mod output;
+mod shared;
+
+use crate::drivers::uart::{Baud, LineErrors, Uart, UartKind};
+use crate::time::{Clock, Duration, Instant};
+use alloc::boxed::Box;
+use core::fmt;
+use input::Input;
+pub use input::{INPUT_BUFFER, INTERRUPT};
+pub use output::OUTPUT_BUFFER;
+use output::Output;
+pub(crate) use shared::count_missed;
+pub use shared::{install, missed, poll, print, with};
+
+/// How long a line may not move before it is taken for dead: 50 characters at 9600 baud.
+pub const STALL: Duration = Duration::from_millis(50);
+
+/// Characters that one [`Console::poll`] reads at most, so that a receive flag stuck at "ready" cannot hold it.
+const READ_AT_ONCE: usize = 64;
+
+/// A UART with a buffer in each direction.
+pub struct Console {
+    uart: Box<dyn Uart + Send>,
+    clock: Box<dyn Clock + Send>,
+    started: Instant,
+    output: Output,
+    input: Input,
+    polled: Instant,
+    longest_gap: Gap,
+}
+
+/// The time between two polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Gap {
+    /// How long it was.
+    pub length: Duration,
+    /// When it ended, counted from the start: what went on then is what took so long.
+    pub ended: Duration,
+}
+
+impl Console {
+    /// A console on `uart`; `started` is the moment that its time stamps count from.
+    pub fn new(uart: Box<dyn Uart + Send>, clock: impl Clock + Send + 'static, started: Instant) -> Self {
+        let polled = clock.now();
+        Self {
+            uart,
+            clock: Box::new(clock),
+            started,
+            output: Output::new(),
+            input: Input::new(),
+            polled,
+            longest_gap: Gap::default(),
+        }
+    }
+
+    /// Moves what can be moved at once between the UART's FIFOs and the buffers. Never waits.
+    pub fn poll(&mut self) {
+        self.receive();
+        self.output.transmit(&mut *self.uart);
+    }
+
+    /// The oldest character that was typed and not yet read. Ctrl-C is not among them ([`take_interrupt`](Self::take_interrupt)).
+    pub fn read(&mut self) -> Option<u8> {
+        self.poll();
+        self.input.read()
+    }
+
+    /// Whether Ctrl-C has come since this was last asked. What was typed before it is forgotten, what was typed after it is kept.
+    pub fn take_interrupt(&mut self) -> bool {
+        self.poll();
+        self.input.take_interrupt()
+    }
+
+    /// Whether a key was pressed since this was last asked, by all that can be told without reading it: a byte that keyboards send, which
+    /// did not come together with others or with line errors, as noise does.
+    pub fn take_typed(&mut self) -> bool {
+        self.input.take_typed()
+    }
+
+    /// Forgets what was typed so far: an answer must not be older than its question.
+    pub fn discard_input(&mut self) {
+        self.poll();
+        self.input.clear();
+    }
+
+    /// Sends everything that is buffered and waits until the last bit has left the pin, for at most `limit`, and not on a line
+    /// that has stopped moving. Whether all is sent.
+    pub fn drain(&mut self, limit: Duration) -> bool {
+        let mut moved = self.clock.now();
+        let end = moved.after(limit);
+        loop {
+            self.receive();
+            let now = self.clock.now();
+            if self.output.transmit(&mut *self.uart) > 0 {
+                moved = now;
+            } else if self.output.is_empty() && self.uart.is_drained() {
+                return true;
+            }
+            if now >= end || now.since(moved) >= STALL {
+                return false;
+            }
+        }
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Stamp {
+        Stamp(self.clock.now().since(self.started))
+    }
+
+    /// Prints one line that begins with the time since the start.
+    pub fn stamped_line(&mut self, text: fmt::Arguments<'_>) {
+        let stamp = self.elapsed();
+        // Infallible: `write_str` always succeeds, and `Display` of our own types never fails by itself.
+        let _ = fmt::Write::write_fmt(self, format_args!("{stamp} {text}\n"));
+    }
+
+    /// Bytes taken for output since the start, carriage returns included, lost ones not.
+    pub fn printed(&self) -> u64 {
+        self.output.printed()
+    }
+
+    /// Bytes of output lost since the start because the line did not move.
+    pub fn lost(&self) -> u64 {
+        self.output.lost()
+    }
+
+    /// Typed characters lost since the start because nobody read the input buffer.
+    pub fn input_lost(&self) -> u64 {
+        self.input.lost()
+    }
+
+    /// What went wrong on the line since the start. Whoever has to tell noise from keys compares it with what it was before.
+    pub fn line_errors(&self) -> LineErrors {
+        self.uart.errors()
+    }
+
+    /// The longest time between two polls since the start, or since [`restart_gaps`](Self::restart_gaps).
+    pub fn longest_gap(&self) -> Gap {
+        self.longest_gap
+    }
+
+    /// Lets [`longest_gap`](Self::longest_gap) begin anew, to measure one piece of work.
+    pub fn restart_gaps(&mut self) {
+        self.polled = self.clock.now();
+        self.longest_gap = Gap::default();
+    }
+
+    /// Which UART it is on, and where its speed comes from.
+    pub fn uart(&self) -> (UartKind, Baud) {
+        (self.uart.kind(), self.uart.baud())
+    }
+
+    fn receive(&mut self) {
+        let now = self.clock.now();
+        let length = now.since(self.polled);
+        if length > self.longest_gap.length {
+            self.longest_gap = Gap { length, ended: now.since(self.started) };
+        }
+        self.polled = now;
+
+        let before = self.uart.errors();
+        let mut bytes = [0; READ_AT_ONCE];
+        let mut count = 0;
+        for (place, byte) in bytes.iter_mut().zip(core::iter::from_fn(|| self.uart.try_read())) {
+            *place = byte;
+            count += 1;
+        }
+        let noise = self.uart.errors() != before;
+        self.input.receive(bytes.get(..count).unwrap_or_default(), noise);
+    }
+
+    /// Whether there is room for a byte, after waiting for it as long as the line moves.
+    fn make_room(&mut self) {
+        if self.output.has_room() {
+            return;
+        }
+        self.poll();
+        if self.output.has_room() || self.output.stalled {
+            return;
+        }
+        let from = self.clock.now();
+        while self.clock.now().since(from) < STALL {
+            self.poll();
+            if self.output.has_room() {
+                return;
+            }
+        }
+        self.output.stalled = true;
+    }
+
+    fn put(&mut self, byte: u8) {
+        if self.output.wants_return(byte) {
+            self.make_room();
+            self.output.put(b'\r');
+        }
+        self.make_room();
+        self.output.put(byte);
+    }
+
+    /// Says in the output how much is missing from it, once there is room again.
+    fn report_loss(&mut self) {
+        if let Some(lost) = self.output.loss_to_report() {
+            let _ = fmt::Write::write_fmt(self, format_args!("\n[{lost} bytes lost: the line stood still]\n"));
+        }
+    }
+}
+
+/// `\n` is sent as `\r\n`. Never fails: what cannot be sent is counted.
+impl fmt::Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.poll();
+        self.report_loss();
+        for byte in text.bytes() {
+            self.put(byte);
+        }
+        self.poll();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console")
+            .field("uart", &self.uart.kind())
+            .field("buffered", &self.output.buffered())
+            .field("printed", &self.printed())
+            .field("lost", &self.lost())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A time since the start, as it stands before a line: `[  1.234]`, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(pub Duration);
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{:>3}.{:03}]", self.0.as_secs(), self.0.subsec_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests;
