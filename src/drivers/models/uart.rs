@@ -1,7 +1,6 @@
 //! The two UARTs, with their FIFOs at the speed of a real line.
 
-use super::VirtualClock;
-use crate::mmio::Bus;
+use super::{Bus, VirtualClock};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -120,14 +119,32 @@ impl<M: HasLine> Peer<M> {
         self.lock().line().stopped = stopped;
     }
 
+    /// The speed of the line in both directions, from now on; 115,200 without it.
+    #[allow(dead_code, reason = "for tests/serial")]
+    pub(crate) fn set_baud(&self, baud: u64) {
+        self.lock().line().nanos_per_character = 10_000_000_000 / baud;
+    }
+
     /// Sends `words` to the UART back to back from now on, at the speed of the line.
     pub(crate) fn type_words(&self, words: &[u32]) {
+        let now = self.0.lock().unwrap().line().clock.nanos();
+        self.type_words_at(now, words);
+    }
+
+    /// Sends `words` from `start` (ns) on, or after what was to be sent before.
+    pub(crate) fn type_words_at(&self, start: u64, words: &[u32]) {
         let mut model = self.lock();
         let line = model.line();
-        let start = line.arrivals.back().map_or(line.clock.nanos(), |last| last.0);
+        let start = line.arrivals.back().map_or(start, |last| last.0.max(start));
         for (index, word) in words.iter().enumerate() {
             line.arrivals.push_back((start + (index as u64 + 1) * line.nanos_per_character, *word));
         }
+    }
+
+    /// When (ns) the last of what was typed arrives; `None` if all has.
+    #[allow(dead_code, reason = "for tests/serial")]
+    pub(crate) fn types_until(&self) -> Option<u64> {
+        self.lock().line().arrivals.back().map(|last| last.0)
     }
 
     pub(crate) fn type_text(&self, text: &str) {

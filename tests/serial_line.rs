@@ -1,0 +1,273 @@
+//! The console over lines of real speeds: what is pasted arrives whole whatever the loader does, as long as it looks often enough.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod serial;
+mod simulation;
+
+use serial::{PROMISED, Port, Rig, Typed};
+use simulation::lan::{Lan, Watcher, plug};
+use simulation::memory::Memory;
+use simulation::network::Random;
+use simulation::server::{Manner, Server};
+use std::fmt::Write;
+use std::time::Duration;
+use xenlift::config::Network;
+use xenlift::config::source::Source;
+use xenlift::console::{INPUT_BUFFER, INTERRUPT};
+use xenlift::drivers::uart::LineErrors;
+use xenlift::net::fetch::{Event, Observer, Session};
+use xenlift::time::{Clock, Instant};
+
+const PORTS: [Port; 2] = [Port::MiniUart, Port::Pl011];
+
+/// Lines as somebody pastes them, 10 KB of them, each different.
+fn paste() -> String {
+    let mut text = String::new();
+    for number in 0.. {
+        let line = format!("setenv line{number} \"some words, and number {number} again\"\r");
+        if text.len() + line.len() > 10_240 {
+            break;
+        }
+        text.push_str(&line);
+    }
+    text
+}
+
+/// A screen of 80x24 that is drawn all over.
+fn full_screen() -> String {
+    "x".repeat(80 * 24)
+}
+
+#[test]
+fn a_paste_of_10_kilobytes_arrives_whole_while_output_goes_out() {
+    for (port, baud) in PORTS.into_iter().flat_map(|port| [(port, 115_200), (port, 9600)]) {
+        let mut rig = Rig::new(port, baud);
+        let paste = paste();
+        rig.types_text(&paste);
+        let (mut received, mut echoed) = (Vec::new(), 0);
+        rig.run(PROMISED, |console, _| {
+            while let Some(byte) = console.read() {
+                received.push(byte);
+                // An echo, as an editor's.
+                write!(console, "{}", char::from(byte)).unwrap();
+                echoed += 1;
+            }
+            received.len() >= paste.len()
+        });
+        assert!(received == paste.as_bytes(), "{port:?} at {baud}");
+        assert_eq!(rig.console.line_errors(), LineErrors::default());
+        assert_eq!(rig.console.lost(), 0);
+        assert!(rig.console.drain(Duration::from_secs(20)));
+        assert_eq!(rig.shown_text().matches("number").count(), paste.matches("number").count());
+        assert_eq!(echoed, paste.len());
+    }
+}
+
+#[test]
+fn a_paste_into_a_loader_that_reads_nothing_yet_is_there_when_it_does() {
+    for port in PORTS {
+        let mut rig = Rig::new(port, 115_200);
+        rig.types_text(&paste());
+        rig.run(PROMISED, |_, now| now >= Instant::from_micros(2_000_000));
+        assert!(rig.read() == paste().as_bytes(), "{port:?}");
+        assert_eq!(rig.console.input_lost(), 0);
+    }
+}
+
+/// Plays the loader's own observer: it looks at the console between frames, and shows how the fetch goes.
+struct AtTheConsole<'r> {
+    rig: &'r mut Rig,
+    network: Watcher,
+    looked: Instant,
+    received: Vec<u8>,
+}
+
+impl Observer for AtTheConsole<'_> {
+    fn poll(&mut self, now: Instant) -> bool {
+        let goes_on = self.network.poll(now);
+        self.rig.clock.advance_to(self.network.now().micros() * 1000);
+        if now.since(self.looked) >= Duration::from_micros(300) {
+            self.looked = now;
+            self.rig.console.poll();
+            self.received.extend(std::iter::from_fn(|| self.rig.console.read()));
+        }
+        goes_on && !self.rig.console.take_interrupt()
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        write!(self.rig.console, "\r{event}   ").unwrap();
+    }
+}
+
+#[test]
+fn a_paste_of_10_kilobytes_arrives_whole_while_files_are_fetched() {
+    for port in PORTS {
+        let mut random = Random::new(7);
+        let file: Vec<u8> = std::iter::repeat_with(|| random.below(256) as u8).take(4 << 20).collect();
+        let server = Server::new(Manner::Grants { block_size: 1468, window: 1 }).with("Image", file.clone());
+        let (_lan, controller, clock, network) = plug(Lan::new(server));
+        let mut session = Session::new(controller, clock, Network::default(), 42).unwrap();
+        let mut rig = Rig::new(port, 115_200);
+        rig.clock.advance_to(network.now().micros() * 1000);
+        rig.console.restart_gaps();
+        rig.types_text(&paste());
+        let mut observer = AtTheConsole { looked: network.now(), rig: &mut rig, network, received: Vec::new() };
+        let mut fetched = 0;
+        while !observer.rig.has_arrived() {
+            let mut memory = Memory::new(4 << 20);
+            session.fetch(&Source::parse("Image").unwrap(), &mut memory, &mut observer).unwrap();
+            assert!(memory.bytes == file);
+            fetched += 1;
+        }
+        let received = std::mem::take(&mut observer.received);
+        assert!(fetched >= 1 && received.len() + rig.read().len() == paste().len(), "{port:?}: {}", received.len());
+        assert!(paste().as_bytes().starts_with(&received));
+        assert_eq!(rig.console.line_errors(), LineErrors::default());
+        let gap = rig.console.longest_gap();
+        // The simulated network moves the time on by half a millisecond where nothing is on the wire.
+        assert!(gap.length <= PROMISED + Duration::from_micros(310), "{gap:?}");
+        assert!(rig.shown_text().contains("Image"), "the progress was shown meanwhile");
+    }
+}
+
+#[test]
+fn control_c_ends_a_fetch_within_two_milliseconds_and_the_line_behind_it_stays() {
+    let server = Server::new(Manner::Ignores).with("Image", vec![7; 8 << 20]);
+    let (_lan, controller, clock, network) = plug(Lan::new(server));
+    let mut session = Session::new(controller, clock, Network::default(), 42).unwrap();
+    let mut rig = Rig::new(Port::MiniUart, 115_200);
+    rig.clock.advance_to(network.now().micros() * 1000);
+    rig.types(Duration::from_millis(20), Typed::Bytes(b"typed before\x03"));
+    let pressed = network.now().after(Duration::from_micros(20_000 + 13 * 87));
+    let mut observer = AtTheConsole { looked: network.now(), rig: &mut rig, network, received: Vec::new() };
+    let result = session.fetch(&Source::parse("Image").unwrap(), &mut Memory::new(8 << 20), &mut observer);
+    assert!(result.is_err());
+    let late = observer.network.now().since(pressed);
+    assert!(late < Duration::from_millis(2), "{late:?}");
+    rig.types_text("reset\r");
+    rig.run(PROMISED, |_, now| now >= pressed.after(Duration::from_millis(10)));
+    assert_eq!(rig.read(), b"reset\r");
+}
+
+#[test]
+fn lines_are_executed_in_order_while_the_rest_of_the_paste_comes_in() {
+    for port in PORTS {
+        let mut rig = Rig::new(port, 115_200);
+        let paste = paste();
+        rig.types_text(&paste);
+        let (mut line, mut executed) = (String::new(), String::new());
+        while executed.len() < paste.len() {
+            rig.work(PROMISED);
+            let Some(byte) = rig.console.read() else { continue };
+            line.push(char::from(byte));
+            if byte == b'\r' {
+                // Six milliseconds of work for each, in pieces, with a screen of output: longer than a line takes to arrive.
+                for _ in 0..12 {
+                    rig.work(PROMISED);
+                    rig.console.poll();
+                }
+                writeln!(rig.console, "{line}").unwrap();
+                executed.push_str(&line);
+                line.clear();
+            }
+        }
+        assert!(executed == paste, "{port:?}");
+        assert_eq!((rig.console.line_errors(), rig.console.input_lost()), (LineErrors::default(), 0));
+    }
+}
+
+#[test]
+fn who_looks_away_for_too_long_loses_characters_and_it_is_counted() {
+    // Eight characters take 0.69 ms: the rig is one in which the promise matters.
+    let mut rig = Rig::new(Port::MiniUart, 115_200);
+    let paste = paste();
+    rig.types_text(&paste);
+    rig.run(Duration::from_micros(1100), |_, now| now >= Instant::from_micros(1_000_000));
+    assert!(rig.read().len() < paste.len());
+    assert!(rig.console.line_errors().overruns > 0);
+    assert!(rig.console.longest_gap().length >= Duration::from_micros(1100));
+}
+
+#[test]
+fn a_screen_that_goes_out_at_9600_baud_does_not_delay_what_is_typed() {
+    for port in PORTS {
+        let mut rig = Rig::new(port, 9600);
+        // Two screens: the line needs four seconds for them, and printing them none.
+        let before = rig.clock.now();
+        write!(rig.console, "{}{}", full_screen(), full_screen()).unwrap();
+        assert!(rig.clock.now().since(before) < Duration::from_millis(1));
+        rig.types(Duration::from_millis(100), Typed::Bytes(b"q"));
+        rig.types(Duration::from_millis(200), Typed::Bytes(b"\x03"));
+        // A character takes 1.04 ms.
+        let due = |millis: u64| before.after(Duration::from_micros(millis * 1000 + 1042));
+        let mut key = None;
+        rig.run(PROMISED, |console, now| {
+            key = key.or(console.read().map(|byte| (byte, now)));
+            key.is_some()
+        });
+        let (byte, when) = key.unwrap();
+        assert_eq!(byte, b'q');
+        assert!(when.since(due(100)) < Duration::from_millis(1), "{port:?}: {:?}", when.since(due(100)));
+        let mut when = None;
+        rig.run(PROMISED, |console, now| {
+            when = console.take_interrupt().then_some(now);
+            when.is_some()
+        });
+        assert!(when.unwrap().since(due(200)) < Duration::from_millis(1));
+        assert!(rig.shown().len() < 250, "most of the screens is still to come");
+        assert!(rig.console.drain(Duration::from_secs(5)));
+        assert_eq!(rig.shown().len(), 2 * 80 * 24);
+    }
+}
+
+#[test]
+fn a_writer_that_waits_for_a_slow_line_goes_on_receiving() {
+    let mut rig = Rig::new(Port::MiniUart, 115_200);
+    let paste = paste();
+    rig.types_text(&paste);
+    // More than the buffer holds can be printed only as fast as the line takes it.
+    let mut received = Vec::new();
+    while received.len() < paste.len() {
+        writeln!(rig.console, "{}", full_screen()).unwrap();
+        received.extend(rig.read());
+    }
+    assert!(received == paste.as_bytes());
+    assert_eq!((rig.console.lost(), rig.console.line_errors()), (0, LineErrors::default()));
+    assert!(rig.console.longest_gap().length < PROMISED);
+}
+
+#[test]
+fn a_flood_of_noise_is_survived_and_a_line_typed_after_it_arrives() {
+    for port in PORTS {
+        let mut rig = Rig::new(port, 115_200);
+        let mut random = Random::new(99);
+        let total = 4 * INPUT_BUFFER;
+        for _ in 0..total {
+            // Control-C would empty the buffer: another test's.
+            let byte = Some(random.below(256) as u8).filter(|byte| *byte != INTERRUPT).unwrap_or(0xff);
+            let typed = match random.below(20) {
+                0 => Typed::Break,
+                1 => Typed::Garbled(byte),
+                _ => Typed::Bytes(std::slice::from_ref(&byte)),
+            };
+            rig.types(Duration::ZERO, typed);
+        }
+        // Nobody reads.
+        let mut told = false;
+        rig.run(PROMISED, |console, now| {
+            told |= console.take_typed();
+            now >= Instant::from_micros(7_000_000)
+        });
+        assert!(rig.has_arrived());
+        let kept = rig.read();
+        assert_eq!(kept.len(), INPUT_BUFFER, "{port:?}: bounded");
+        let errors = rig.console.line_errors();
+        let dropped = (errors.breaks + errors.framing) as usize;
+        assert_eq!(kept.len() + dropped + rig.console.input_lost() as usize, total, "{port:?}: each is accounted for");
+        assert_eq!(dropped > 0, port == Port::Pl011, "the mini UART sees no errors: its breaks are NULs");
+        rig.types_text("help\r");
+        rig.run(PROMISED, |_, now| now >= Instant::from_micros(7_010_000));
+        assert_eq!(rig.read(), b"help\r");
+    }
+}
