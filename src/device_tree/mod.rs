@@ -9,19 +9,26 @@
 //! * [`edit`] - setting and deleting properties and nodes in a buffer with room to grow.
 //! * [`firmware`] - what the firmware's tree knows about this board, carried into another tree.
 //! * [`overlay`] - overlays (`.dtbo`) applied to a tree.
+//! * [`value`], [`source()`], [`difference()`] - a value, a tree, and what was changed in a tree, as text for people and for dtc.
 //!
 //! All of it is pure: no module here imports `arch` or `drivers`.
 
 pub mod check;
+pub mod difference;
 pub mod edit;
 pub mod firmware;
 mod header;
 pub mod label;
 pub mod overlay;
 pub mod read;
+pub mod source;
+pub mod value;
 
 pub use check::check;
+pub use difference::difference;
 pub use edit::Editor;
 pub use header::Header;
 pub use label::Label;
 pub use read::{Node, Property, Tree};
+pub use source::source;
+pub use value::Value;

@@ -17,3 +17,4 @@ mod oracle;
 mod overlay;
 mod read;
 mod sequences;
+mod text;

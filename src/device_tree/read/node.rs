@@ -32,7 +32,8 @@ impl fmt::Debug for Node<'_> {
 }
 
 impl<'a> Tree<'a> {
-    fn node_at(&self, offset: usize) -> Option<Node<'a>> {
+    /// The node whose BEGIN_NODE token is at `offset`.
+    pub(in super::super) fn node_at(&self, offset: usize) -> Option<Node<'a>> {
         let mut cursor = self.cursor(offset);
         match cursor.step()? {
             Token::BeginNode(name) => Some(Node { tree: *self, offset, body: cursor.offset, name }),

@@ -11,9 +11,9 @@ mod oracle;
 
 use anyhow::{Context, Result};
 use model::Model;
-use oracle::{Buffer, decompile};
+use oracle::{Buffer, compile_plain, decompile};
 use xenlift::device_tree::firmware::{Known, Outcome, carry_over};
-use xenlift::device_tree::{Editor, Tree, check};
+use xenlift::device_tree::{Editor, Tree, check, difference, source};
 use xenlift::range::PhysicalRange;
 use xenlift_e2e::{Release, cache, packages};
 
@@ -50,6 +50,22 @@ fn every_tree_is_read_as_a_second_reader_reads_it() -> Result<()> {
         assert_eq!(register("serial0"), Some(Ok(range(0xfe20_1000, 0x200))), "{name}");
         let console = tree.stdout().map(|(node, options)| (node.register(0), options));
         assert_eq!(console, Some((Ok(range(0xfe21_5040, 0x40)), "115200n8")), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_tree_is_written_as_a_source_that_dtc_compiles_to_it_again() -> Result<()> {
+    for (name, bytes) in trees()? {
+        let mut buffer = Buffer::new(&bytes, bytes.len());
+        let tree = Tree::new(buffer.bytes())?;
+        let mut text = String::new();
+        source(&tree, &mut text)?;
+        let again = compile_plain(&text);
+        assert_eq!(Model::read(&again), Model::read(&bytes), "{name}");
+        let mut again = Buffer::new(&again, again.len());
+        let mut lines = String::new();
+        assert_eq!(difference(&tree, &Tree::new(again.bytes())?, &mut lines)?, 0, "{name}: {lines}");
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `fdt get`: from the tree into variables.
 
-use super::print::texts;
 use super::{index, no_node, no_property};
+use crate::device_tree::value::texts;
 use crate::shell::{Failure, Outcome, Shell};
 use alloc::borrow::Cow;
 use alloc::format;

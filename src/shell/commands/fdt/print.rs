@@ -1,7 +1,7 @@
 //! `fdt print`, `fdt list` and `fdt header`: the tree as U-Boot shows it, to the letter, because people compare.
 
 use super::{no_node, no_property};
-use crate::device_tree::{Node, Property};
+use crate::device_tree::{self as tree, Node, Property};
 use crate::shell::{Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -119,24 +119,7 @@ impl fmt::Display for Value<'_> {
         if value.len() as u64 > self.longest {
             return write!(f, "* 0x{:016x} [0x{:08x}]", self.address, value.len());
         }
-        if let Some(texts) = texts(value) {
-            for (index, text) in texts.enumerate() {
-                write!(f, "{}\"{text}\"", if index > 0 { ", " } else { "" })?;
-            }
-            return Ok(());
-        }
-        let (cells, rest) = value.as_chunks::<4>();
-        if rest.is_empty() {
-            for (index, cell) in cells.iter().enumerate() {
-                write!(f, "{}0x{:08x}", if index > 0 { " " } else { "<" }, u32::from_be_bytes(*cell))?;
-            }
-            f.write_str(">")
-        } else {
-            for (index, byte) in value.iter().enumerate() {
-                write!(f, "{}{byte:02x}", if index > 0 { " " } else { "[" })?;
-            }
-            f.write_str("]")
-        }
+        tree::Value::as_it_is(value).fmt(f)
     }
 }
 
@@ -153,16 +136,6 @@ impl fmt::Display for OfNode<'_> {
         }
         self.value.fmt(f)
     }
-}
-
-/// The texts of a value that U-Boot takes for texts: each has a printable character at least and a zero at its end; or it is one empty text.
-pub fn texts(value: &[u8]) -> Option<impl Iterator<Item = &str>> {
-    let (last, inside) = value.split_last()?;
-    let printable = |text: &[u8]| !text.is_empty() && text.iter().all(|byte| (b' '..=b'~').contains(byte));
-    if *last != 0 || !(inside.is_empty() || inside.split(|byte| *byte == 0).all(printable)) {
-        return None;
-    }
-    core::str::from_utf8(inside).ok().map(|inside| inside.split('\0'))
 }
 
 /// `fdt header [get VARIABLE MEMBER]`.
