@@ -2,8 +2,8 @@
 //!
 //! The module list below is the architecture. Dependencies point one way:
 //! `shell -> boot -> {net, device_tree, config, card, drivers} -> {mmio, dma, ram} -> arch`; `boot::script`, the board under the shell, and
-//! the flow that calls it stand above both. `device_tree`, `config`, `card`, `shell`, `boot::layout`, `boot::plan` and `net::tftp`
-//! import nothing from `arch` or `drivers`: they are tested on the host.
+//! the flow that calls it stand above both. `device_tree`, `config`, `card`, `shell`, `terminal`, `boot::layout`, `boot::plan` and
+//! `net::tftp` import nothing from `arch` or `drivers`: they are tested on the host.
 //! `docs/architecture.md` says the same at more length, with the reasons.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
@@ -30,4 +30,5 @@ pub mod net;
 pub mod ram;
 pub mod range;
 pub mod shell;
+pub mod terminal;
 pub mod time;

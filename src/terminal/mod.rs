@@ -1,0 +1,51 @@
+//! What a person at the serial line sees and types, apart from any line: bytes and moments in, keys and text out.
+//!
+//! Nothing here knows of a UART, a menu or a shell, and nothing waits or looks at a clock. [`key`] makes keys of bytes, [`burst`]
+//! lets only those through that a person can have typed, [`query`] finds out whether there is a terminal at the other end,
+//! [`frame`] paints a screen by its differences, and [`line`] edits a line. Text goes to a [`core::fmt::Write`], of which the
+//! [console](crate::console) is one: it never fails, so results of writing are not looked at.
+//!
+//! A line of 115,200 baud carries 11 characters a millisecond, one of 9600 baud one: so output is what changed and little more.
+//! There is no colour; what stands out is bold or reversed. The cursor stays visible, the alternate screen is not used and no
+//! mode of the terminal is changed, because whatever is started next finds the terminal as it was left.
+//!
+//! The sequences are those of ECMA-48 (5th edition) and the VT100 that xterm, the Linux console, screen, tmux, PuTTY, minicom,
+//! picocom and tio have in common.
+
+#[cfg(test)]
+pub(crate) mod emulator;
+pub mod frame;
+pub mod key;
+mod pen;
+
+/// Whom the loader talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A line that understands characters, carriage return, line feed and backspace: a dumb terminal, a script, or nobody.
+    Plain,
+    /// A terminal that understands ECMA-48's cursor movements, of this many character cells.
+    Ansi {
+        /// Cells in a row.
+        columns: u16,
+        /// Rows.
+        rows: u16,
+    },
+}
+
+/// What a character looks like on the screen: itself if every terminal shows it in one cell, else `?`.
+///
+/// Control characters, among them those that hide in Unicode (C1, directions, joiners), combining and wide characters would move
+/// the cursor or reorder what stands beside them, so no text from outside can draw anywhere but in its own cells. What is left
+/// is ASCII, Latin, Greek and Cyrillic.
+pub fn shown(character: char) -> char {
+    if is_one_cell(character) { character } else { '?' }
+}
+
+/// Whether every terminal shows `character` in exactly one cell.
+pub fn is_one_cell(character: char) -> bool {
+    matches!(character,
+        ' '..='~'
+        | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' // Latin and phonetic letters; U+00AD is a soft hyphen
+        | '\u{370}'..='\u{377}' | '\u{37a}'..='\u{37f}' | '\u{384}'..='\u{38a}' | '\u{38c}' | '\u{38e}'..='\u{3a1}'
+        | '\u{3a3}'..='\u{482}' | '\u{48a}'..='\u{52f}') // U+0483 to U+0489 combine
+}
