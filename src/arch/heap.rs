@@ -5,7 +5,7 @@
 
 /// Size in bytes. Files do not go through it (they are fetched straight into their place): it holds settings, trees, the
 /// network stack's buffers and what the firmware passed.
-pub const SIZE: usize = 4 << 20;
+pub const SIZE: usize = 8 << 20;
 
 #[cfg(target_os = "none")]
 mod target {

@@ -137,7 +137,8 @@ pub fn find<B: Board>(machine: &mut Machine<B>, script: Option<&Script>) -> Resu
         tell(&file.name, &looked);
         return Ok(Found::Script(Script { path: file.name, partition: None, bytes: file.bytes }));
     }
-    let mut settings = settings::parse(&file.bytes).map_err(|error| format!("{}: {error}", file.name))?;
+    let mut settings = settings::parse_in_pieces(&file.bytes, &mut || machine.keeper.breathe())
+        .map_err(|error| format!("{}: {error}", file.name))?;
     tell(&file.name, &looked);
     for error in machine.overrides.apply(&mut settings) {
         println!("cmdline.txt: {error}.");

@@ -160,7 +160,7 @@ mod tests {
         let text = alloc::vec![b'a'; 100 << 20];
         let Ok(Initramfs::Settings(text)) = identify(&text) else { panic!("text") };
         let error = settings::parse(text).unwrap_err().to_string();
-        assert_eq!(error, "the file has 104857600 bytes, settings have at most 8192; is it really loader.toml?");
+        assert_eq!(error, "the file has 104857600 bytes, settings have at most 131072; is it really loader.toml?");
     }
 
     proptest! {

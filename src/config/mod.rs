@@ -14,6 +14,7 @@ pub mod extlinux;
 pub mod initramfs;
 pub mod nearest;
 pub mod overrides;
+mod pieces;
 mod reader;
 pub mod settings;
 pub mod source;
@@ -24,7 +25,7 @@ use core::net::Ipv4Addr;
 
 use source::{File, ServerAddress};
 
-/// Bytes that a file of settings or a script may have, and all scripts under way together: they are kept on the heap, which has 4 MiB.
+/// Bytes that a file of settings or a script may have, and all scripts under way together: they are kept on the heap, which has 8 MiB.
 pub const LARGEST_FILE: usize = 256 << 10;
 
 /// Everything that `loader.toml` says.

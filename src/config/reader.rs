@@ -32,6 +32,13 @@ pub enum Problem {
         /// The largest accepted size in bytes.
         limit: usize,
     },
+    /// An entry, or what stands before the first, is larger than one can be.
+    LongPiece {
+        /// Its size in bytes.
+        bytes: usize,
+        /// The largest accepted size in bytes.
+        limit: usize,
+    },
     /// A byte that is not UTF-8.
     NotUtf8(u8),
     /// The text is UTF-16, as some editors save it.
@@ -116,6 +123,10 @@ impl fmt::Display for Problem {
             Self::TooLong { bytes, limit } => {
                 write!(f, "the file has {bytes} bytes, settings have at most {limit}; is it really loader.toml?")
             }
+            Self::LongPiece { bytes, limit } => write!(
+                f,
+                "from here to the next [[entry]] there are {bytes} bytes, expected at most {limit}; is a quote not closed?"
+            ),
             Self::NotUtf8(byte) => write!(f, "byte {byte:#04x} is not UTF-8; save the file as plain UTF-8 text"),
             Self::Utf16 => f.write_str("the text is UTF-16; save the file as UTF-8"),
             Self::Syntax(message) => write!(f, "not TOML: {message}"),
@@ -161,14 +172,20 @@ pub fn shown(text: &str) -> String {
     short
 }
 
-/// The text of the file; turns byte offsets into lines and columns.
+/// A piece of the text of the file; turns byte offsets in it into lines and columns of the file.
 #[derive(Clone, Copy)]
-pub struct Text<'t>(pub &'t str);
+pub struct Text<'t> {
+    /// The whole text.
+    pub whole: &'t str,
+    /// Where the piece begins in it, in bytes.
+    pub start: usize,
+}
 
 impl Text<'_> {
     /// The error `problem` at byte `offset`.
     pub fn error(&self, offset: usize, problem: Problem) -> Error {
-        let before = self.0.char_indices().take_while(|(index, _)| *index < offset).map(|(_, character)| character);
+        let offset = self.start.saturating_add(offset);
+        let before = self.whole.char_indices().take_while(|(index, _)| *index < offset).map(|(_, character)| character);
         let (mut line, mut column) = (1, 1);
         for character in before {
             match character {

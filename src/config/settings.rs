@@ -11,21 +11,23 @@ use core::net::Ipv4Addr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use super::pieces::LARGEST_PIECE;
+use super::pieces::{Piece, pieces};
 use super::reader::{At, StringOrTable, Table, Text, shown};
 pub use super::reader::{Error, Problem};
 use super::source::{File, ServerAddress, Source, TFTP_PORT, parse_sha256};
 use super::{DeviceTree, Dom0, Domain, Entry, InterfaceAddress, Linux, Network, Payload, Settings, Timeout, Xen};
 use super::{command_line, nearest};
 
-/// The largest `loader.toml` in bytes. The parser takes up to 300 bytes of heap for each byte of the worst of texts, and the loader's heap
-/// has 4 MiB (`tests/settings_memory.rs` measures it). An entry with its comments takes about 400.
-pub const LARGEST: usize = 8 * 1024;
+/// The largest `loader.toml` in bytes. What is kept of the worst of texts, and what the parser takes for the largest piece of it, fit into
+/// the loader's heap (`tests/settings_memory.rs` measures it).
+pub const LARGEST: usize = 128 * 1024;
 /// The longest name of an entry, in characters.
 pub const LONGEST_NAME: usize = 32;
 /// The longest title of an entry, in characters: one line of the menu.
 pub const LONGEST_TITLE: usize = 64;
 /// The most entries.
-pub const MOST_ENTRIES: usize = 64;
+pub const MOST_ENTRIES: usize = 256;
 /// The most overlays of an entry.
 pub const MOST_OVERLAYS: usize = 32;
 /// The longest wait for a choice, in seconds.
@@ -46,6 +48,14 @@ const FILE_KEYS: &[&str] = &["path", "sha256"];
 /// # Errors
 /// The first thing that is wrong, with line and column. A file of more than [`LARGEST`] bytes is refused unread.
 pub fn parse(bytes: &[u8]) -> Result<Settings, Error> {
+    parse_in_pieces(bytes, &mut || {})
+}
+
+/// Reads `loader.toml` as [`parse`] does; `between` is called after each entry, for whatever else must not wait.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_in_pieces(bytes: &[u8], between: &mut dyn FnMut()) -> Result<Settings, Error> {
     let whole = |problem| Error { line: 0, column: 0, problem };
     if bytes.len() > LARGEST {
         return Err(whole(Problem::TooLong { bytes: bytes.len(), limit: LARGEST }));
@@ -55,83 +65,134 @@ pub fn parse(bytes: &[u8]) -> Result<Settings, Error> {
     }
     let text = core::str::from_utf8(bytes).map_err(|error| {
         let (good, bad) = bytes.split_at(error.valid_up_to().min(bytes.len()));
-        let good = core::str::from_utf8(good).unwrap_or_default();
-        Text(good).error(good.len(), Problem::NotUtf8(bad.first().copied().unwrap_or_default()))
+        let good = Text { whole: core::str::from_utf8(good).unwrap_or_default(), start: 0 };
+        good.error(good.whole.len(), Problem::NotUtf8(bad.first().copied().unwrap_or_default()))
     })?;
-    let document = DeTable::parse(text).map_err(|error| {
-        let start = error.span().map_or(text.len(), |span| span.start);
-        Text(text).error(start, Problem::Syntax(error.message().to_string()))
-    })?;
-    let root = Table::new(Text(text), document.get_ref(), 0..text.len(), "the top level", ROOT_KEYS)?;
-    settings(&root)
+    let mut reading =
+        Reading { text, settings: Settings::default(), default: None, fallbacks: Vec::new(), seen: Seen::default() };
+    for piece in pieces(text) {
+        reading.piece(&piece)?;
+        between();
+    }
+    reading.finish()
 }
 
-fn settings(root: &Table<'_, '_>) -> Result<Settings, Error> {
-    let timeout = match root.integer_or_word("timeout", LONGEST_TIMEOUT, "seconds", "never")? {
-        None => Timeout::default(),
-        Some(None) => Timeout::Never,
-        Some(Some(seconds)) => Timeout::Seconds(u16::try_from(seconds).unwrap_or(u16::MAX)),
-    };
-    let network = match root.table("network", "[network]", NETWORK_KEYS)? {
-        Some(table) => network(&table)?,
-        None => Network::default(),
-    };
-    let tables = root.tables("entry", "[[entry]]", ENTRY_KEYS)?;
-    if let Some(table) = tables.get(MOST_ENTRIES) {
-        return Err(root.bad("entry", tables.len(), table.start, alloc::format!("at most {MOST_ENTRIES} entries")));
+/// Settings of which some pieces have been read.
+struct Reading<'t> {
+    text: &'t str,
+    settings: Settings,
+    /// Where in the text `default` names an entry.
+    default: Option<usize>,
+    /// Where in the text each entry names its fallback.
+    fallbacks: Vec<Option<usize>>,
+    seen: Seen,
+}
+
+/// What a later piece must not have again.
+#[derive(Default)]
+struct Seen {
+    network: bool,
+    /// Entries that are not written as `[[entry]]`.
+    other_entries: bool,
+}
+
+impl Reading<'_> {
+    fn piece(&mut self, piece: &Piece<'_>) -> Result<(), Error> {
+        let text = Text { whole: self.text, start: piece.start };
+        let bytes = piece.text.len();
+        if bytes > LARGEST_PIECE {
+            return Err(text.error(0, Problem::LongPiece { bytes, limit: LARGEST_PIECE }));
+        }
+        if piece.entry && self.seen.other_entries {
+            let problem = "an entry was written in another way before; write [[entry]] without quotes everywhere";
+            return Err(text.error(0, Problem::Syntax(String::from(problem))));
+        }
+        let document = DeTable::parse(piece.text).map_err(|error| {
+            let start = error.span().map_or(bytes, |span| span.start);
+            text.error(start, Problem::Syntax(error.message().to_string()))
+        })?;
+        let root = Table::new(text, document.get_ref(), 0..bytes, "the top level", ROOT_KEYS)?;
+        match root.integer_or_word("timeout", LONGEST_TIMEOUT, "seconds", "never")? {
+            None => {}
+            Some(None) => self.settings.timeout = Timeout::Never,
+            Some(Some(seconds)) => {
+                self.settings.timeout = Timeout::Seconds(u16::try_from(seconds).unwrap_or(u16::MAX));
+            }
+        }
+        if let Some(table) = root.table("network", "[network]", NETWORK_KEYS)? {
+            if self.seen.network {
+                let problem = Problem::Duplicate { what: "a table", name: String::from("network") };
+                return Err(table.error(table.start, problem));
+            }
+            self.settings.network = network(&table)?;
+            self.seen.network = true;
+        }
+        if let Some((name, offset)) = root.string("default")? {
+            self.settings.default = Some(String::from(name));
+            self.default = Some(piece.start.saturating_add(offset));
+        }
+        let tables = root.tables("entry", "[[entry]]", ENTRY_KEYS)?;
+        self.seen.other_entries = !piece.entry && !tables.is_empty();
+        tables.iter().try_for_each(|table| self.entry(piece, &root, table))
     }
-    let mut entries: Vec<Entry> = Vec::new();
-    for table in &tables {
+
+    fn entry(&mut self, piece: &Piece<'_>, root: &Table<'_, '_>, table: &Table<'_, '_>) -> Result<(), Error> {
+        let entries = &mut self.settings.entries;
+        if entries.len() >= MOST_ENTRIES {
+            let expected = alloc::format!("at most {MOST_ENTRIES} entries");
+            return Err(root.bad("entry", entries.len().saturating_add(1), table.start, expected));
+        }
         let entry = entry(table)?;
         if entries.iter().any(|other| other.name == entry.name) {
             let problem = Problem::Duplicate { what: "an entry", name: entry.name };
             return Err(table.error(name_offset(table)?, problem));
         }
         entries.push(entry);
+        self.fallbacks.push(table.string("fallback")?.map(|(_, offset)| piece.start.saturating_add(offset)));
+        Ok(())
     }
-    for (table, entry) in tables.iter().zip(&entries) {
-        check_fallback(table, entry, &entries)?;
+
+    /// Looks at what names other entries, now that all are known.
+    fn finish(self) -> Result<Settings, Error> {
+        let Self { text, settings, default, fallbacks, .. } = self;
+        let text = Text { whole: text, start: 0 };
+        let entries = &settings.entries;
+        let mut next = Vec::with_capacity(entries.len());
+        for (entry, offset) in entries.iter().zip(&fallbacks) {
+            next.push(match (entry.fallback.as_deref(), offset) {
+                (Some(name), Some(offset)) => Some(number_of(text, "fallback", name, *offset, entries)?),
+                _ => None,
+            });
+        }
+        for (number, (entry, offset)) in entries.iter().zip(&fallbacks).enumerate() {
+            if is_in_a_circle(&next, number) {
+                return Err(text.error(offset.unwrap_or_default(), Problem::FallbackCircle(entry.name.clone())));
+            }
+        }
+        if let (Some(name), Some(offset)) = (settings.default.as_deref(), default) {
+            number_of(text, "default", name, offset, entries)?;
+        }
+        Ok(settings)
     }
-    let default = root.string("default")?;
-    if let Some((name, offset)) = default {
-        check_entry_name(root, "default", name, offset, &entries)?;
-    }
-    Ok(Settings { default: default.map(|(name, _)| String::from(name)), timeout, network, entries })
 }
 
 fn name_offset(table: &Table<'_, '_>) -> Result<usize, Error> {
     Ok(table.string("name")?.map_or(table.start, |(_, offset)| offset))
 }
 
-fn check_entry_name(
-    table: &Table<'_, '_>,
-    key: &'static str,
-    name: &str,
-    offset: usize,
-    entries: &[Entry],
-) -> Result<(), Error> {
-    let names = || entries.iter().map(|entry| entry.name.as_str());
-    if names().any(|known| known == name) {
-        return Ok(());
-    }
-    let nearest = nearest::nearest(name, names()).map(String::from);
-    Err(table.error(offset, Problem::NoSuchEntry { key, name: shown(name), nearest }))
+/// The index of the entry that `key` at `offset` names.
+fn number_of(text: Text<'_>, key: &'static str, name: &str, offset: usize, entries: &[Entry]) -> Result<usize, Error> {
+    entries.iter().position(|entry| entry.name == name).ok_or_else(|| {
+        let nearest = nearest::nearest(name, entries.iter().map(|entry| entry.name.as_str())).map(String::from);
+        text.error(offset, Problem::NoSuchEntry { key, name: shown(name), nearest })
+    })
 }
 
-/// A failed boot follows `fallback` until something works: that must come to an end.
-fn check_fallback(table: &Table<'_, '_>, entry: &Entry, entries: &[Entry]) -> Result<(), Error> {
-    let Some((name, offset)) = table.string("fallback")? else { return Ok(()) };
-    check_entry_name(table, "fallback", name, offset, entries)?;
-    let mut next = entry.fallback.as_deref();
-    for _ in 0..entries.len() {
-        let Some(name) = next else { return Ok(()) };
-        if name == entry.name {
-            return Err(table.error(offset, Problem::FallbackCircle(entry.name.clone())));
-        }
-        next = entries.iter().find(|entry| entry.name == name).and_then(|entry| entry.fallback.as_deref());
-    }
-    // A circle further on, which is reported at the entries that are in it.
-    Ok(())
+/// Whether following the fallbacks from the entry with that index comes back to it: a failed boot follows them until something works, and
+/// that must come to an end. A circle further on is told at the entries that are in it.
+fn is_in_a_circle(next: &[Option<usize>], start: usize) -> bool {
+    let follow = |index: &usize| next.get(*index).copied().flatten();
+    core::iter::successors(follow(&start), follow).take(next.len()).any(|index| index == start)
 }
 
 fn network(table: &Table<'_, '_>) -> Result<Network, Error> {

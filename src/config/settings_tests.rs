@@ -312,12 +312,82 @@ fn domains_are_checked() {
 #[test]
 fn numbers_of_things_are_bounded() {
     let entries: String = (0..=MOST_ENTRIES).map(|n| format!("[[entry]]\nname = \"e{n}\"\nscript = \"s\"\n")).collect();
-    assert!(error(&entries).contains("at most 64 entries"));
+    assert!(error(&entries).contains("at most 256 entries"));
     let overlays = format!("overlays = [{}]", "\"o\", ".repeat(MOST_OVERLAYS + 1));
     assert!(error(&with_entry(&overlays)).contains("at most 32 items"));
-    assert_eq!(parse(&vec![b' '; LARGEST]), Ok(Settings::default()));
+    assert_eq!(parse(&vec![b' '; LARGEST_PIECE]), Ok(Settings::default()));
+    let problem = Problem::LongPiece { bytes: LARGEST_PIECE + 1, limit: LARGEST_PIECE };
+    assert_eq!(parse(&vec![b' '; LARGEST_PIECE + 1]), Err(Error { line: 1, column: 1, problem }));
     let problem = Problem::TooLong { bytes: LARGEST + 1, limit: LARGEST };
     assert_eq!(parse(&vec![b' '; LARGEST + 1]), Err(Error { line: 0, column: 0, problem }));
+}
+
+/// An entry as people write them, comments included.
+fn realistic(number: usize) -> String {
+    format!(
+        "\n# Machine {number}: with its own root, and the console that Xen uses.\n[[entry]]\nname = \"machine-{number:03}\"\n\
+         title = \"Xen 4.20 and Debian, machine {number}\"\ndevice-tree = \"bcm2711-rpi-4-b.dtb\"\n\
+         overlays = [\"overlays/disable-bt.dtbo\"]\nfallback = \"machine-000\"\n\n[entry.xen]\nimage = \"xen\"\n\
+         args = \"console=dtuart dtuart=serial1 dom0_mem=768M dom0_max_vcpus=1 bootscrub=0 vwfi=native\"\n\n[entry.dom0]\n\
+         kernel = \"Image-dom0\"\nramdisk = \"rootfs.cpio.gz\"\nargs = \"console=hvc0 earlycon=xen root=/dev/ram0 n={number}\"\n"
+    )
+}
+
+#[test]
+fn two_hundred_entries_are_read_in_pieces_and_none_are_settings_too() {
+    let mut text = String::from("default = \"machine-199\"\n");
+    text.extend((0..200).map(realistic));
+    let text = text.replacen("fallback = \"machine-000\"\n", "", 1);
+    let mut between = 0;
+    let settings = parse_in_pieces(text.as_bytes(), &mut || between += 1).unwrap();
+    assert_eq!((settings.entries.len(), between), (200, 201));
+    assert_eq!(settings.default_entry().unwrap().name, "machine-199");
+    assert_eq!(settings.entries[199].fallback.as_deref(), Some("machine-000"));
+    assert_eq!(parse(b"").unwrap().entries, []);
+    assert_eq!(parse(b"timeout = 0\n").unwrap().entries, []);
+}
+
+#[test]
+fn a_mistake_in_a_late_entry_is_told_with_its_line_in_the_file() {
+    let text: String = (1..150).map(realistic).collect::<String>().replace("machine-000", "machine-001");
+    let text = text.replacen("fallback = \"machine-001\"\n", "", 1);
+    parse(text.as_bytes()).unwrap();
+    let line = text.lines().position(|line| line == "name = \"machine-120\"").unwrap() + 1;
+    let wrong = |from: &str, to: &str| error(&text.replacen(from, to, 1));
+    let told = wrong("name = \"machine-120\"", "nam = \"machine-120\"");
+    assert!(told.starts_with(&format!("line {line}, column 1: unknown key \"nam\"")), "{told}");
+    let told = wrong("name = \"machine-120\"", "name = \"machine-120");
+    assert!(told.starts_with(&format!("line {line}, column ")) && told.contains("not TOML"), "{told}");
+    let told = wrong("name = \"machine-120\"", "name = \"machine-119\"");
+    assert!(told.starts_with(&format!("line {line}, column 8: there is already an entry")), "{told}");
+    let at = text.find("name = \"machine-120\"").unwrap();
+    let (before, after) = text.split_at(at);
+    let told =
+        error(&format!("{before}{}", after.replacen("fallback = \"machine-001\"", "fallback = \"machine-1\"", 1)));
+    assert!(told.starts_with(&format!("line {}, column 12: fallback: there is no entry", line + 4)), "{told}");
+}
+
+#[test]
+fn what_stands_once_stands_once_across_entries() {
+    let network = "[network]\nserver = \"10.0.0.1\"\n";
+    let entry = |name: &str| format!("[[entry]]\nname = \"{name}\"\nscript = \"s\"\n");
+    // Between entries is a place for it, too.
+    let settings = parse(format!("{}{network}{}", entry("a"), entry("b")).as_bytes()).unwrap();
+    assert!(settings.network.server.is_some() && settings.entries.len() == 2);
+    let told = error(&format!("{network}{}{network}", entry("a")));
+    assert!(told.starts_with("line 6, ") && told.contains("already a table with the name \"network\""), "{told}");
+    let told = error(&format!("entry = [{{ name = \"a\", script = \"s\" }}]\n{}", entry("b")));
+    assert!(told.starts_with("line 2, column 1: not TOML: an entry was written in another way"), "{told}");
+    assert!(error(&format!("{}[entry]\nname = \"b\"\n", entry("a"))).contains("not TOML"));
+}
+
+#[test]
+fn a_circle_of_fallbacks_among_many_is_found_and_costs_little() {
+    let entry = |n: usize, next: usize| format!("[[entry]]\nname = \"e{n}\"\nscript = \"s\"\nfallback = \"e{next}\"\n");
+    let circle: String = (0..MOST_ENTRIES).map(|n| entry(n, (n + 1) % MOST_ENTRIES)).collect();
+    assert!(error(&circle).starts_with("line 4, column 12: the fallbacks of entry \"e0\" lead back to it"));
+    let tail: String = (0..MOST_ENTRIES).map(|n| entry(n, (n + 1).min(MOST_ENTRIES - 1))).collect();
+    assert!(error(&tail).contains("\"e255\" lead back to it"));
 }
 
 #[test]
@@ -345,9 +415,9 @@ fn messages_carry_no_control_characters_to_the_terminal() {
 #[test]
 fn deep_nesting_ends_in_an_error() {
     for opening in ["[", "{a=", "a.", "[a."] {
-        let text = format!("a = {}", opening.repeat(LARGEST / opening.len() - 8));
+        let text = format!("a = {}", opening.repeat(LARGEST_PIECE / opening.len() - 8));
         assert!(parse(text.as_bytes()).is_err());
-        assert!(parse(opening.repeat(LARGEST / opening.len()).as_bytes()).is_err());
+        assert!(parse(opening.repeat(LARGEST_PIECE / opening.len()).as_bytes()).is_err());
     }
 }
 
