@@ -4,15 +4,13 @@
 //! its bytes in `data`, or behind the tree at `data-offset` from its end rounded up to four bytes, or at `data-position` from the tree's beginning, then with `data-size`.
 //! Digests are in its `hash` children. `/configurations` says which files go together, and which of its nodes is the `default`.
 //!
-//! CRC-32 and SHA-256 are verified. Other digests (MD5, SHA-1, SHA-512) and signatures are not, and whoever asks is told which.
+//! CRC-32 and SHA-256 can be verified. Other digests (MD5, SHA-1, SHA-512) and signatures cannot, and whoever asks is told which they are.
 
-use super::digest::crc32;
 use super::legacy_image::Compression;
 use crate::device_tree::read::Error as ReadError;
 use crate::device_tree::{Label, Node, Tree};
 use alloc::vec::Vec;
 use core::fmt;
-use sha2::{Digest as _, Sha256};
 
 /// A FIT image.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +28,42 @@ pub struct Image<'a> {
     pub data: &'a [u8],
 }
 
-/// A digest in a FIT image.
+/// What a file of a FIT image says that it can be verified by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// Its name: `crc32`, `sha256`.
-    pub algorithm: Label,
-    /// Whether the data was compared with it; if not, it is one that is not computed here.
-    pub compared: bool,
+pub enum Digest {
+    /// Its CRC-32, big-endian.
+    Crc32([u8; 4]),
+    /// Its SHA-256.
+    Sha256([u8; 32]),
+    /// Something that is not computed here, by its name.
+    Other(Label),
 }
+
+impl Digest {
+    /// Compares it with `found`, what the bytes of the file `image` have.
+    ///
+    /// # Errors
+    /// [`Error::Digest`].
+    pub fn check(&self, image: Label, found: &[u8]) -> Result<(), Error> {
+        let (algorithm, expected) = match self {
+            Self::Crc32(value) => (CRC32, &value[..]),
+            Self::Sha256(value) => (SHA256, &value[..]),
+            Self::Other(_) => return Ok(()),
+        };
+        if expected == found {
+            return Ok(());
+        }
+        let (expected, found) = (start(expected), start(found));
+        Err(Error::Digest { image, algorithm: algorithm.into(), expected, found })
+    }
+}
+
+/// The names of the digests that are computed.
+const CRC32: &str = "crc32";
+const SHA256: &str = "sha256";
+
+/// Digests and signatures that a file may have. mkimage writes as many as its source names: one, rarely two.
+const MOST_DIGESTS: usize = 8;
 
 /// How many bytes the FIT image whose tree is `tree` has with what lies behind its tree.
 ///
@@ -145,6 +171,11 @@ impl<'a> Fit<'a> {
     pub fn description(&self) -> &'a str {
         text(&self.tree.root(), "description")
     }
+
+    /// The tree and what lies behind it: all its files are in there.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
 }
 
 fn text<'a>(node: &Node<'a>, name: &str) -> &'a str {
@@ -181,47 +212,38 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Where it is to lie, if it says so.
-    pub fn load(&self) -> Option<u64> {
-        self.node.property("load")?.number()
-    }
-
-    /// Compares its data with every digest that it has; says which they were.
+    /// What its bytes are to be verified by. Whoever has them looks at each ([`Digest::check`]).
     ///
     /// # Errors
-    /// [`Error::Digest`] where one differs, [`Error::BadDigest`] where one makes no sense.
-    pub fn verify(&self) -> Result<Vec<Verified>, Error> {
+    /// [`Error::BadDigest`] where one makes no sense, [`Error::ManyDigests`].
+    pub fn digests(&self) -> Result<Vec<Digest>, Error> {
         let image = Label::new(self.name());
-        let mut verified = Vec::new();
+        let mut digests = Vec::new();
         for node in self.node.children() {
-            if node.name().starts_with("signature") {
-                verified.push(Verified { algorithm: "signature".into(), compared: false });
-            }
             let ignored = node.property("uboot-ignore").and_then(|property| property.u32()) == Some(1);
-            if !node.name().starts_with("hash") || ignored {
-                continue;
-            }
-            let algorithm = Label::new(text(&node, "algo"));
-            let value = node.property("value").map(|property| property.value());
-            let value = value.filter(|value| !value.is_empty()).ok_or(Error::BadDigest { image, algorithm })?;
-            let found: &[u8] = match algorithm.as_str() {
-                "crc32" => &crc32(self.data).to_be_bytes(),
-                "sha256" => &<[u8; 32]>::from(Sha256::digest(self.data)),
-                _ => {
-                    verified.push(Verified { algorithm, compared: false });
-                    continue;
-                }
+            let digest = match node.name() {
+                name if name.starts_with("signature") => Digest::Other("signature".into()),
+                name if name.starts_with("hash") && !ignored => digest(&node, image)?,
+                _ => continue,
             };
-            if value.len() != found.len() {
-                return Err(Error::BadDigest { image, algorithm });
+            if digests.len() >= MOST_DIGESTS {
+                return Err(Error::ManyDigests { image });
             }
-            if value != found {
-                let (expected, found) = (start(value), start(found));
-                return Err(Error::Digest { image, algorithm, expected, found });
-            }
-            verified.push(Verified { algorithm, compared: true });
+            digests.push(digest);
         }
-        Ok(verified)
+        Ok(digests)
+    }
+}
+
+/// The digest that a `hash` node says.
+fn digest(node: &Node<'_>, image: Label) -> Result<Digest, Error> {
+    let algorithm = Label::new(text(node, "algo"));
+    let bad = Error::BadDigest { image, algorithm };
+    let value = node.property("value").map(|property| property.value()).filter(|value| !value.is_empty()).ok_or(bad)?;
+    match algorithm.as_str() {
+        CRC32 => value.try_into().map(Digest::Crc32).map_err(|_| bad),
+        SHA256 => value.try_into().map(Digest::Sha256).map_err(|_| bad),
+        _ => Ok(Digest::Other(algorithm)),
     }
 }
 
@@ -277,6 +299,11 @@ pub enum Error {
         /// The first bytes that it has.
         found: [u8; 4],
     },
+    /// A file has more than [`MOST_DIGESTS`] digests and signatures.
+    ManyDigests {
+        /// Its name.
+        image: Label,
+    },
     /// A digest has no value, or one of the wrong length.
     BadDigest {
         /// The file's name.
@@ -307,6 +334,9 @@ impl fmt::Display for Error {
                 f.write_str("..., it says ")?;
                 expected.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
                 f.write_str("...; copy it again (`setenv verify no` takes it as it is)")
+            }
+            Self::ManyDigests { image } => {
+                write!(f, "{image} of the FIT image has more than {MOST_DIGESTS} digests and signatures")
             }
             Self::BadDigest { image, algorithm } => {
                 write!(f, "{image} of the FIT image has a digest {algorithm:?} without a value of the right length")

@@ -57,10 +57,10 @@ pub fn gunzip(gzip: &[u8], output: &mut [u8]) -> Result<usize, Error> {
 }
 
 /// As [`gunzip`], where the file and its contents lie in memory of which only one place at a time can be looked at: `read` fills a buffer with the file's
-/// bytes from an offset on, `write` takes unpacked bytes, in order, and says whether there was room for them. The file has `length` bytes.
+/// bytes from an offset on, `write` takes unpacked bytes, in order, at most 32 KiB of them and perhaps none, and says whether to go on. The file has `length` bytes.
 ///
 /// # Errors
-/// As [`gunzip`].
+/// As [`gunzip`]; [`Error::TooLarge`] where `write` says no.
 pub fn gunzip_in_pieces(
     length: u64,
     read: &mut dyn FnMut(u64, &mut [u8]),
@@ -71,8 +71,7 @@ pub fn gunzip_in_pieces(
     // What the format refers back to: the last 32 KiB, round and round.
     let mut window = vec![0; TINFL_LZ_DICT_SIZE];
     let mut state = Box::<DecompressorOxide>::default();
-    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
-    let mut digest = crc.digest();
+    let mut found = 0;
     let mut next = PIECE.min(length);
     let first = input.get_mut(..next as usize).unwrap_or_default();
     read(0, first);
@@ -88,7 +87,7 @@ pub fn gunzip_in_pieces(
         let (status, consumed, written) = decompress(&mut state, piece, &mut window, at, flags);
         start += consumed;
         let unpacked = window.get(at..at + written).unwrap_or_default();
-        digest.update(unpacked);
+        found = digest::crc32_continued(found, unpacked);
         if !write(unpacked) {
             return Err(Error::TooLarge { room: total });
         }
@@ -107,7 +106,6 @@ pub fn gunzip_in_pieces(
         }
     }
     // The decompressor may hold some bytes of the piece before, which it cannot give back: the trailer begins up to a word of it earlier.
-    let found = digest.finalize();
     let expected_at = next - (end - start) as u64;
     let mut trailer = [0; 8];
     let mut expected = None;

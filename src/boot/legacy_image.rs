@@ -4,7 +4,6 @@
 //! of several files begins with the files' lengths, a zero, and then the files, each but the last filled up to a multiple of four bytes.
 
 use super::digest::crc32;
-use super::gzip;
 use core::fmt;
 
 /// Bytes of the header.
@@ -12,6 +11,9 @@ pub const HEADER_SIZE: usize = 64;
 const MAGIC: u32 = 0x2705_1956;
 /// Where the header has its own CRC-32, which is computed with zeroes there.
 const HEADER_CRC: core::ops::Range<usize> = 4..8;
+
+/// Files of an image that are looked for: the list of their lengths can be as long as the memory.
+const MOST_PARTS: usize = 1024;
 
 /// What an image is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,7 @@ pub struct Header {
     pub load: u32,
     /// Where a kernel begins.
     pub entry: u32,
+    header_crc: u32,
     data_crc: u32,
     /// The operating system's code; Linux is 5.
     pub system: u8,
@@ -107,17 +110,23 @@ impl Header {
     /// # Errors
     /// [`Error::TooShort`], [`Error::NoMagic`], [`Error::HeaderChecksum`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let header = Self::read(bytes)?;
+        let mut without = bytes.first_chunk::<HEADER_SIZE>().copied().unwrap_or([0; HEADER_SIZE]);
+        without.get_mut(HEADER_CRC).unwrap_or_default().fill(0);
+        let (expected, found) = (header.header_crc, crc32(&without));
+        if expected == found { Ok(header) } else { Err(Error::HeaderChecksum { expected, found }) }
+    }
+
+    /// Reads a header and leaves its CRC-32 alone, as Xen does.
+    ///
+    /// # Errors
+    /// [`Error::TooShort`], [`Error::NoMagic`].
+    pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let length = bytes.len() as u64;
         let header = bytes.first_chunk::<HEADER_SIZE>().ok_or(Error::TooShort { length })?;
         let word = |index: usize| header.as_chunks::<4>().0.get(index).map_or(0, |word| u32::from_be_bytes(*word));
         if word(0) != MAGIC {
             return Err(Error::NoMagic { found: word(0) });
-        }
-        let mut without = *header;
-        without.get_mut(HEADER_CRC).unwrap_or_default().fill(0);
-        let (expected, found) = (word(1), crc32(&without));
-        if expected != found {
-            return Err(Error::HeaderChecksum { expected, found });
         }
         let [system, architecture, kind, compression] = word(7).to_be_bytes();
         Ok(Self {
@@ -125,6 +134,7 @@ impl Header {
             size: word(3),
             load: word(4),
             entry: word(5),
+            header_crc: word(1),
             data_crc: word(6),
             system,
             architecture,
@@ -147,6 +157,15 @@ impl Header {
     pub fn name(&self) -> &str {
         let end = self.name.iter().position(|byte| *byte == 0).unwrap_or(self.name.len());
         self.name.get(..end).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default()
+    }
+
+    /// Compares `found`, the CRC-32 of the image's data, with what it is to be.
+    ///
+    /// # Errors
+    /// [`Error::DataChecksum`].
+    pub fn check_data(&self, found: u32) -> Result<(), Error> {
+        let expected = self.data_crc;
+        if expected == found { Ok(()) } else { Err(Error::DataChecksum { expected, found }) }
     }
 
     /// Bytes of header and data.
@@ -176,18 +195,11 @@ impl<'a> LegacyImage<'a> {
         Ok(Self { header, data: bytes.get(HEADER_SIZE..end).ok_or(cut)? })
     }
 
-    /// Compares its data with the CRC-32 in the header.
-    ///
-    /// # Errors
-    /// [`Error::DataChecksum`].
-    pub fn verify(&self) -> Result<(), Error> {
-        let (expected, found) = (self.header.data_crc, crc32(self.data));
-        if expected == found { Ok(()) } else { Err(Error::DataChecksum { expected, found }) }
-    }
-
-    /// The files in a script or in an image of several files, as far as they are there; nothing where the list of their lengths has no end.
+    /// The files in a script or in an image of several files, as far as they are there; nothing where the list of their lengths has no end among
+    /// the first 1024.
     pub fn parts(&self) -> impl Iterator<Item = Result<&'a [u8], Error>> + use<'a> {
         let lengths = self.data.as_chunks::<4>().0;
+        let lengths = lengths.get(..MOST_PARTS).unwrap_or(lengths);
         let count = lengths.iter().position(|length| *length == [0; 4]);
         let lengths = lengths.get(..count.unwrap_or(0)).unwrap_or_default();
         let mut rest = self.data.get((lengths.len() + 1) * 4..).unwrap_or_default();
@@ -219,18 +231,6 @@ impl<'a> LegacyImage<'a> {
             return Err(Error::NotAScript(self.header.kind));
         }
         self.part(0)
-    }
-
-    /// Bytes of the data when it is unpacked.
-    ///
-    /// # Errors
-    /// [`Error::Compression`] where it cannot be unpacked here.
-    pub fn unpacked_size(&self) -> Result<u64, Error> {
-        match self.header.compression {
-            Compression::None => Ok(self.data.len() as u64),
-            Compression::Gzip => Ok(gzip::unpacked_size(self.data).map_or(0, u64::from)),
-            other => Err(Error::Compression(other)),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::language::limits::{COMMAND, Exceeded, MOST_VARIABLES, VARIABLES};
 use super::{Failure, Shell};
+use crate::boot::digest::crc32;
 use crate::range::PhysicalRange;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -184,7 +185,7 @@ pub const CHECKSUM: u64 = 4;
 pub fn checked(block: &[u8]) -> Result<&[u8], BadBlock> {
     let Some((stored, text)) = block.split_first_chunk::<4>() else { return Err(BadBlock::Short(block.len())) };
     let stored = u32::from_le_bytes(*stored);
-    let computed = crc::Crc::<u32, crc::NoTable>::new(&crc::CRC_32_ISO_HDLC).checksum(text);
+    let computed = crc32(text);
     if stored == computed { Ok(text) } else { Err(BadBlock::Crc { stored, computed }) }
 }
 

@@ -2,13 +2,15 @@
 
 use super::platform::Platform;
 use super::{Failure, Shell, number};
-use crate::boot::fit::{self, Fit};
+use crate::boot::fit::{self, Digest, Fit};
+use crate::boot::gzip;
 use crate::boot::legacy_image::{self, Compression, LegacyImage};
 use crate::config::LARGEST_FILE;
-use crate::device_tree::Tree;
+use crate::device_tree::{Label, Tree};
 use crate::range::PhysicalRange;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 const TREE_MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
 
@@ -19,6 +21,55 @@ pub enum Image<'a> {
     Legacy(LegacyImage<'a>),
     /// A device tree of files.
     Fit(Fit<'a>),
+}
+
+/// A file in an image: where it lies in memory, and what shows that it is whole.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its bytes, as they are packed.
+    pub range: PhysicalRange,
+    /// How they are packed.
+    pub compression: Compression,
+    proof: Proof,
+}
+
+/// What shows that a file is whole.
+#[derive(Clone, Debug)]
+enum Proof {
+    /// Nothing: it is a file as it was loaded.
+    None,
+    /// The CRC-32 in an image's header, of all its data.
+    Header(legacy_image::Header, PhysicalRange),
+    /// What a FIT image says of its file of that name.
+    Digests(Label, Vec<Digest>),
+}
+
+impl File {
+    /// `bytes` of the data of the legacy image at `address`.
+    pub fn of_legacy(address: u64, image: &LegacyImage<'_>, bytes: &[u8]) -> Self {
+        let data = address.saturating_add(legacy_image::HEADER_SIZE as u64);
+        let all = PhysicalRange { start: data, end: data.saturating_add(image.data.len() as u64) };
+        let proof = Proof::Header(image.header, all);
+        Self { range: place(data, image.data, bytes), compression: image.header.compression, proof }
+    }
+
+    /// The file `image` of the FIT image at `address`.
+    ///
+    /// # Errors
+    /// As [`fit::Image::digests`].
+    pub fn of_fit(address: u64, fit: &Fit<'_>, image: &fit::Image<'_>) -> Result<Self, fit::Error> {
+        let proof = Proof::Digests(image.name().into(), image.digests()?);
+        Ok(Self { range: place(address, fit.bytes(), image.data), compression: image.compression(), proof })
+    }
+}
+
+/// Where `part` of `whole` lies, which begins at `address`.
+fn place(address: u64, whole: &[u8], part: &[u8]) -> PhysicalRange {
+    let offset = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
+    // Nothing may be anywhere.
+    let offset = if part.is_empty() { 0 } else { offset as u64 };
+    let start = address.saturating_add(offset);
+    PhysicalRange { start, end: start.saturating_add(part.len() as u64) }
 }
 
 /// The image at `address`; `None` where there is something else. A legacy image's data and a FIT image's files are not verified yet.
@@ -72,12 +123,52 @@ impl Shell<'_> {
         text.filter(|text| !text.is_empty()).map_or(Ok(self.image_place), number::hexadecimal)
     }
 
+    /// Compares a file with what its image says of it, unless the variable `verify` says no; gives what was not looked at, in words.
+    ///
+    /// # Errors
+    /// As [`Shell::verify`].
+    pub fn verify_if_wanted(&mut self, file: &File) -> Result<Option<String>, Failure> {
+        if self.verifies() { self.verify(file) } else { Ok(None) }
+    }
+
+    /// Compares a file with what its image says of it; gives what was not looked at, in words.
+    ///
+    /// # Errors
+    /// It is damaged; [`Failure::Interrupted`].
+    pub fn verify(&mut self, file: &File) -> Result<Option<String>, Failure> {
+        let (name, digests) = match &file.proof {
+            Proof::None => return Ok(None),
+            Proof::Header(header, data) => {
+                let found = self.crc32(*data)?;
+                return header.check_data(found).map(|()| None).map_err(Failure::because);
+            }
+            Proof::Digests(name, digests) => (*name, digests),
+        };
+        let mut left = String::new();
+        for digest in digests {
+            let checked = match digest {
+                Digest::Crc32(_) => digest.check(name, &self.crc32(file.range)?.to_be_bytes()),
+                Digest::Sha256(_) => digest.check(name, &self.sha256(file.range)?),
+                Digest::Other(algorithm) => {
+                    left += &format!(" {algorithm}");
+                    Ok(())
+                }
+            };
+            checked.map_err(Failure::because)?;
+        }
+        Ok(match (digests.is_empty(), left.is_empty()) {
+            (true, _) => Some(format!("{name} has no digest: nothing was verified")),
+            (false, true) => None,
+            (false, false) => Some(format!("{name}: not verified, because this loader does not compute it:{left}")),
+        })
+    }
+
     /// The text of the script that `source WHERE` runs, `WHERE` being `[ADDRESS][:FILE|#CONFIGURATION]`: a legacy image's, a FIT image's, or, which U-Boot
     /// does not take, a plain text file as it was loaded. Gives what a person should be told as well.
     ///
     /// # Errors
     /// There is no script, or it is damaged and the variable `verify` does not say that this is no matter.
-    pub fn script_text(&self, place: Option<&str>) -> Result<(String, Option<String>), Failure> {
+    pub fn script_text(&mut self, place: Option<&str>) -> Result<(String, Option<String>), Failure> {
         let place = place.unwrap_or_default();
         let (address, part) = match place.find([':', '#']).and_then(|at| place.split_at_checked(at)) {
             None => (place, Part::Default),
@@ -89,64 +180,50 @@ impl Shell<'_> {
             },
         };
         let address = self.image_address(Some(address))?;
-        let mut note = None;
-        let text = match image_at(self.platform, address)? {
-            Some(Image::Legacy(image)) => {
-                if self.verifies() {
-                    image.verify().map_err(Failure::because)?;
-                }
-                image.script().map_err(Failure::because)?
-            }
+        let file = match image_at(self.platform, address)? {
+            Some(Image::Legacy(image)) => File::of_legacy(address, &image, image.script().map_err(Failure::because)?),
             Some(Image::Fit(fit)) => {
-                let (bytes, unverified) = self.fit_script(&fit, part).map_err(Failure::because)?;
-                note = unverified;
-                bytes
+                let image = fit_script(&fit, part).map_err(Failure::because)?;
+                File::of_fit(address, &fit, &image).map_err(Failure::because)?
             }
             None => self.plain_text(address)?,
         };
-        if text.len() > LARGEST_FILE {
-            let length = text.len();
+        let length = file.range.size();
+        if length > LARGEST_FILE as u64 {
             return Err(Failure::because(format!("the script has {length} bytes, expected at most {LARGEST_FILE}")));
         }
+        let note = self.verify_if_wanted(&file)?;
+        let text = self.platform.memory(file.range)?;
         Ok((String::from_utf8_lossy(text).into_owned(), note))
     }
 
-    /// The script of a FIT image; and which of its digests were not looked at, in words.
-    fn fit_script<'a>(&self, fit: &Fit<'a>, part: Part<'_>) -> Result<(&'a [u8], Option<String>), fit::Error> {
-        let image = match part {
-            Part::Default => fit.default_script()?,
-            Part::File(name) => fit.image(name)?,
-            Part::Configuration("") => fit.image_of(None, "script")?,
-            Part::Configuration(name) => fit.image_of(Some(name), "script")?,
-        };
-        let note = if self.verifies() { unverified(&image)? } else { None };
-        Ok((image.data, note))
-    }
-
-    /// The file that was loaded to `address`, if it is text.
-    fn plain_text(&self, address: u64) -> Result<&[u8], Failure> {
+    /// The file that was loaded to `address`, if it begins as text.
+    fn plain_text(&self, address: u64) -> Result<File, Failure> {
         let no_script = || {
             Failure::because(format!("no script at {address:#x}: neither an image (mkimage -T script) nor a text file"))
         };
         let loaded = self.loaded.iter().rev().find(|loaded| loaded.range.start == address).ok_or_else(no_script)?;
         let bytes = self.platform.memory(loaded.range)?;
+        let bytes = bytes.get(..LARGEST_FILE).unwrap_or(bytes);
         let is_text = |byte: &u8| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r');
-        if bytes.is_empty() || !bytes.iter().all(is_text) { Err(no_script()) } else { Ok(bytes) }
+        if bytes.is_empty() || !bytes.iter().all(is_text) {
+            return Err(no_script());
+        }
+        Ok(File { range: loaded.range, compression: Compression::None, proof: Proof::None })
     }
 
     /// Copies `source`, packed with `compression`, to `to`; gives where the result lies.
     ///
     /// # Errors
-    /// One of both is not memory; it is damaged; it cannot be unpacked; both overlap.
+    /// One of both is not memory; it is damaged; it cannot be unpacked; both overlap; [`Failure::Interrupted`].
     pub fn unpack(
         &mut self,
         source: PhysicalRange,
         compression: Compression,
         to: u64,
     ) -> Result<PhysicalRange, Failure> {
-        use crate::boot::gzip;
         match compression {
-            Compression::None => return Ok(self.copy(source, to)?),
+            Compression::None => return self.copy(source, to),
             Compression::Gzip => {}
             other => return Err(Failure::because(legacy_image::Error::Compression(other))),
         }
@@ -160,38 +237,42 @@ impl Shell<'_> {
         self.platform.memory_mut(target)?;
         let platform = core::cell::RefCell::new(&mut *self.platform);
         let mut at = to;
+        let mut interrupted = false;
         let written = gzip::gunzip_in_pieces(
             source.size(),
             &mut |offset, buffer| {
                 let piece = PhysicalRange::sized(source.start.saturating_add(offset), buffer.len() as u64);
-                if let Some(bytes) = piece.and_then(|piece| platform.borrow().memory(piece).ok().map(<[u8]>::to_vec)) {
-                    buffer.copy_from_slice(&bytes);
+                let platform = platform.borrow();
+                if let Some(bytes) = piece.and_then(|piece| platform.memory(piece).ok()) {
+                    buffer.copy_from_slice(bytes);
                 }
             },
             &mut |bytes| {
                 let piece = PhysicalRange { start: at, end: at.saturating_add(bytes.len() as u64) };
                 at = piece.end;
                 let mut platform = platform.borrow_mut();
+                interrupted = platform.interrupted();
+                if interrupted {
+                    return false;
+                }
                 let there = if target.contains(&piece) { platform.memory_mut(piece).ok() } else { None };
                 there.map(|there| there.copy_from_slice(bytes)).is_some()
             },
         );
+        if interrupted {
+            return Err(Failure::Interrupted);
+        }
         let written = written.map_err(Failure::because)?;
         Ok(PhysicalRange { start: to, end: to + written })
     }
 }
 
-/// Compares a FIT image's file with its digests; says which were not looked at, in words.
-///
-/// # Errors
-/// [`fit::Error::Digest`], [`fit::Error::BadDigest`].
-pub fn unverified(image: &fit::Image<'_>) -> Result<Option<String>, fit::Error> {
-    let verified = image.verify()?;
-    let left: String = verified.iter().filter(|one| !one.compared).map(|one| format!(" {}", one.algorithm)).collect();
-    let nothing = verified.iter().all(|one| !one.compared);
-    Ok(match (left.is_empty(), nothing) {
-        (true, true) => Some(format!("{} has no digest: nothing was verified", image.name())),
-        (true, false) => None,
-        (false, _) => Some(format!("{}: not verified, because this loader does not compute it:{left}", image.name())),
-    })
+/// The script of a FIT image.
+fn fit_script<'a>(fit: &Fit<'a>, part: Part<'_>) -> Result<fit::Image<'a>, fit::Error> {
+    match part {
+        Part::Default => fit.default_script(),
+        Part::File(name) => fit.image(name),
+        Part::Configuration("") => fit.image_of(None, "script"),
+        Part::Configuration(name) => fit.image_of(Some(name), "script"),
+    }
 }

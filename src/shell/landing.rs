@@ -83,23 +83,29 @@ impl Shell<'_> {
     }
 
     /// Remembers that `name` was brought to `range`, warns of what it overwrote, and sets `filesize` and `fileaddr`.
-    pub fn landed(&mut self, name: &str, range: PhysicalRange) {
+    ///
+    /// # Errors
+    /// As [`Shell::say`].
+    pub fn landed(&mut self, name: &str, range: PhysicalRange) -> Result<(), Failure> {
         let name = shortened(name);
         self.environment.set("filesize", &format!("{:x}", range.size()));
         self.environment.set("fileaddr", &format!("{:x}", range.start));
         let (old, kept): (Vec<Loaded>, Vec<Loaded>) =
             core::mem::take(&mut self.loaded).into_iter().partition(|loaded| loaded.range.overlaps(&range));
+        let mut warned = Ok(());
         for old in old {
             // The same file once more is no mistake.
             if old.name != name || old.range.start != range.start {
-                self.platform
-                    .print(format_args!("warning: {name} at {range} overwrites {} at {}\n", old.name, old.range));
+                warned = warned.and_then(|()| {
+                    self.say(format_args!("warning: {name} at {range} overwrites {} at {}\n", old.name, old.range))
+                });
             }
         }
         self.loaded = kept;
         if !range.is_empty() {
             self.remember(name, range);
         }
+        warned
     }
 
     /// Remembers that `name` lies in `range`; of more than 512 files the oldest is forgotten.
@@ -134,8 +140,8 @@ impl Shell<'_> {
     }
 }
 
-/// As much of a name as is remembered.
-fn shortened(name: &str) -> &str {
+/// As much of a name as is remembered, or of a text as is shown.
+pub(super) fn shortened(name: &str) -> &str {
     name.get(..name.floor_char_boundary(LONGEST_NAME)).unwrap_or(name)
 }
 
@@ -185,9 +191,9 @@ mod tests {
     fn a_file_over_another_is_warned_of_and_the_same_again_is_not() {
         let mut machine = machine();
         let mut shell = Shell::new(&mut machine, Environment::default());
-        shell.landed("Image", range(0x100_0000, 0x240_0000));
-        shell.landed("Image", range(0x100_0000, 0x240_0000));
-        shell.landed("rootfs", range(0x220_0000, 0x230_0000));
+        shell.landed("Image", range(0x100_0000, 0x240_0000)).unwrap();
+        shell.landed("Image", range(0x100_0000, 0x240_0000)).unwrap();
+        shell.landed("rootfs", range(0x220_0000, 0x230_0000)).unwrap();
         assert_eq!(shell.loaded, [Loaded { name: "rootfs".into(), range: range(0x220_0000, 0x230_0000) }]);
         assert_eq!(shell.environment.get("filesize"), Some("100000"));
         assert_eq!(shell.environment.get("fileaddr"), Some("2200000"));

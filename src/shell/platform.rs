@@ -16,7 +16,7 @@ use core::net::Ipv4Addr;
 
 /// The machine, as commands see it.
 pub trait Platform {
-    /// Prints on the console.
+    /// Prints on the console, uncounted. Commands print by [`Shell::say`](super::Shell::say).
     fn print(&mut self, text: fmt::Arguments<'_>);
 
     /// Looks after console and watchdog, and says whether Ctrl-C was pressed. Whatever loops asks at least every 0.5 ms.
@@ -74,6 +74,12 @@ pub trait Platform {
         length: Option<u64>,
         landing: &Landing,
     ) -> Result<u64, Failure>;
+
+    /// Looks for the card anew: where there was one before, it may be another now.
+    ///
+    /// # Errors
+    /// Why there is none that can be used.
+    fn rescan(&mut self) -> Result<(), Failure>;
 
     /// The partitions of a device, `mmc 0`.
     ///

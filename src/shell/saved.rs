@@ -51,7 +51,7 @@ impl Shell<'_> {
     /// The file goes through memory at `loadaddr`, so this comes before anything is loaded.
     ///
     /// # Errors
-    /// [`Failure::Interrupted`] by Ctrl-C.
+    /// [`Failure::Interrupted`] by Ctrl-C; as [`Shell::say`].
     pub fn load_saved_variables(&mut self) -> Result<usize, Failure> {
         let partition = Partition { interface: "mmc".to_string(), device: 0, partition: None };
         match self.platform.size(&partition, FILE) {
@@ -59,20 +59,19 @@ impl Shell<'_> {
             Err(Failure::Interrupted) => return Err(Failure::Interrupted),
             Err(_) => return Ok(0),
         }
-        let before = self.environment.clone();
+        let before = (self.environment.clone(), self.image_place);
         let outcome = self.saved_variables(&partition);
         if outcome.is_err() {
-            // All of it or nothing.
-            self.environment = before;
+            // All of it or nothing, what `loadaddr` had moved as well.
+            (self.environment, self.image_place) = before;
         }
         match outcome {
             Ok(count) => {
-                self.platform.print(format_args!("Variables: {count} from {FILE} on the card.\n"));
+                self.say(format_args!("Variables: {count} from {FILE} on the card.\n"))?;
                 Ok(count)
             }
             Err(Failure::Reason(reason)) => {
-                self.platform
-                    .print(format_args!("{FILE} on the card: {reason}. The board's own variables are used.\n"));
+                self.say(format_args!("{FILE} on the card: {reason}. The board's own variables are used.\n"))?;
                 Ok(0)
             }
             Err(other) => Err(other),
@@ -100,6 +99,7 @@ impl Shell<'_> {
 mod tests {
     use super::*;
     use crate::shell::Environment;
+    use crate::shell::language::limits::COMMAND;
     use crate::shell::simulation::{FileMap, Simulation};
     use alloc::vec;
     use alloc::vec::Vec;
@@ -186,6 +186,16 @@ mod tests {
             assert_eq!(shell.environment, defaults());
             assert!(machine.output.contains(why), "{}", machine.output);
         }
+    }
+
+    #[test]
+    fn variables_of_which_one_is_refused_leave_images_where_they_were_looked_for() {
+        let long = "x".repeat(COMMAND + 1);
+        let mut machine = machine(Some(block(format!("loadaddr=5000000\0long={long}\0").as_bytes(), VARIABLES)));
+        let mut shell = Shell::new(&mut machine, defaults());
+        let before = shell.image_place;
+        assert_eq!(shell.load_saved_variables().unwrap(), 0);
+        assert_eq!((shell.image_place, shell.environment), (before, defaults()));
     }
 
     #[test]

@@ -126,6 +126,8 @@ pub enum Asked {
         /// Where its bytes are.
         range: PhysicalRange,
     },
+    /// The card was looked for anew.
+    Rescan,
     /// A DHCP server was asked for an address.
     Lease,
     /// A host was asked for an answer.
@@ -343,6 +345,11 @@ impl Platform for Simulation {
         let range = self.put(path, bytes.get(start as usize..end as usize).unwrap_or_default(), landing)?;
         self.asked.push(Asked::Loaded { path: path.to_string(), partition: partition.clone(), range });
         Ok(range.size())
+    }
+
+    fn rescan(&mut self) -> Result<(), Failure> {
+        self.asked.push(Asked::Rescan);
+        self.partitions("mmc", 0).map(|_| ())
     }
 
     fn partitions(&mut self, interface: &str, device: u32) -> Result<Vec<PartitionEntry>, Failure> {

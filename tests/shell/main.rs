@@ -3,6 +3,7 @@
 // A test's way to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bounds;
 mod cases;
 mod properties;
 mod replay;

@@ -350,6 +350,11 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         Ok(sent.bytes())
     }
 
+    fn rescan(&mut self) -> Result<(), Failure> {
+        let Machine { card, board, keeper, .. } = &mut *self.machine;
+        card.open(board, keeper).map(|_| ()).map_err(Failure::because)
+    }
+
     fn partitions(&mut self, interface: &str, device: u32) -> Result<Vec<PartitionEntry>, Failure> {
         let whole = Partition { interface: interface.to_string(), device, partition: None };
         let (slot, mut watch) = self.card(&whole)?;

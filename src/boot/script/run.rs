@@ -92,6 +92,6 @@ fn place(shell: &mut Shell<'_>, script: &Script<'_>) -> Result<String, Failure> 
     }
     let range = PhysicalRange { start: address, end: address.saturating_add(size) };
     shell.platform.memory_mut(range)?.copy_from_slice(script.bytes);
-    shell.landed(script.name, range);
+    shell.landed(script.name, range)?;
     Ok(format!("{address:x}"))
 }

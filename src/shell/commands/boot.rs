@@ -5,7 +5,7 @@ use crate::boot::image::{HEADER_SIZE, Header};
 use crate::boot::layout::Request;
 use crate::boot::legacy_image::{Compression, Kind};
 use crate::range::PhysicalRange;
-use crate::shell::image::{Image, image_at};
+use crate::shell::image::{File, Image, image_at};
 use crate::shell::lints;
 use crate::shell::platform::Boot;
 use crate::shell::working_tree::tree_at;
@@ -58,16 +58,12 @@ pub(super) fn booti(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 
 fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let address = program_address(shell, arguments)?;
-    let verifies = shell.verifies();
-    let (data, compression) = match image_at(shell.platform, address)? {
+    let file = match image_at(shell.platform, address)? {
         Some(Image::Legacy(image)) => {
-            if verifies {
-                image.verify().map_err(Failure::because)?;
-            }
             if image.header.kind != Kind::Kernel {
                 return Err(Failure::because(format!("the image at {address:#x} is no kernel: {}", image.header.kind)));
             }
-            (image.data.len() as u64, image.header.compression)
+            File::of_legacy(address, &image, image.data)
         }
         Some(Image::Fit(_)) => {
             return Err(Failure::because("a FIT image: take its parts out with `imxtract`, then say `booti`"));
@@ -78,10 +74,10 @@ fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             )));
         }
     };
-    let start = address.saturating_add(crate::boot::legacy_image::HEADER_SIZE as u64);
-    let range = PhysicalRange::sized(start, data).ok_or_else(|| no_address(address))?;
+    shell.verify_if_wanted(&file)?;
+    let range = file.range;
     let name = loaded_at(shell, address).map_or_else(|| "image".to_string(), |loaded| loaded.name);
-    let program = match compression {
+    let program = match file.compression {
         Compression::None => {
             shell.remember(&name, range);
             range
@@ -117,13 +113,14 @@ fn start_program(shell: &mut Shell<'_>, program: PhysicalRange, arguments: &[Str
     let header = Header::parse(shell.platform.memory(program)?).ok();
     let found = tree_at(shell.platform, tree.start)?;
     for lint in lints::look(&boot, &found, header.as_ref(), shell.platform.layout()) {
-        shell.platform.print(format_args!("warning: {lint}\n"));
+        shell.say(format_args!("warning: {lint}\n"))?;
     }
-    Err(shell.platform.boot(&boot))
+    let arguments = shell.environment.get("bootargs");
+    Err(shell.platform.boot(&Boot { program, ramdisk, tree, arguments, loaded: &shell.loaded }))
 }
 
 /// The ramdisk `ADDRESS[:SIZE]`: raw, or in a U-Boot image.
-fn ramdisk(shell: &Shell<'_>, text: &str) -> Result<PhysicalRange, Failure> {
+fn ramdisk(shell: &mut Shell<'_>, text: &str) -> Result<PhysicalRange, Failure> {
     let (address, size) = match text.split_once(':') {
         Some((address, size)) => (number::hexadecimal(address)?, Some(number::hexadecimal(size)?)),
         None => (number::hexadecimal(text)?, None),
@@ -131,11 +128,9 @@ fn ramdisk(shell: &Shell<'_>, text: &str) -> Result<PhysicalRange, Failure> {
     if let Some(Image::Legacy(image)) = image_at(shell.platform, address)?
         && image.header.kind == Kind::Ramdisk
     {
-        if shell.verifies() {
-            image.verify().map_err(Failure::because)?;
-        }
-        let start = address.saturating_add(crate::boot::legacy_image::HEADER_SIZE as u64);
-        return PhysicalRange::sized(start, image.data.len() as u64).ok_or_else(|| no_address(address));
+        let file = File::of_legacy(address, &image, image.data);
+        shell.verify_if_wanted(&file)?;
+        return Ok(file.range);
     }
     let size = size.or_else(|| loaded_at(shell, address).map(|loaded| loaded.range.size()));
     let size = size.ok_or_else(|| {

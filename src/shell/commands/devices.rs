@@ -40,22 +40,22 @@ const CARD: u32 = 0;
 
 fn mmc(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     match arguments.get(1).map(String::as_str) {
-        Some("list") => shell.platform.print(format_args!("mmc 0: SD card or eMMC\n")),
+        Some("list") => shell.say(format_args!("mmc 0: SD card or eMMC\n"))?,
         Some("dev") => {
             let device = arguments.get(2).map_or(Ok(u64::from(CARD)), |text| number::hexadecimal(text))?;
             let device = u32::try_from(device).unwrap_or(u32::MAX);
             shell.platform.partitions("mmc", device)?;
-            shell.platform.print(format_args!("mmc {device} is the current device.\n"));
+            shell.say(format_args!("mmc {device} is the current device.\n"))?;
         }
         // Scripts say it by habit, and load from the network afterwards.
-        Some("rescan") => match shell.platform.partitions("mmc", CARD) {
-            Ok(_) => {}
-            Err(Failure::Reason(reason)) => shell.platform.print(format_args!("Note: {reason}\n")),
+        Some("rescan") => match shell.platform.rescan() {
+            Ok(()) => {}
+            Err(Failure::Reason(reason)) => shell.say(format_args!("Note: {reason}\n"))?,
             Err(failure) => return Err(failure),
         },
         Some("info" | "part") => {
             let entries = shell.platform.partitions("mmc", CARD)?;
-            print_table(shell, &entries);
+            print_table(shell, &entries)?;
         }
         Some("read" | "write" | "erase") => {
             return Err(Failure::because(
@@ -67,13 +67,14 @@ fn mmc(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     Ok(true)
 }
 
-fn print_table(shell: &mut Shell<'_>, entries: &[PartitionEntry]) {
-    shell.platform.print(format_args!("Part  Start sector  Sectors     Type\n"));
+fn print_table(shell: &mut Shell<'_>, entries: &[PartitionEntry]) -> Result<(), Failure> {
+    shell.say(format_args!("Part  Start sector  Sectors     Type\n"))?;
     for entry in entries {
         let PartitionEntry { number, first, blocks, kind, bootable } = entry;
         let boot = if *bootable { " boot" } else { "" };
-        shell.platform.print(format_args!("{number:>4}  {first:<12}  {blocks:<10}  {kind:02x}{boot}\n"));
+        shell.say(format_args!("{number:>4}  {first:<12}  {blocks:<10}  {kind:02x}{boot}\n"))?;
     }
+    Ok(())
 }
 
 fn part(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
@@ -82,7 +83,7 @@ fn part(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let entries = shell.platform.partitions(interface, device)?;
     let value = match (what.as_str(), rest) {
         ("list", []) => {
-            print_table(shell, &entries);
+            print_table(shell, &entries)?;
             return Ok(true);
         }
         ("list", [flags @ .., variable]) => {
@@ -130,7 +131,7 @@ fn file_system(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 fn usb(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     match arguments.get(1).map(String::as_str) {
         Some("start" | "reset" | "stop") => {
-            shell.platform.print(format_args!("Note: USB is not driven here; the console is the serial line.\n"));
+            shell.say(format_args!("Note: USB is not driven here; the console is the serial line.\n"))?;
             Ok(true)
         }
         _ => Err(Failure::because(
@@ -140,7 +141,7 @@ fn usb(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 }
 
 fn pci(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
-    shell.platform.print(format_args!("Note: PCI Express is not driven here.\n"));
+    shell.say(format_args!("Note: PCI Express is not driven here.\n"))?;
     Ok(true)
 }
 

@@ -62,7 +62,7 @@ pub(super) fn load(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let offset = rest.get(3).map_or(Ok(0), |text| number::hexadecimal(text))?;
     let landing = shell.landing(address)?;
     let size = shell.platform.load(&partition, &path, offset, length, &landing)?;
-    shell.landed(&path, PhysicalRange { start: address, end: address.saturating_add(size) });
+    shell.landed(&path, PhysicalRange { start: address, end: address.saturating_add(size) })?;
     Ok(true)
 }
 

@@ -1,12 +1,14 @@
 //! `iminfo` and `imxtract`: what mkimage's images hold, and files out of them.
 
 use super::super::{Command, Failure, Outcome, Shell, number};
-use crate::boot::fit::Fit;
+use crate::boot::fit::{self, Fit};
 use crate::boot::legacy_image::{Compression, Kind, LegacyImage};
-use crate::range::PhysicalRange;
-use crate::shell::image::{Image, image_at, unverified};
+use crate::shell::image::{File, Image, image_at};
+use crate::shell::landing::shortened;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 /// The commands of this module.
@@ -48,15 +50,42 @@ fn show(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 }
 
 fn show_one(shell: &mut Shell<'_>, address: u64) -> Outcome {
-    let (text, failure) = match image_at(shell.platform, address)?.ok_or_else(|| no_image(address))? {
-        Image::Legacy(image) => (legacy_text(&image), image.verify().err().map(|error| error.to_string())),
-        Image::Fit(fit) => fit_text(&fit)?,
+    let shown = match image_at(shell.platform, address)?.ok_or_else(|| no_image(address))? {
+        Image::Legacy(image) => {
+            let file = File::of_legacy(address, &image, image.data);
+            Shown { head: legacy_text(&image), files: vec![(String::new(), Ok(file))], tail: String::new() }
+        }
+        Image::Fit(fit) => fit_shown(address, &fit)?,
     };
-    shell.platform.print(format_args!("\n## Checking Image at {address:08x} ...\n{text}"));
-    match failure {
-        None => Ok(true),
-        Some(failure) => Err(Failure::because(failure)),
+    shell.say(format_args!("\n## Checking Image at {address:08x} ...\n{}", shown.head))?;
+    let mut failed = None;
+    for (text, file) in shown.files {
+        let state = match file {
+            Ok(file) => shell.verify(&file),
+            Err(error) => Err(Failure::because(error)),
+        };
+        match state {
+            Ok(_) if text.is_empty() => {}
+            Ok(note) => shell.say(format_args!("{text}; {}\n", note.as_deref().unwrap_or("verified")))?,
+            Err(Failure::Reason(reason)) => {
+                if !text.is_empty() {
+                    shell.say(format_args!("   {reason}\n"))?;
+                }
+                failed.get_or_insert(Failure::Reason(reason));
+            }
+            Err(failure) => return Err(failure),
+        }
     }
+    shell.say(format_args!("{}", shown.tail))?;
+    failed.map_or(Ok(true), Err)
+}
+
+/// What is shown of an image.
+struct Shown {
+    head: String,
+    /// The files that are verified, each with its line; without one where the head has said all.
+    files: Vec<(String, Result<File, fit::Error>)>,
+    tail: String,
 }
 
 fn legacy_text(image: &LegacyImage<'_>) -> String {
@@ -86,35 +115,35 @@ fn legacy_text(image: &LegacyImage<'_>) -> String {
     text
 }
 
-/// What is in a FIT image; and the first of its files that is damaged, in words.
-fn fit_text(fit: &Fit<'_>) -> Result<(String, Option<String>), Failure> {
-    let mut text = format!("   FIT image found: {}\n", fit.description());
-    let mut failure = None;
+/// What is in a FIT image.
+fn fit_shown(address: u64, fit: &Fit<'_>) -> Result<Shown, Failure> {
+    let head = format!("   FIT image found: {}\n", shortened(fit.description()));
+    let mut files = Vec::new();
     for image in fit.images().map_err(Failure::because)?.take(MOST_SHOWN) {
-        let line = image.and_then(|image| {
-            let state = unverified(&image)?.unwrap_or_else(|| "verified".to_string());
-            let (name, description, kind) = (image.name(), image.description(), image.kind());
-            let (size, compression) = (image.data.len(), image.compression());
-            Ok(format!("   Image {name} ({description}): {kind}, {size} Bytes, {compression}; {state}\n"))
-        });
-        text += &line.unwrap_or_else(|error| {
-            let line = format!("   {error}\n");
-            failure.get_or_insert(error.to_string());
-            line
+        files.push(match image {
+            Ok(image) => {
+                let (name, size, compression) = (image.name(), image.data.len(), image.compression());
+                let (description, kind) = (shortened(image.description()), shortened(image.kind()));
+                let text = format!("   Image {name} ({description}): {kind}, {size} Bytes, {compression}");
+                (text, File::of_fit(address, fit, &image))
+            }
+            Err(error) => (String::from("   Image"), Err(error)),
         });
     }
+    let mut tail = String::new();
     for configuration in fit.configurations().take(MOST_SHOWN) {
         let default = if fit.default_configuration() == Some(configuration.name()) { ", the default" } else { "" };
-        let _ = write!(text, "   Configuration {}{default}:", configuration.name());
+        let _ = write!(tail, "   Configuration {}{default}:", configuration.name());
         for role in ["kernel", "fdt", "ramdisk", "script", "loadables"] {
             if let Some(property) = configuration.property(role) {
-                let files: String = property.strings().map(|file| format!(" {file}")).collect();
-                let _ = write!(text, " {role}{files};");
+                let files: String =
+                    property.strings().take(MOST_SHOWN).map(|file| format!(" {}", shortened(file))).collect();
+                let _ = write!(tail, " {role}{};", shortened(&files));
             }
         }
-        text += "\n";
+        tail += "\n";
     }
-    Ok((text, failure))
+    Ok(Shown { head, files, tail })
 }
 
 /// `imxtract ADDRESS PART [DESTINATION]`.
@@ -125,36 +154,28 @@ fn extract(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         _ => return Err(Failure::Usage),
     };
     let address = number::hexadecimal(address)?;
-    let verifies = shell.verifies();
-    let start =
-        shell.platform.memory(PhysicalRange { start: address, end: address.saturating_add(8) })?.as_ptr().addr();
-    let (data, compression, note) = match image_at(shell.platform, address)?.ok_or_else(|| no_image(address))? {
+    let file = match image_at(shell.platform, address)?.ok_or_else(|| no_image(address))? {
         Image::Legacy(image) => {
             let index = number::hexadecimal(part)? as usize;
-            if verifies {
-                image.verify().map_err(Failure::because)?;
-            }
-            (image.part(index).map_err(Failure::because)?, image.header.compression, None)
+            File::of_legacy(address, &image, image.part(index).map_err(Failure::because)?)
         }
         Image::Fit(fit) => {
             let image = fit.image(part).map_err(Failure::because)?;
-            let note = if verifies { unverified(&image).map_err(Failure::because)? } else { None };
-            (image.data, image.compression(), note)
+            File::of_fit(address, &fit, &image).map_err(Failure::because)?
         }
     };
-    let offset = data.as_ptr().addr().saturating_sub(start) as u64;
-    let source = PhysicalRange { start: address.saturating_add(offset), end: address.saturating_add(offset) };
-    let source = PhysicalRange { end: source.start.saturating_add(data.len() as u64), ..source };
+    let note = shell.verify_if_wanted(&file)?;
+    let File { range: source, compression, .. } = file;
     if compression != Compression::None && destination.is_none() {
         return Err(Failure::because(format!("{part} is packed ({compression}): say where to unpack it")));
     }
     if let Some(note) = note {
-        shell.platform.print(format_args!("note: {note}\n"));
+        shell.say(format_args!("note: {note}\n"))?;
     }
     let mut size = source.size();
     if let Some(destination) = destination {
         let placed = shell.unpack(source, compression, destination)?;
-        shell.platform.print(format_args!("{part} of the image at {address:08x} is at {placed} now\n"));
+        shell.say(format_args!("{part} of the image at {address:08x} is at {placed} now\n"))?;
         size = placed.size();
         shell.loaded.retain(|loaded| !loaded.range.overlaps(&placed));
         shell.remember(part, placed);

@@ -31,7 +31,7 @@ fn help(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         match find(name) {
             Ok(command) => {
                 shell.say(format_args!("{} - {}\n", command.name, command.help))?;
-                shell.print_usage(command);
+                shell.print_usage(command)?;
             }
             Err(unknown) => {
                 shell.say(format_args!("unknown command '{name}'{unknown}\n"))?;
@@ -82,7 +82,7 @@ fn exit(_: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     Err(Failure::Exit(u8::try_from(status).unwrap_or(u8::MAX)))
 }
 
-fn run(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+pub(super) fn run(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let names = arguments.get(1..).unwrap_or_default();
     if names.is_empty() {
         return Err(Failure::Usage);

@@ -84,7 +84,7 @@ fn ping(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let network = network(&shell.environment)?;
     let alive = shell.platform.ping(&network, host)?;
     let answer = if alive { "alive" } else { "not alive" };
-    shell.platform.print(format_args!("host {host} is {answer}\n"));
+    shell.say(format_args!("host {host} is {answer}\n"))?;
     Ok(alive)
 }
 
@@ -109,7 +109,7 @@ fn fetch(shell: &mut Shell<'_>, address: u64, file: Option<&str>) -> Outcome {
         shell.environment.set("serverip", &server.to_string());
     }
     shell.store("bootfile", path)?;
-    shell.landed(path, PhysicalRange { start: address, end: address.saturating_add(length) });
+    shell.landed(path, PhysicalRange { start: address, end: address.saturating_add(length) })?;
     Ok(true)
 }
 

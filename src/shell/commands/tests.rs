@@ -265,6 +265,13 @@ fn what_only_makes_a_device_ready_succeeds_and_what_would_load_says_what_to_use(
     }
 }
 
+#[test]
+fn a_rescan_looks_for_the_card_anew() {
+    let mut machine = machine();
+    assert!(say(&mut Shell::new(&mut machine, environment(&[])), "mmc rescan").unwrap());
+    assert_eq!(machine.asked, [Asked::Rescan]);
+}
+
 /// An arm64 Image of `size` bytes that asks for `memory`.
 fn image(size: usize, memory: u64) -> Vec<u8> {
     let mut bytes = alloc::vec![0; size];

@@ -1,5 +1,6 @@
 //! Variables: `setenv`, `printenv`, `env`.
 
+use super::language::run;
 use crate::range::PhysicalRange;
 use crate::shell::environment::{CHECKSUM, NotDefined, TextFormat, checked};
 use crate::shell::language::limits::VARIABLES;
@@ -50,15 +51,6 @@ fn env(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         (Some((_, run)), _, _) | (None, Some((_, run)), None) => run(shell, arguments),
         _ => Err(Failure::Usage),
     }
-}
-
-fn run(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
-    for name in arguments.get(1..).unwrap_or_default() {
-        if !shell.run_variable(name)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// The letters of the options at the start of `arguments`, and what is behind them.

@@ -58,7 +58,7 @@ impl Shell<'_> {
                 Ok(_) => return Ok(Some(arguments)),
                 Err(SyntaxError::Exceeded(exceeded)) => return Err(self.abandon(place, exceeded)),
                 Err(error) => {
-                    self.complain(place, &format_args!("syntax error with its variables put in: {error}\n    {text}"));
+                    self.complain(place, &format_args!("syntax error with its variables put in: {error}\n    {text}"))?;
                     return Ok(None);
                 }
             }
@@ -94,7 +94,7 @@ impl Shell<'_> {
         let command = match command {
             Ok(command) => command,
             Err(unknown) => {
-                self.complain(place, &format_args!("unknown command '{name}'{unknown}"));
+                self.complain(place, &format_args!("unknown command '{name}'{unknown}"))?;
                 return Ok(false);
             }
         };
@@ -109,12 +109,12 @@ impl Shell<'_> {
         budget.text -= bytes;
         match outcome {
             Err(Failure::Usage) => {
-                self.complain(place, &format_args!("{name} does not take these arguments"));
-                self.print_usage(command);
+                self.complain(place, &format_args!("{name} does not take these arguments"))?;
+                self.print_usage(command)?;
                 Ok(false)
             }
             Err(Failure::Reason(reason)) => {
-                self.complain(place, &format_args!("{name}: {reason}"));
+                self.complain(place, &format_args!("{name}: {reason}"))?;
                 Ok(false)
             }
             other => other,
@@ -122,11 +122,12 @@ impl Shell<'_> {
     }
 
     /// The forms of a command.
-    pub(in crate::shell) fn print_usage(&mut self, command: &Command) {
+    pub(in crate::shell) fn print_usage(&mut self, command: &Command) -> Result<(), Failure> {
         for form in command.usage.lines() {
             let space = if form.is_empty() { "" } else { " " };
-            self.platform.print(format_args!("    {}{space}{form}\n", command.name));
+            self.say(format_args!("    {}{space}{form}\n", command.name))?;
         }
+        Ok(())
     }
 }
 

@@ -83,7 +83,7 @@ impl Shell<'_> {
                     return Err(self.abandon(Place { script: name, line: parser.line() }, exceeded));
                 }
                 Err(error) => {
-                    self.complain(Place { script: name, line: parser.line() }, &format_args!("syntax error: {error}"));
+                    self.complain(Place { script: name, line: parser.line() }, &format_args!("syntax error: {error}"))?;
                     self.language.status = 1;
                     return Ok(false);
                 }
@@ -176,7 +176,7 @@ impl Shell<'_> {
                     self.tick(place)?;
                     let name = words.first().and_then(Word::plain).unwrap_or_default();
                     if !is_name(name) {
-                        self.complain(place, &format_args!("\"{name}\" cannot be the name of a variable"));
+                        self.complain(place, &format_args!("\"{name}\" cannot be the name of a variable"))?;
                         self.language.status = 1;
                         return Ok(false);
                     }
@@ -242,13 +242,14 @@ impl Shell<'_> {
         self.language.set_local(name, value).map_err(|exceeded| self.abandon(place, exceeded))
     }
 
-    pub(super) fn complain(&mut self, place: Place<'_>, what: &dyn fmt::Display) {
-        self.platform.print(format_args!("{}, line {}: {what}\n", place.script, place.line));
+    pub(super) fn complain(&mut self, place: Place<'_>, what: &dyn fmt::Display) -> Result<(), Failure> {
+        self.say(format_args!("{}, line {}: {what}\n", place.script, place.line))
     }
 
     /// Says which limit a script went beyond. It and all that started it end: they would only do it again.
     pub(super) fn abandon(&mut self, place: Place<'_>, exceeded: Exceeded) -> Failure {
-        self.complain(place, &exceeded);
+        // The last word of all scripts under way, so it needs not be counted; it may say that too much has been printed.
+        self.platform.print(format_args!("{}, line {}: {exceeded}\n", place.script, place.line));
         Failure::Abandoned
     }
 }

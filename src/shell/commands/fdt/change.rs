@@ -22,7 +22,7 @@ pub fn set(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let old = node.property(name).map_or(&[][..], |property| property.value());
     let value = parse(value, old).map_err(Failure::because)?;
     for note in &value.notes {
-        shell.platform.print(format_args!("note: fdt set {path} {name}: {note}\n"));
+        shell.say(format_args!("note: fdt set {path} {name}: {note}\n"))?;
     }
     shell.edit_tree(&mut |editor| Ok(editor.set_property(path, name, &value.bytes)?))?;
     Ok(true)
@@ -147,7 +147,7 @@ pub fn reservations(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             if more > 0 {
                 let _ = writeln!(text, "and {more} more");
             }
-            shell.platform.print(format_args!("{text}"));
+            shell.say(format_args!("{text}"))?;
         }
         (Some(b'a'), [address, size]) => {
             let (address, size) = (number::hexadecimal(address)?, number::hexadecimal(size)?);

@@ -82,9 +82,9 @@ fn run(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 /// `fdt boardsetup`, `fdt systemsetup`.
 fn already_done(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
     shell.tree()?;
-    shell.platform.print(format_args!(
+    shell.say(format_args!(
         "note: fdt boardsetup and systemsetup change nothing: what the firmware knows is in its own tree\n"
-    ));
+    ))?;
     Ok(true)
 }
 

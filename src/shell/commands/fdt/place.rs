@@ -43,7 +43,7 @@ pub fn address(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     match size {
         Some(size) if size >= length => drop(shell.claim_tree(&|_| size)?),
         Some(size) if !quiet => {
-            shell.platform.print(format_args!("New length {size} < existing length {length}, ignoring\n"));
+            shell.say(format_args!("New length {size} < existing length {length}, ignoring\n"))?;
         }
         _ => {}
     }
@@ -59,7 +59,7 @@ fn tell(shell: &mut Shell<'_>, control: bool) -> Outcome {
     };
     let address = address.ok_or(Error::None)?;
     tree_at(shell.platform, address)?;
-    shell.platform.print(format_args!("{kind} fdt: {address:08x}\n"));
+    shell.say(format_args!("{kind} fdt: {address:08x}\n"))?;
     Ok(true)
 }
 

@@ -41,11 +41,12 @@ fn show(shell: &mut Shell<'_>, arguments: &[String], depth: usize) -> Outcome {
                 page.line(0, 0, &OfNode { path, value: page.value(property) })
             }
         };
-        shell.platform.print(format_args!("{}", page.text));
+        let text = page.text;
+        shell.say(format_args!("{text}"))?;
         if all.is_ok() {
             return Ok(true);
         }
-        printed += page.text.lines().count();
+        printed += text.lines().count();
         if shell.platform.interrupted() {
             return Err(Failure::Interrupted);
         }
@@ -66,6 +67,9 @@ struct Page {
 
 impl Page {
     fn node(&mut self, node: Node<'_>, level: usize) -> fmt::Result {
+        if level > self.depth {
+            return Ok(());
+        }
         let name = if level == 0 && node.parent().is_none() { "/" } else { node.name() };
         self.line(level, level, &format_args!("{name} {{"))?;
         for property in node.properties() {
@@ -180,6 +184,6 @@ pub fn header(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         };
         let _ = writeln!(text, "{name}:{tabs}{value}");
     }
-    shell.platform.print(format_args!("{text}number mem_rsv:\t\t{reservations:#x}\n\n"));
+    shell.say(format_args!("{text}number mem_rsv:\t\t{reservations:#x}\n\n"))?;
     Ok(true)
 }

@@ -1,14 +1,12 @@
 //! `crc32`, `hash` and `sha256sum`: digests of memory, shown, kept, or compared with what they should be. Sizes are in bytes.
 
-use super::{objects, pieces, unreachable};
-use crate::boot::digest::crc32_continued;
+use super::{objects, unreachable};
 use crate::range::PhysicalRange;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use sha2::{Digest as _, Sha256};
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[
@@ -58,18 +56,9 @@ impl Algorithm {
     /// The digest of the bytes in `range`.
     fn of(self, shell: &mut Shell<'_>, range: PhysicalRange) -> Result<Vec<u8>, Failure> {
         shell.platform.memory(range).map_err(unreachable)?;
-        let (mut crc, mut sha256) = (0, Sha256::new());
-        pieces(shell, range, &mut |shell, piece| {
-            let bytes = shell.platform.memory(piece).map_err(unreachable)?;
-            match self {
-                Self::Crc32 => crc = crc32_continued(crc, bytes),
-                Self::Sha256 => sha256.update(bytes),
-            }
-            Ok(())
-        })?;
         Ok(match self {
-            Self::Crc32 => crc.to_be_bytes().to_vec(),
-            Self::Sha256 => sha256.finalize().to_vec(),
+            Self::Crc32 => shell.crc32(range)?.to_be_bytes().to_vec(),
+            Self::Sha256 => shell.sha256(range)?.to_vec(),
         })
     }
 }
@@ -141,7 +130,7 @@ fn digest(shell: &mut Shell<'_>, algorithm: Algorithm, arguments: &[String], ver
 fn kept(shell: &mut Shell<'_>, algorithm: Algorithm, address: &str, size: &str, to: Option<Place<'_>>) -> Outcome {
     let range = objects(number::hexadecimal(address)?, number::hexadecimal(size)?, 1)?;
     let digest = algorithm.of(shell, range)?;
-    shell.platform.print(format_args!("{}\n", shown(algorithm, range, &digest)));
+    shell.say(format_args!("{}\n", shown(algorithm, range, &digest)))?;
     match to {
         None => {}
         Some(Place::Variable(name)) => drop(shell.store(name, &hex(&digest))?),
@@ -196,6 +185,6 @@ fn verified(shell: &mut Shell<'_>, algorithm: Algorithm, arguments: &[String]) -
         return Ok(true);
     }
     let line = shown(algorithm, range, &digest);
-    shell.platform.print(format_args!("{line} != {expected} ** ERROR **\n"));
+    shell.say(format_args!("{line} != {expected} ** ERROR **\n"))?;
     Ok(false)
 }

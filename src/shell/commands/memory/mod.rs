@@ -7,6 +7,7 @@
 pub mod digest;
 
 use crate::range::PhysicalRange;
+use crate::shell::memory::PIECE;
 use crate::shell::platform::NotMemory;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
@@ -31,8 +32,6 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "nm", usage: "ADDRESS", help: "not here: use md and mw", run: not_by_hand },
 ];
 
-/// Bytes between two looks at the keyboard.
-const PIECE: u64 = 64 << 10;
 /// Bytes in a line of `md`.
 const LINE: usize = 16;
 
@@ -63,24 +62,6 @@ fn unreachable(error: NotMemory) -> Failure {
     }
 }
 
-/// `range` in pieces, each with a look at the keyboard before it.
-fn pieces(
-    shell: &mut Shell<'_>,
-    range: PhysicalRange,
-    each: &mut dyn FnMut(&mut Shell<'_>, PhysicalRange) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let mut start = range.start;
-    while start < range.end {
-        if shell.platform.interrupted() {
-            return Err(Failure::Interrupted);
-        }
-        let end = start.saturating_add(PIECE).min(range.end);
-        each(shell, PhysicalRange { start, end })?;
-        start = end;
-    }
-    Ok(())
-}
-
 /// An object as a number; memory is little-endian.
 fn value(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
@@ -108,7 +89,7 @@ fn show(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         let missing = (LINE - bytes.len()) / width * (2 * width + 1);
         let _ = write!(line, "{:missing$}  ", "");
         line.extend(bytes.iter().map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' }));
-        shell.platform.print(format_args!("{line}\n"));
+        shell.say(format_args!("{line}\n"))?;
         if shell.platform.interrupted() {
             return Err(Failure::Interrupted);
         }
@@ -129,10 +110,10 @@ fn fill(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let value = number::hexadecimal(value)?.to_le_bytes();
     let object = value.get(..width).unwrap_or(&value);
     shell.platform.memory_mut(range).map_err(unreachable)?;
-    pieces(shell, range, &mut |shell, piece| {
-        let bytes = shell.platform.memory_mut(piece).map_err(unreachable)?;
+    shell.walk(range.size(), &mut |shell, piece| {
+        let bytes = shell.platform.memory_mut(piece.at(range.start))?;
         bytes.chunks_exact_mut(width).for_each(|target| target.copy_from_slice(object));
-        Ok(())
+        Ok(true)
     })?;
     Ok(true)
 }
@@ -141,7 +122,10 @@ fn fill(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 fn copy(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let [name, from, to, count] = arguments else { return Err(Failure::Usage) };
     let source = objects(number::hexadecimal(from)?, number::hexadecimal(count)?, width(name)?)?;
-    shell.copy(source, number::hexadecimal(to)?).map_err(unreachable)?;
+    let target = objects(number::hexadecimal(to)?, number::hexadecimal(count)?, width(name)?)?;
+    shell.platform.memory(source).map_err(unreachable)?;
+    shell.platform.memory_mut(target).map_err(unreachable)?;
+    shell.copy(source, target.start)?;
     Ok(true)
 }
 
@@ -160,32 +144,28 @@ fn compare(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     shell.platform.memory(second).map_err(unreachable)?;
     let mut same = 0u64;
     let mut differs = None;
-    let mut left = vec![0; PIECE as usize];
-    pieces(shell, first, &mut |shell, piece| {
-        if differs.is_some() {
-            return Ok(());
-        }
-        let offset = piece.start - first.start;
-        let other = PhysicalRange { start: second.start + offset, end: second.start + offset + piece.size() };
-        let left = left.get_mut(..piece.size() as usize).unwrap_or_default();
-        left.copy_from_slice(shell.platform.memory(piece).map_err(unreachable)?);
-        let right = shell.platform.memory(other).map_err(unreachable)?;
+    let mut left = vec![0; PIECE.min(first.size()) as usize];
+    shell.platform.memory(first).map_err(unreachable)?;
+    shell.walk(first.size(), &mut |shell, piece| {
+        let left = left.get_mut(..piece.length as usize).unwrap_or_default();
+        left.copy_from_slice(shell.platform.memory(piece.at(first.start))?);
+        let right = shell.platform.memory(piece.at(second.start))?;
         let mut pairs = left.chunks_exact(width).zip(right.chunks_exact(width));
         let equal = pairs.by_ref().take_while(|(left, right)| left == right).count();
         same += equal as u64;
         let at = |bytes: &[u8]| bytes.chunks_exact(width).nth(equal).map(value);
         differs = at(left).zip(at(right));
-        Ok(())
+        Ok(differs.is_none())
     })?;
     if let Some((left, right)) = differs {
         let offset = same * width as u64;
-        shell.platform.print(format_args!(
+        shell.say(format_args!(
             "{kind} at {:#010x} ({left:#0width$x}) != {kind} at {:#010x} ({right:#0width$x})\n",
             first.start + offset,
             second.start + offset,
-        ));
+        ))?;
     }
-    shell.platform.print(format_args!("Total of {same} {kind}(s) were the same\n"));
+    shell.say(format_args!("Total of {same} {kind}(s) were the same\n"))?;
     Ok(differs.is_none())
 }
 
@@ -193,7 +173,7 @@ fn compare(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 fn base(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     match arguments.get(1).map(|offset| number::hexadecimal(offset)).transpose()? {
         None | Some(0) => {
-            shell.platform.print(format_args!("Base Address: 0x00000000\n"));
+            shell.say(format_args!("Base Address: 0x00000000\n"))?;
             Ok(true)
         }
         Some(_) => Err(Failure::because("addresses have no offset here: say them whole")),
@@ -231,7 +211,7 @@ fn board_info(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
     if let Some(tree) = shell.tree_range() {
         let _ = writeln!(text, "  {tree}  the working tree");
     }
-    shell.platform.print(format_args!("{text}"));
+    shell.say(format_args!("{text}"))?;
     Ok(true)
 }
 

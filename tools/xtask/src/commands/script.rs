@@ -178,6 +178,7 @@ fn describe_asked(asked: &[Asked], report: &mut String) -> Result<Vec<(String, P
                 writeln!(report, "loads    {range}  {path} ({} bytes, {interface} {device})", range.size())?;
                 loads.push((path.clone(), *range));
             }
+            Asked::Rescan => writeln!(report, "looks for the card anew")?,
             Asked::Lease => writeln!(report, "asks a DHCP server")?,
             Asked::Ping(address) => writeln!(report, "pings {address}")?,
             Asked::Booted { program, .. } => writeln!(report, "boots    {program}")?,
