@@ -52,19 +52,7 @@ mod target {
             unsafe { heap.init(AREA.0.get().cast(), SIZE) };
         }
     }
-
-    pub fn used() -> usize {
-        ALLOCATOR.0.lock().used()
-    }
 }
 
 #[cfg(target_os = "none")]
 pub(super) use target::init;
-
-/// Bytes allocated now; on the host, zero.
-pub fn used() -> usize {
-    #[cfg(target_os = "none")]
-    return target::used();
-    #[cfg(not(target_os = "none"))]
-    0
-}

@@ -7,6 +7,7 @@
 use core::fmt;
 
 use super::gzip::is_gzip;
+use super::legacy_image::{self, Compression, Kind};
 
 /// Alignment in bytes at which an arm64 Image's base must lie.
 pub const ALIGNMENT: u64 = 2 << 20;
@@ -115,7 +116,7 @@ impl Kernel {
         if is_gzip(bytes) {
             return Ok(Self::Gzip);
         }
-        if bytes.starts_with(UIMAGE) {
+        if legacy_image::Header::is_at(bytes) {
             return uimage(bytes);
         }
         if bytes.get(36..40) == Some(&0x016f_2818u32.to_le_bytes()) {
@@ -127,22 +128,22 @@ impl Kernel {
     }
 }
 
-/// Reads the header of a U-Boot image (U-Boot `include/image.h`, legacy format, big-endian).
+/// Whether Xen takes a U-Boot image as a domain's kernel. It leaves the header's CRC-32 alone.
 fn uimage(bytes: &[u8]) -> Result<Kernel, Error> {
-    const KERNEL: u8 = 2;
     const ARM64: u8 = 22;
-    const UIMAGE_HEADER: u64 = 64;
-    let length = bytes.len() as u64;
-    let cut = |expected| Error::Cut { length, expected };
-    let &[architecture, kind, compression] = bytes.get(29..32).ok_or(cut(UIMAGE_HEADER))? else {
-        return Err(cut(UIMAGE_HEADER));
+    let cut = |expected| Error::Cut { length: bytes.len() as u64, expected };
+    let header = legacy_image::Header::read(bytes).map_err(|_| cut(legacy_image::HEADER_SIZE as u64))?;
+    let legacy_image::Header { kind, architecture, compression, .. } = header;
+    let gzip = match compression {
+        Compression::None => false,
+        Compression::Gzip => true,
+        Compression::Other(_) => return Err(Error::UImage { kind, architecture, compression }),
     };
-    let size = bytes.get(12..16).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
-    let expected = UIMAGE_HEADER + u64::from(size.ok_or(cut(UIMAGE_HEADER))?);
-    if kind != KERNEL || architecture != ARM64 || compression > 1 {
+    if kind != Kind::Kernel || architecture != ARM64 {
         return Err(Error::UImage { kind, architecture, compression });
     }
-    if expected > length { Err(cut(expected)) } else { Ok(Kernel::UImage { gzip: compression == 1 }) }
+    let expected = header.total_size();
+    if expected > bytes.len() as u64 { Err(cut(expected)) } else { Ok(Kernel::UImage { gzip }) }
 }
 
 /// What the text in an image says about it.
@@ -206,8 +207,6 @@ fn version(bytes: &[u8]) -> Option<(u16, u16)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-const UIMAGE: &[u8] = b"\x27\x05\x19\x56";
-
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
 }
@@ -248,7 +247,7 @@ impl Known {
         match &first {
             _ if is_gzip(bytes) => Self::Gzip,
             b"\x7fELF" => Self::Elf,
-            [0x27, 0x05, 0x19, 0x56] => Self::UImage,
+            first if legacy_image::Header::is_at(first) => Self::UImage,
             [0xd0, 0x0d, 0xfe, 0xed] => Self::DeviceTree,
             b"0707" => Self::Cpio,
             _ if first.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')) => Self::Text,
@@ -299,14 +298,14 @@ pub enum Error {
         /// Its image size in bytes.
         image_size: u64,
     },
-    /// A U-Boot image that is no arm64 kernel; its header's numbers.
+    /// A U-Boot image that is no arm64 kernel, by its header.
     UImage {
-        /// 2 is a kernel, 6 a script.
-        kind: u8,
-        /// 22 is arm64.
+        /// What it is for.
+        kind: Kind,
+        /// The processor's code; 22 is arm64.
         architecture: u8,
-        /// 0 is none, 1 gzip.
-        compression: u8,
+        /// How it is packed.
+        compression: Compression,
     },
 }
 
@@ -326,8 +325,8 @@ impl fmt::Display for Error {
             }
             Self::UImage { kind, architecture, compression } => write!(
                 f,
-                "a U-Boot image of type {kind}, architecture {architecture}, compression {compression}; \
-                 expected type 2 (kernel), architecture 22 (arm64), compression 0 or 1 (gzip)"
+                "a U-Boot image: {kind}, architecture {architecture}, {compression}; \
+                 expected a kernel, architecture 22 (arm64), gzip or not compressed"
             ),
         }
     }
