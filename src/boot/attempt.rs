@@ -7,7 +7,6 @@ use crate::board::Board;
 use crate::boot::bring_up::Machine;
 use crate::boot::card::Catalogue;
 use crate::boot::departure::{self, Departure, File};
-use crate::boot::digest;
 use crate::boot::layout;
 use crate::boot::network::Watch;
 use crate::boot::plan::{self, Facts, Item, Plan, Role};
@@ -18,6 +17,7 @@ use crate::boot::xen;
 use crate::config::{Entry, Payload, Xen};
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, overlay, read};
+use crate::net::fetch;
 use crate::net::settings::Bounded;
 use crate::ram::Claim;
 use crate::range::PhysicalRange;
@@ -154,12 +154,14 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
         Planned::Xen(plan) => plan,
         Planned::Script(item) => {
             let mut sink = Bounded::default();
-            let brought = supply.bring(&item, &mut sink, &mut Watch::new(keeper, board.clock().now()));
+            let mut watch = Watch::new(keeper, board.clock().now());
+            let brought = supply.bring(&item, &mut sink, &mut watch);
             brought.map_err(|error| Error::Supply { file: item.name(), error })?;
             let bytes = sink.into_bytes();
             if item.file.sha256.is_some() {
-                item.check_digest(&digest::sha256(&bytes))?;
+                item.check_digest(&sha256(&item, &bytes, &mut watch)?)?;
             }
+            drop(watch);
             let script = Script { name: item.file.source.name(), bytes: &bytes, variables: &[] };
             return Ok(Error::Script(script::run(machine, &script)));
         }
@@ -174,6 +176,12 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
     let result = ready.map(|departure| departure.start(board, keeper, &mut supply, &mut store, uart.uart).into());
     store.give_up();
     result
+}
+
+/// The SHA-256 of the file of `item`.
+fn sha256<B: Board>(item: &Item, bytes: &[u8], watch: &mut Watch<'_, B>) -> Result<[u8; 32], Error> {
+    let given_up = || Error::Supply { file: item.name(), error: supply::Error::Fetch(fetch::Error::Aborted) };
+    watch.sha256(item.file.source.name(), bytes).ok_or_else(given_up)
 }
 
 /// What an entry turns out to need.
@@ -223,8 +231,10 @@ impl Load<'_, '_> {
         for item in &plan.items {
             let (stored, checked_already) = self.bring(item, supply, watch)?;
             let bytes = self.store.bytes(stored);
-            let wanted = item.file.sha256.is_some();
-            let sha256 = checked_already.or_else(|| wanted.then(|| digest::sha256(bytes)));
+            let sha256 = match checked_already {
+                None if item.file.sha256.is_some() => Some(sha256(item, bytes, watch)?),
+                checked => checked,
+            };
             if let Some(sha256) = &sha256 {
                 item.check_digest(sha256)?;
             }

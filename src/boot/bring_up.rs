@@ -29,7 +29,9 @@ use crate::logger;
 use crate::println;
 use crate::ram::{Claim, Ram};
 use crate::range::PhysicalRange;
-use crate::time::{Clock, Duration};
+use crate::terminal::Kind;
+use crate::terminal::progress::Manner;
+use crate::time::{Clock, Duration, Instant};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -83,6 +85,9 @@ pub struct Machine<B: Board> {
 pub struct Keeper<B: Board> {
     /// Somebody has pressed a key, and reads what is said.
     pub watched: bool,
+    /// What the terminal is; `None` as long as it was not asked.
+    pub terminal: Option<Kind>,
+    clock: B::Clock,
     start: &'static dyn StartBoard,
     watchdog: Option<Watchdog<B::Registers>>,
     mailbox: Option<BoardMailbox<B>>,
@@ -155,7 +160,8 @@ impl<B: Board> Machine<B> {
         let network = network::open(&mut board, parsed, &identity);
         let card = Slot::new(parsed, board.clock());
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
-        let keeper = Keeper { watched: false, start: board.start(), watchdog, mailbox };
+        let (start, clock) = (board.start(), board.clock());
+        let keeper = Keeper { watched: false, terminal: None, clock, start, watchdog, mailbox };
         Self { board, ram, identity, uart, tree, firmware_tree, initramfs, network, card, overrides, keeper }
     }
 }
@@ -197,6 +203,20 @@ impl<B: Board> Keeper<B> {
     /// Whether somebody has pressed Ctrl-C since this was last asked. What was typed ahead stays where it is.
     pub fn take_interrupt(&mut self) -> bool {
         console::with(Console::take_interrupt).unwrap_or(false)
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// For whom waits are shown.
+    pub fn manner(&self) -> Manner {
+        match (self.watched, self.terminal) {
+            (false, _) => Manner::Unattended,
+            (true, Some(Kind::Ansi { columns, .. })) => Manner::Ansi { columns },
+            (true, Some(Kind::Plain) | None) => Manner::Plain,
+        }
     }
 
     /// Has the firmware give the card power, and asks for the rate in Hz of the clock that its controller makes the card's of. A firmware

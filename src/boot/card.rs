@@ -233,8 +233,10 @@ impl<B: Board> Slot<B> {
         let bytes = self.with_blocks(Some((path, size)), observer, |blocks| {
             let partition = choose(&partitions(blocks)?, wanted)?;
             FileSystem::open(blocks, &partition)?.read(&entry, part.offset, part.length, sink)
-        })?;
-        Ok(Sent(Progress { received: bytes, size: None, elapsed: self.clock.now().since(started), losses: 0 }))
+        });
+        observer.event(Event::Ended { file: path, came: bytes.is_ok() });
+        let bytes = bytes?;
+        Ok(Sent(Progress { received: bytes, elapsed: self.clock.now().since(started), ..Progress::default() }))
     }
 }
 
@@ -316,7 +318,7 @@ impl<B: Board> BlockDevice for Blocks<'_, B> {
         {
             self.reported = now;
             let elapsed = now.since(self.started);
-            let progress = Progress { received: self.received, size: Some(size), elapsed, losses: 0 };
+            let progress = Progress { received: self.received, size: Some(size), elapsed, ..Progress::default() };
             self.observer.event(Event::Progress { file, progress });
         }
         Ok(())

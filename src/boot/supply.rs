@@ -13,7 +13,6 @@ use crate::config::source::Source;
 use crate::drivers::genet;
 use crate::net::fetch;
 use crate::net::tftp::{Refusal, Sink};
-use crate::println;
 use core::fmt;
 
 /// Why a file could not be brought.
@@ -102,14 +101,14 @@ impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
             (Place::Bundle, Source::Path(path)) => {
                 let bundle = self.bundle()?.ok_or(Error::NotInBundle)?;
                 let member = bundle.find(path).ok_or(Error::NotInBundle)?;
-                member.verify()?;
+                let found = watch.sha256(member.path, member.data).ok_or(Error::Fetch(fetch::Error::Aborted))?;
+                member.check(&found)?;
                 hand_over(member.data, sink).map(|()| Some(member.sha256))
             }
             (Place::Network, source) => {
                 let session = self.network.as_mut().ok_or(Error::NoWay)?;
                 let report = session.fetch(source, sink, watch).map_err(Error::Fetch)?;
-                watch.end_line();
-                println!("{source}: {report}.");
+                watch.line(format_args!("{source}: {report}."));
                 Ok(None)
             }
             (Place::Card, source) => {
@@ -120,8 +119,7 @@ impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
                     _ => return Err(Error::NoWay),
                 };
                 let sent = slot.send(partition, path, Part::default(), sink, watch).map_err(Error::Card)?;
-                watch.end_line();
-                println!("{source}: {sent}.");
+                watch.line(format_args!("{source}: {sent}."));
                 Ok(None)
             }
             (Place::Bundle, _) => Err(Error::NotInBundle),

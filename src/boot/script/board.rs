@@ -298,13 +298,12 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
             let mut sink = Touchdown { workspace: &mut workspace, place: room.place };
             let source = Source::Path(path.to_string());
             let report = session.fetch(&source, &mut sink, &mut watch);
-            watch.end_line();
-            report.map_err(|error| not_fetched(path, room, error))
+            let report = report.map_err(|error| not_fetched(path, room, error))?;
+            watch.line(format_args!("{path}: {report}."));
+            Ok(report.bytes)
         });
         self.workspace = workspace;
-        let report = fetched?;
-        println!("{path}: {report}.");
-        Ok(report.bytes)
+        fetched
     }
 
     fn lease(&mut self) -> Result<Lease, Failure> {
@@ -316,7 +315,7 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
             fetch::Error::Aborted => Failure::Interrupted,
             error => Failure::because(error),
         })?;
-        watch.end_line();
+        drop(watch);
         session.lease().map(|leased| lease(leased, &settings)).ok_or_else(|| Failure::because(fetch::Error::NoServer))
     }
 
@@ -341,13 +340,12 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
             let mut sink = Touchdown { workspace: &mut workspace, place: room.place };
             let part = Part { offset, length };
             let sent = slot.send(partition.partition, path, part, &mut sink, &mut watch);
-            watch.end_line();
-            sent.map_err(|error| not_read(path, Some(room), error))
+            let sent = sent.map_err(|error| not_read(path, Some(room), error))?;
+            watch.line(format_args!("{path}: {sent}."));
+            Ok(sent.bytes())
         });
         self.workspace = workspace;
-        let sent = loaded?;
-        println!("{path}: {sent}.");
-        Ok(sent.bytes())
+        loaded
     }
 
     fn rescan(&mut self) -> Result<(), Failure> {

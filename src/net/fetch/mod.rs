@@ -20,7 +20,8 @@ mod ping;
 mod report;
 
 pub use error::Error;
-pub use report::{Event, FetchReport, Observer, Progress};
+pub(crate) use report::Rate;
+pub use report::{Event, FetchReport, Observer, Progress, Waiting};
 
 use super::device::EthernetController;
 use super::dhcp::Lease;
@@ -217,6 +218,18 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             Source::Initramfs => return Err(Error::Unsupported("the firmware's initramfs is not a file on a server")),
         };
         self.connect(observer)?;
+        let result = self.fetch_from_server(source, path, sink, observer);
+        observer.event(Event::Ended { file: source.name(), came: result.is_ok() });
+        result
+    }
+
+    fn fetch_from_server(
+        &mut self,
+        source: &Source,
+        path: &str,
+        sink: &mut dyn Sink,
+        observer: &mut dyn Observer,
+    ) -> Result<FetchReport, Error> {
         let server = match source {
             Source::Tftp(server, _) => endpoint(*server),
             _ => self.server().ok_or(Error::NoServer)?,
@@ -383,6 +396,7 @@ fn progress(client: &Client, since: Instant, now: Instant) -> Progress {
         size: client.size(),
         elapsed: now.since(since),
         losses: client.counts().losses,
+        retransmissions: client.counts().retransmissions,
     }
 }
 
