@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Result, ensure};
 use xenlift_e2e::boot::{Board, TREE, device_tree};
 use xenlift_e2e::ethernet::Network;
-use xenlift_e2e::scripts::make;
+use xenlift_e2e::u_boot_tools::make_script;
 use xenlift_e2e::{Release, cache, emulator_with_ethernet, packages};
 use xtask::ramdisk::{READY, ramdisk};
 
@@ -67,7 +67,7 @@ booti 0xE00000 - 0xf00000
         domain(1, (second, kernel_size), (second_ramdisk, ramdisk_size)),
     );
     let network = Network::new()?
-        .with("boot.scr.uimg", &make(&script)?)?
+        .with("boot.scr.uimg", &make_script(&script)?)?
         .with("xen", &fs::read(packages::xen(&cache, Release::Bookworm)?)?)?
         .with("Image", &kernel)?
         .with("rootfs.cpio", &ramdisk)?
