@@ -162,7 +162,7 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
                 item.check_digest(&sha256(&item, &bytes, &mut watch)?)?;
             }
             drop(watch);
-            let script = Script { name: item.file.source.name(), bytes: &bytes, variables: &[] };
+            let script = Script::named(item.file.source.name(), &bytes);
             return Ok(Error::Script(script::run(machine, &script)));
         }
     };

@@ -7,15 +7,13 @@ use crate::arch;
 use crate::board::Board;
 use crate::boot::attempt;
 use crate::boot::bring_up::Machine;
-use crate::boot::script::{self, Ended};
+use crate::boot::script::{self, Ended, Script};
 use crate::boot::settings::{self, Found};
 use crate::config::{Entry, Settings, Timeout};
 use crate::console;
 use crate::print;
 use crate::println;
 use crate::time::{Clock, Duration, Instant};
-use alloc::format;
-use alloc::string::ToString;
 
 /// The first pause after a failure, and the longest: each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -58,22 +56,15 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
     }
 }
 
-/// Runs a script that was found in the place of settings as U-Boot's distribution boot does, with its variables; a menu by the command for
-/// menus.
+/// Runs a script that was found in the place of settings.
 fn run_script<B: Board>(machine: &mut Machine<B>, found: &settings::Script) -> Ended {
-    let Some(partition) = found.partition else {
-        let variables = &[("devtype", "dhcp")];
-        return script::run(machine, &script::Script { name: &found.path, bytes: &found.bytes, variables });
+    let settings::Script { path, partition, bytes } = found;
+    let script = match partition {
+        None => Script::from_network(path, bytes),
+        Some(_) if found.is_saved_command() => Script::saved_command(path),
+        Some(partition) => Script::on_card(path, *partition, bytes),
     };
-    if found.is_saved_command() {
-        return script::run(machine, &script::Script { name: &found.path, bytes: &found.bytes, variables: &[] });
-    }
-    let partition = partition.to_string();
-    let prefix = if found.path.starts_with("boot/") { "/boot/" } else { "/" };
-    let variables = [("devtype", "mmc"), ("devnum", "0"), ("distro_bootpart", partition.as_str()), ("prefix", prefix)];
-    let menu = format!("sysboot mmc 0:{partition} any ${{pxefile_addr_r}} /{}\n", found.path);
-    let bytes = if found.is_menu() { menu.as_bytes() } else { &found.bytes };
-    script::run(machine, &script::Script { name: &found.path, bytes, variables: &variables })
+    script::run(machine, &script)
 }
 
 /// The entry to boot: the default, unless somebody presses a key in time and chooses another.

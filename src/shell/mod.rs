@@ -6,6 +6,7 @@
 //!
 //! Nothing in here imports the board: all of it is tested on the host, and `cargo xtask script` runs it there.
 
+pub mod boot_script;
 pub mod command;
 pub mod commands;
 pub mod environment;

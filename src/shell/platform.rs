@@ -7,6 +7,7 @@
 use super::landing::Landing;
 use super::{Failure, Loaded};
 use crate::boot::layout::Layout;
+use crate::device_tree::{Editor, edit};
 use crate::range::PhysicalRange;
 use crate::time::Instant;
 use alloc::string::String;
@@ -229,6 +230,26 @@ pub struct Boot<'a> {
     pub arguments: Option<&'a str>,
     /// What was loaded, to give names to what lies in memory.
     pub loaded: &'a [Loaded],
+}
+
+impl Boot<'_> {
+    /// Writes into `/chosen` of the tree what is said beside it: arguments and ramdisk.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn write_chosen(&self, editor: &mut Editor<'_>) -> Result<(), edit::Error> {
+        if editor.tree()?.find("/chosen").is_none() {
+            editor.add_node("/", "chosen")?;
+        }
+        if let Some(arguments) = self.arguments {
+            editor.set_string("/chosen", "bootargs", arguments)?;
+        }
+        if let Some(PhysicalRange { start, end }) = self.ramdisk {
+            editor.set_property("/chosen", "linux,initrd-start", &start.to_be_bytes())?;
+            editor.set_property("/chosen", "linux,initrd-end", &end.to_be_bytes())?;
+        }
+        Ok(())
+    }
 }
 
 /// Why a range of addresses cannot be used.

@@ -12,6 +12,7 @@ use super::platform::{
 };
 use super::{Failure, Loaded};
 use crate::boot::layout::{self, Layout};
+use crate::device_tree::check::claimed_size;
 use crate::range::PhysicalRange;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
@@ -20,6 +21,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt;
 use core::fmt::Write as _;
 use core::net::Ipv4Addr;
@@ -128,6 +130,13 @@ pub enum Asked {
     },
     /// The card was looked for anew.
     Rescan,
+    /// A file did not come, neither by TFTP nor from a card.
+    Missed {
+        /// Its path, as it was asked for.
+        path: String,
+        /// Why, in words.
+        reason: String,
+    },
     /// A DHCP server was asked for an address.
     Lease,
     /// A host was asked for an answer.
@@ -140,6 +149,8 @@ pub enum Asked {
         ramdisk: Option<PhysicalRange>,
         /// Its device tree.
         tree: PhysicalRange,
+        /// The variable `bootargs`.
+        arguments: Option<String>,
         /// What the script had loaded.
         loaded: Vec<Loaded>,
     },
@@ -149,12 +160,27 @@ pub enum Asked {
     Reset,
 }
 
+/// A file, or a piece of one, that came into memory, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landed {
+    /// Its path, as it was asked for.
+    pub path: String,
+    /// Where its bytes are.
+    pub range: PhysicalRange,
+    /// What came, where that is a device tree: what lies there may be edited later.
+    pub tree: Option<Vec<u8>>,
+    /// Whether any of it was looked at afterwards.
+    pub read: Cell<bool>,
+}
+
 /// The machine.
 pub struct Simulation {
     /// What was printed.
     pub output: String,
     /// What was asked of the machine so far, in order.
     pub asked: Vec<Asked>,
+    /// The files that came so far, in order.
+    pub landed: Vec<Landed>,
     /// When Ctrl-C is pressed, once.
     pub interrupt_at: Option<Instant>,
     /// What the DHCP server says; without it, there is none.
@@ -163,6 +189,8 @@ pub struct Simulation {
     pub hosts: Vec<Ipv4Addr>,
     /// What is known of the board.
     pub facts: Facts,
+    /// The firmware's device tree as it was put there.
+    pub firmware_tree: Option<Vec<u8>>,
     files: Box<dyn Files>,
     layout: Layout,
     /// In the order of the layout's banks.
@@ -184,10 +212,12 @@ impl Simulation {
         Ok(Self {
             output: String::new(),
             asked: Vec::new(),
+            landed: Vec::new(),
             interrupt_at: None,
             lease: None,
             hosts: Vec::new(),
             facts: Facts::default(),
+            firmware_tree: None,
             files: Box::new(files),
             layout,
             memory,
@@ -226,6 +256,7 @@ impl Simulation {
         self.memory_mut(range).map_err(|_| outside())?.copy_from_slice(tree);
         self.reserve(name, range)?;
         self.facts.firmware_tree = Some(range);
+        self.firmware_tree = Some(tree.to_vec());
         Ok(())
     }
 
@@ -262,7 +293,28 @@ impl Simulation {
         let start = landing.place.start;
         let range = PhysicalRange { start, end: start + length };
         self.memory_mut(range).map_err(Failure::because)?.copy_from_slice(bytes);
+        let tree = claimed_size(bytes).is_ok().then(|| bytes.to_vec());
+        self.landed.push(Landed { path: path.to_string(), range, tree, read: Cell::new(false) });
         Ok(range)
+    }
+
+    /// Notes that `path` did not come.
+    fn missed(&mut self, path: &str, failure: Failure) -> Failure {
+        if let Failure::Reason(reason) = &failure {
+            self.asked.push(Asked::Missed { path: path.to_string(), reason: reason.to_string() });
+        }
+        failure
+    }
+
+    /// Notes that `range` was looked at: whatever lies there was wanted.
+    fn mark_read(&self, range: PhysicalRange) {
+        for landed in self.landed.iter().rev().filter(|landed| landed.range.overlaps(&range)) {
+            landed.read.set(true);
+            if landed.range.contains(&range) {
+                // What came there before is no more.
+                break;
+            }
+        }
     }
 }
 
@@ -299,6 +351,7 @@ impl Platform for Simulation {
 
     fn memory(&self, range: PhysicalRange) -> Result<&[u8], NotMemory> {
         let (bank, bytes) = self.bank(range)?;
+        self.mark_read(range);
         self.memory.get(bank).and_then(|bank| bank.get(bytes)).ok_or(NotMemory::Outside(range))
     }
 
@@ -314,7 +367,7 @@ impl Platform for Simulation {
     }
 
     fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, Failure> {
-        let bytes = self.files.read(Shelf::Server(network), path)?;
+        let bytes = self.files.read(Shelf::Server(network), path).map_err(|failure| self.missed(path, failure))?;
         let range = self.put(path, &bytes, landing)?;
         self.asked.push(Asked::Fetched { path: path.to_string(), network: *network, range });
         Ok(range.size())
@@ -338,7 +391,8 @@ impl Platform for Simulation {
         length: Option<u64>,
         landing: &Landing,
     ) -> Result<u64, Failure> {
-        let bytes = self.files.read(Shelf::Card(partition), plain(path))?;
+        let bytes = self.files.read(Shelf::Card(partition), plain(path));
+        let bytes = bytes.map_err(|failure| self.missed(path, failure))?;
         let size = bytes.len() as u64;
         let start = offset.min(size);
         let end = length.map_or(size, |length| start.saturating_add(length).min(size));
@@ -371,8 +425,9 @@ impl Platform for Simulation {
     }
 
     fn boot(&mut self, boot: &Boot<'_>) -> Failure {
-        let Boot { program, ramdisk, tree, loaded, .. } = *boot;
-        self.asked.push(Asked::Booted { program, ramdisk, tree, loaded: loaded.to_vec() });
+        let Boot { program, ramdisk, tree, arguments, loaded } = *boot;
+        let (arguments, loaded) = (arguments.map(ToString::to_string), loaded.to_vec());
+        self.asked.push(Asked::Booted { program, ramdisk, tree, arguments, loaded });
         Failure::Ended
     }
 

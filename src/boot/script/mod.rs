@@ -9,5 +9,6 @@ mod program;
 mod run;
 mod touchdown;
 
+pub use crate::shell::boot_script::{Ended, Script};
 pub use board::BoardPlatform;
-pub use run::{Ended, Script, run};
+pub use run::run;
