@@ -11,8 +11,6 @@ use crate::board::{Block, Board};
 use crate::boot::card::Slot;
 use crate::boot::layout::{self, Layout};
 use crate::boot::network::{self, BoardSession};
-use crate::boot::prompt::Kept;
-use crate::boot::timing::Timing;
 use crate::config::overrides::Overrides;
 use crate::console::{self, Console};
 use crate::device_tree::Tree;
@@ -31,7 +29,9 @@ use crate::logger;
 use crate::println;
 use crate::ram::{Claim, Ram};
 use crate::range::PhysicalRange;
-use crate::time::{Clock, Duration};
+use crate::terminal::Kind;
+use crate::terminal::progress::Manner;
+use crate::time::{Clock, Duration, Instant};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -77,10 +77,6 @@ pub struct Machine<B: Board> {
     pub card: Slot<B>,
     /// The `xenlift.*` words of the firmware's command line.
     pub overrides: Overrides,
-    /// What the firmware and the board said at the start, as the console showed it.
-    pub hello: String,
-    /// What scripts and visits to the prompt leave.
-    pub kept: Kept,
     /// What has to be looked after as long as the loader runs.
     pub keeper: Keeper<B>,
 }
@@ -89,8 +85,9 @@ pub struct Machine<B: Board> {
 pub struct Keeper<B: Board> {
     /// Somebody has pressed a key, and reads what is said.
     pub watched: bool,
-    /// The steps of the boot so far.
-    pub timing: Timing,
+    /// What the terminal is; `None` as long as it was not asked.
+    pub terminal: Option<Kind>,
+    clock: B::Clock,
     start: &'static dyn StartBoard,
     watchdog: Option<Watchdog<B::Registers>>,
     mailbox: Option<BoardMailbox<B>>,
@@ -101,9 +98,6 @@ impl<B: Board> Machine<B> {
     pub fn bring_up(mut board: B, entry: Entry) -> Self {
         let Entry { found, image, memory, mut ram } = entry;
         let at_entry = board.start().watchdog_at_entry();
-        let clock = board.clock();
-        let mut timing = Timing::default();
-        timing.mark(clock.now(), format_args!("start"));
         let tree = match &memory {
             Ok(memory) => copy_tree(&mut ram, memory.tree),
             Err(error) => Err(no_tree(found.x[0], error)),
@@ -127,8 +121,7 @@ impl<B: Board> Machine<B> {
             log::warn!("memory as the firmware's mailbox tells it: {error}");
         }
         let reset = parsed.and_then(reset_status).or(Some(ResetStatus(at_entry.reset_status)));
-        timing.mark(clock.now(), format_args!("console"));
-        let hello = say_hello(&banner::Facts {
+        print_banner(&banner::Facts {
             version: env!("CARGO_PKG_VERSION"),
             board: identity.revision,
             serial: identity.serial,
@@ -165,26 +158,11 @@ impl<B: Board> Machine<B> {
         }
         let overrides = overrides(bootargs);
         let network = network::open(&mut board, parsed, &identity);
-        timing.mark(clock.now(), format_args!("Ethernet started"));
         let card = Slot::new(parsed, board.clock());
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
-        let keeper = Keeper { watched: false, timing, start: board.start(), watchdog, mailbox };
-        let kept = Kept::default();
-        Self {
-            board,
-            ram,
-            identity,
-            uart,
-            tree,
-            firmware_tree,
-            initramfs,
-            network,
-            card,
-            overrides,
-            hello,
-            kept,
-            keeper,
-        }
+        let (start, clock) = (board.start(), board.clock());
+        let keeper = Keeper { watched: false, terminal: None, clock, start, watchdog, mailbox };
+        Self { board, ram, identity, uart, tree, firmware_tree, initramfs, network, card, overrides, keeper }
     }
 }
 
@@ -227,9 +205,18 @@ impl<B: Board> Keeper<B> {
         console::with(Console::take_interrupt).unwrap_or(false)
     }
 
-    /// The watchdog, where the board has one.
-    pub fn watchdog(&self) -> Option<&Watchdog<B::Registers>> {
-        self.watchdog.as_ref()
+    /// The present moment.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// For whom waits are shown.
+    pub fn manner(&self) -> Manner {
+        match (self.watched, self.terminal) {
+            (false, _) => Manner::Unattended,
+            (true, Some(Kind::Ansi { columns, .. })) => Manner::Ansi { columns },
+            (true, Some(Kind::Plain) | None) => Manner::Plain,
+        }
     }
 
     /// Has the firmware give the card power, and asks for the rate in Hz of the clock that its controller makes the card's of. A firmware
@@ -349,10 +336,8 @@ fn reset_status(tree: Tree<'_>) -> Option<ResetStatus> {
     tree.find("/chosen/bootloader")?.property("rsts")?.u32().map(ResetStatus)
 }
 
-fn say_hello(facts: &banner::Facts<'_>) -> String {
-    let hello = facts.to_string();
-    crate::print!("{hello}");
-    hello
+fn print_banner(facts: &banner::Facts<'_>) {
+    crate::print!("{facts}");
 }
 
 fn overrides(bootargs: &str) -> Overrides {

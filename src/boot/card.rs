@@ -141,11 +141,6 @@ impl<B: Board> Slot<B> {
         self.present.is_some()
     }
 
-    /// The card, if there was one when it was last looked for.
-    pub fn card(&self) -> Option<Card> {
-        self.controllers.get(self.present?)?.driver.as_ref()?.card()
-    }
-
     /// Lends the card's blocks to `job`, while `observer` looks after the rest. `file` is what it is offered as progress, with its size.
     fn with_blocks<T>(
         &mut self,
@@ -238,8 +233,10 @@ impl<B: Board> Slot<B> {
         let bytes = self.with_blocks(Some((path, size)), observer, |blocks| {
             let partition = choose(&partitions(blocks)?, wanted)?;
             FileSystem::open(blocks, &partition)?.read(&entry, part.offset, part.length, sink)
-        })?;
-        Ok(Sent(Progress { received: bytes, size: None, elapsed: self.clock.now().since(started), losses: 0 }))
+        });
+        observer.event(Event::Ended { file: path, came: bytes.is_ok() });
+        let bytes = bytes?;
+        Ok(Sent(Progress { received: bytes, elapsed: self.clock.now().since(started), ..Progress::default() }))
     }
 }
 
@@ -321,7 +318,7 @@ impl<B: Board> BlockDevice for Blocks<'_, B> {
         {
             self.reported = now;
             let elapsed = now.since(self.started);
-            let progress = Progress { received: self.received, size: Some(size), elapsed, losses: 0 };
+            let progress = Progress { received: self.received, size: Some(size), elapsed, ..Progress::default() };
             self.observer.event(Event::Progress { file, progress });
         }
         Ok(())

@@ -6,7 +6,6 @@
 
 use core::fmt;
 use sha2::Digest as _;
-use sha2::Sha256;
 
 /// A file's digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +23,20 @@ impl Digest {
     }
 }
 
-/// The SHA-256 of `bytes`.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+/// The SHA-256 of what is added piece by piece, so that there is time for other things in between.
+#[derive(Clone, Debug, Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// Adds `bytes` at the end.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of everything that was added.
+    pub fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
 }
 
 /// The CRC-32 (ISO-HDLC) of `bytes`.
@@ -55,13 +65,16 @@ impl fmt::Display for Digest {
 
 #[cfg(test)]
 mod tests {
-    use super::{Digest, sha256};
+    use super::{Digest, Sha256};
     use alloc::format;
 
     #[test]
     fn digests_are_those_that_other_programs_show() {
         assert_eq!(format!("{}", Digest::crc32(b"123456789")), "crc32 cbf43926");
-        let sha256 = Digest::Sha256(sha256(b"abc"));
+        let mut sha256 = Sha256::default();
+        sha256.add(b"a");
+        sha256.add(b"bc");
+        let sha256 = Digest::Sha256(sha256.finish());
         assert_eq!(format!("{sha256}, {sha256:#}"), "sha256 ba7816bf, sha256 ba7816bf8f01cfea");
     }
 }

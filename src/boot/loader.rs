@@ -7,17 +7,13 @@ use crate::arch;
 use crate::board::Board;
 use crate::boot::attempt;
 use crate::boot::bring_up::Machine;
-use crate::boot::prompt;
-use crate::boot::script::{self, Ended};
+use crate::boot::script::{self, Ended, Script};
 use crate::boot::settings::{self, Found};
-use crate::config::{Entry, Payload, Settings, Timeout};
+use crate::config::{Entry, Settings, Timeout};
 use crate::console;
 use crate::print;
 use crate::println;
-use crate::shell::Leave;
 use crate::time::{Clock, Duration, Instant};
-use alloc::format;
-use alloc::string::ToString;
 
 /// The first pause after a failure, and the longest: each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -39,26 +35,16 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
         {
             let ended = run_script(&mut machine, script);
             println!("{}: {ended}.", script.path);
-            match stay(&mut machine, &Settings::default(), false) {
-                Some(Leave::Reload) => continue,
-                _ => found = settings::find(&mut machine, Some(script)),
-            }
+            found = settings::find(&mut machine, Some(script));
         }
         match found {
             Ok(Found::Settings { settings, from_card }) => match choose(&mut machine, &settings) {
-                Some(entry) => {
-                    if boot_with_fallbacks(&mut machine, &settings, entry, from_card) {
-                        continue;
-                    }
-                }
+                Some(entry) => boot_with_fallbacks(&mut machine, &settings, entry, from_card),
                 None => println!("The settings have no [[entry]]: nothing to boot."),
             },
             Ok(Found::Script(script)) => {
                 let ended = run_script(&mut machine, &script);
                 println!("{}: {ended}.", script.path);
-                if stay(&mut machine, &Settings::default(), false).is_some() {
-                    continue;
-                }
             }
             Err(reason) => println!("No settings: {reason}"),
         }
@@ -70,27 +56,15 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
     }
 }
 
-/// The prompt after a script that started nothing, for somebody who has watched it: its variables and files are still there.
-fn stay<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: bool) -> Option<Leave> {
-    machine.keeper.watched.then(|| prompt::run(machine, settings, from_card))
-}
-
-/// Runs a script that was found in the place of settings as U-Boot's distribution boot does, with its variables; a menu by the command for
-/// menus.
+/// Runs a script that was found in the place of settings.
 fn run_script<B: Board>(machine: &mut Machine<B>, found: &settings::Script) -> Ended {
-    let Some(partition) = found.partition else {
-        let variables = &[("devtype", "dhcp")];
-        return script::run(machine, &script::Script { name: &found.path, bytes: &found.bytes, variables });
+    let settings::Script { path, partition, bytes } = found;
+    let script = match partition {
+        None => Script::from_network(path, bytes),
+        Some(_) if found.is_saved_command() => Script::saved_command(path),
+        Some(partition) => Script::on_card(path, *partition, bytes),
     };
-    if found.is_saved_command() {
-        return script::run(machine, &script::Script { name: &found.path, bytes: &found.bytes, variables: &[] });
-    }
-    let partition = partition.to_string();
-    let prefix = if found.path.starts_with("boot/") { "/boot/" } else { "/" };
-    let variables = [("devtype", "mmc"), ("devnum", "0"), ("distro_bootpart", partition.as_str()), ("prefix", prefix)];
-    let menu = format!("sysboot mmc 0:{partition} any ${{pxefile_addr_r}} /{}\n", found.path);
-    let bytes = if found.is_menu() { menu.as_bytes() } else { &found.bytes };
-    script::run(machine, &script::Script { name: &found.path, bytes, variables: &variables })
+    script::run(machine, &script)
 }
 
 /// The entry to boot: the default, unless somebody presses a key in time and chooses another.
@@ -146,30 +120,15 @@ fn read_number<B: Board>(machine: &mut Machine<B>, end: Instant) -> Option<usize
     }
 }
 
-/// Boots `entry`; if that fails its fallback, and so on. Settings have no circles of fallbacks. Where somebody watches a script fail, the prompt
-/// comes instead, and what is booted from there; true once he has left it.
-fn boot_with_fallbacks<B: Board>(
-    machine: &mut Machine<B>,
-    settings: &Settings,
-    entry: &Entry,
-    from_card: bool,
-) -> bool {
+/// Boots `entry`; if that fails its fallback, and so on. Settings have no circles of fallbacks.
+fn boot_with_fallbacks<B: Board>(machine: &mut Machine<B>, settings: &Settings, entry: &Entry, from_card: bool) {
     let mut next = Some(entry);
-    let mut at_prompt = false;
     while let Some(entry) = next {
         println!("Booting {}.", entry.title());
         let error = attempt::boot(machine, entry, from_card);
         println!("{} was not booted: {error}", entry.name);
-        at_prompt |= machine.keeper.watched && matches!(entry.payload, Payload::Script(_));
-        next = match at_prompt {
-            false => entry.fallback.as_deref().and_then(|name| settings.entry(name)),
-            true => match prompt::run(machine, settings, from_card) {
-                Leave::Boot(index) => settings.entries.get(index),
-                Leave::Menu | Leave::Reload | Leave::Idle => None,
-            },
-        };
+        next = entry.fallback.as_deref().and_then(|name| settings.entry(name));
     }
-    at_prompt
 }
 
 /// The key that is pressed within `limit`: a printable character, Enter or Ctrl-C. Other bytes are noise, or part of an escape sequence.

@@ -2,14 +2,17 @@
 
 use crate::board::{Block, Board};
 use crate::boot::bring_up::{Identity, Keeper};
+use crate::boot::digest::Sha256;
 use crate::config::Network;
+use crate::console;
 use crate::device_tree::{Node, Tree};
 use crate::drivers::genet::{self, Genet, RECEIVE_MEMORY, SEND_MEMORY, Settings};
-use crate::net::fetch::{Event, Observer, Session};
-use crate::print;
+use crate::net::fetch::{Event, Observer, Progress, Session};
 use crate::println;
+use crate::terminal::progress::Display;
 use crate::time::{Clock, Duration, Instant};
 use alloc::boxed::Box;
+use alloc::format;
 use core::fmt;
 
 /// The name by which the tree knows the controller.
@@ -18,9 +21,11 @@ const COMPATIBLE: &str = "brcm,bcm2711-genet-v5";
 /// Time between two looks at the console: half of what the mini UART's FIFO takes to overflow.
 pub(super) const LOOK_AT_CONSOLE: Duration = Duration::from_micros(300);
 
-/// Time before the first line of progress of a file; one that takes no longer needs none. Each next line waits twice as long as the
-/// one before, so that a slow line or server does not make a long transcript.
-const FIRST_PROGRESS: Duration = Duration::from_secs(1);
+/// Time between two reports of a digest's progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Bytes of which a digest is computed between two looks at the console: 0.2 ms at ten cycles a byte.
+const DIGESTED_AT_ONCE: usize = 16 * 1024;
 
 /// The controller of a board.
 pub type Controller<B> = Genet<&'static <B as Board>::Registers, <B as Board>::Memory, <B as Board>::Clock>;
@@ -102,28 +107,57 @@ fn phy_address(tree: &Tree<'_>, node: &Node<'_>) -> Option<u8> {
     u8::try_from(phy.property("reg")?.u32()?).ok().filter(|address| *address < 32)
 }
 
-/// Looks after the rest of the machine while the network works, and tells the user how it goes.
+/// Looks after the rest of the machine while something is waited for, and shows how it goes.
 pub struct Watch<'k, B: Board> {
     keeper: &'k mut Keeper<B>,
     looked: Instant,
-    /// How long a file must have taken for its next line of progress.
-    next_progress: Duration,
-    /// A line of progress stands on the console without its end.
-    unfinished: bool,
+    display: Display,
 }
 
 impl<'k, B: Board> Watch<'k, B> {
     /// Watches for `keeper`, from `now` on.
     pub fn new(keeper: &'k mut Keeper<B>, now: Instant) -> Self {
-        Self { keeper, looked: now, next_progress: FIRST_PROGRESS, unfinished: false }
+        let display = Display::new(keeper.manner());
+        Self { keeper, looked: now, display }
     }
 
-    /// Ends a line of progress.
-    pub fn end_line(&mut self) {
-        if core::mem::take(&mut self.unfinished) {
-            println!();
+    /// Prints a line, such as what there is to say of a file that has come.
+    pub fn line(&mut self, text: fmt::Arguments<'_>) {
+        self.show(|display, _, out| display.line(text, out));
+    }
+
+    /// The SHA-256 of `bytes`, which are called `name`; `None` if it was given up at the console.
+    pub fn sha256(&mut self, name: &str, bytes: &[u8]) -> Option<[u8; 32]> {
+        let (mut sha256, started) = (Sha256::default(), self.keeper.now());
+        let name = format!("{name}, SHA-256");
+        let mut received = 0;
+        let mut reported = started;
+        for piece in bytes.chunks(DIGESTED_AT_ONCE) {
+            sha256.add(piece);
+            received += piece.len() as u64;
+            let now = self.keeper.now();
+            if !self.poll(now) {
+                self.event(Event::Ended { file: &name, came: false });
+                return None;
+            }
+            if now.since(reported) >= PROGRESS_INTERVAL {
+                reported = now;
+                let (size, elapsed) = (Some(bytes.len() as u64), now.since(started));
+                let progress = Progress { received, size, elapsed, ..Progress::default() };
+                self.event(Event::Progress { file: &name, progress });
+            }
         }
-        self.next_progress = FIRST_PROGRESS;
+        self.event(Event::Ended { file: &name, came: true });
+        Some(sha256.finish())
+    }
+
+    /// Lets the display write to the console.
+    fn show(&mut self, what: impl FnOnce(&mut Display, Instant, &mut dyn fmt::Write) -> fmt::Result) {
+        let (manner, now) = (self.keeper.manner(), self.keeper.now());
+        // The console's writer never fails.
+        console::with(|console| {
+            self.display.set_manner(manner, console).and_then(|()| what(&mut self.display, now, console)).ok()
+        });
     }
 }
 
@@ -134,30 +168,17 @@ impl<B: Board> Observer for Watch<'_, B> {
         }
         self.looked = now;
         self.keeper.breathe();
+        self.show(|display, now, out| display.tick(now, out));
         !self.keeper.take_interrupt()
     }
 
     fn event(&mut self, event: Event<'_>) {
-        let Event::Progress { progress, .. } = event else {
-            self.end_line();
-            match event {
-                Event::Lease(lease) => println!("DHCP: {lease}."),
-                Event::Link(_) | Event::OtherWay(_) => println!("Ethernet: {event}."),
-                _ => println!("{event}."),
-            }
-            return;
-        };
-        if progress.elapsed >= self.next_progress {
-            // Over the line before; what follows its end is cleared by blanks, for terminals that know no escape sequences.
-            print!("\r{event}   ");
-            self.next_progress = progress.elapsed * 2;
-            self.unfinished = true;
-        }
+        self.show(|display, now, out| display.event(now, &event, out));
     }
 }
 
 impl<B: Board> Drop for Watch<'_, B> {
     fn drop(&mut self) {
-        self.end_line();
+        self.show(|display, _, out| display.end(out));
     }
 }

@@ -69,11 +69,6 @@ pub struct Script {
 }
 
 impl Script {
-    /// Whether it is a menu (extlinux.conf) and not a script.
-    pub fn is_menu(&self) -> bool {
-        self.path.ends_with(".conf")
-    }
-
     /// Whether it is the saved command, which finds the variables that were saved with it and no others.
     pub fn is_saved_command(&self) -> bool {
         self.path == SAVED_COMMAND

@@ -50,11 +50,18 @@ pub struct Member<'a> {
 impl Member<'_> {
     /// Compares the bytes with the manifest's digest.
     pub fn verify(&self) -> Result<(), Error> {
-        let found: [u8; 32] = Sha256::digest(self.data).into();
-        if found == self.sha256 {
+        self.check(&Sha256::digest(self.data).into())
+    }
+
+    /// Compares the SHA-256 that was found with the manifest's.
+    ///
+    /// # Errors
+    /// [`Error::Digest`].
+    pub fn check(&self, found: &[u8; 32]) -> Result<(), Error> {
+        if *found == self.sha256 {
             Ok(())
         } else {
-            Err(Error::Digest { path: shown(self.path), expected: self.sha256, found })
+            Err(Error::Digest { path: shown(self.path), expected: self.sha256, found: *found })
         }
     }
 }

@@ -13,7 +13,7 @@
 //! second in total counts as not there, so a silent server costs no more than that.
 
 use super::device::EthernetController;
-use super::fetch::{self, Observer, Session, Transfer};
+use super::fetch::{self, Event, Observer, Session, Transfer, Waiting};
 use super::tftp::{self, Client, Refusal, Sink};
 use crate::config::LARGEST_FILE;
 use crate::config::source::Source;
@@ -90,7 +90,9 @@ pub fn probe<C: EthernetController, K: Clock>(
             transfers.push(transfer);
         }
     }
+    observer.event(Event::Waiting { what: Waiting::Settings(*server.ip()), limit: PROBE_LIMIT });
     let result = race(session, &mut transfers, end, observer);
+    observer.event(Event::Waited { came: matches!(result, Ok(Some(_))) });
     for transfer in transfers {
         session.finish(transfer);
     }

@@ -6,6 +6,7 @@
 //!
 //! Nothing in here imports the board: all of it is tested on the host, and `cargo xtask script` runs it there.
 
+pub mod boot_script;
 pub mod command;
 pub mod commands;
 pub mod environment;
@@ -17,18 +18,15 @@ mod memory;
 pub mod number;
 pub mod pattern;
 pub mod platform;
-pub mod prompt;
 pub mod saved;
 #[cfg(not(target_os = "none"))]
 pub mod simulation;
-mod suspended;
 pub mod variables;
 pub mod working_tree;
 
-pub use command::{Command, Failure, Leave, Outcome};
+pub use command::{Command, Failure, Outcome};
 pub use environment::Environment;
 pub use platform::Platform;
-pub use suspended::Suspended;
 
 use crate::range::PhysicalRange;
 use alloc::string::String;
@@ -65,7 +63,16 @@ pub struct Shell<'p> {
 impl<'p> Shell<'p> {
     /// A shell on `platform` with the variables in `environment`.
     pub fn new(platform: &'p mut dyn Platform, environment: Environment) -> Self {
-        let mut shell = Self::resume(platform, Suspended::new(environment));
+        let defaults = environment.clone();
+        let mut shell = Self {
+            platform,
+            environment,
+            working_tree: None,
+            loaded: Vec::new(),
+            image_place: landing::LOAD_ADDRESS,
+            language: language::State::default(),
+            defaults,
+        };
         shell.follow_load_address();
         shell
     }

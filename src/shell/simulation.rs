@@ -8,20 +8,20 @@
 
 use super::landing::Landing;
 use super::platform::{
-    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry,
-    Platform, Report,
+    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry, Platform,
 };
 use super::{Failure, Loaded};
 use crate::boot::layout::{self, Layout};
-use crate::config::Entry;
+use crate::device_tree::check::claimed_size;
 use crate::range::PhysicalRange;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt;
 use core::fmt::Write as _;
 use core::net::Ipv4Addr;
@@ -130,6 +130,13 @@ pub enum Asked {
     },
     /// The card was looked for anew.
     Rescan,
+    /// A file did not come, neither by TFTP nor from a card.
+    Missed {
+        /// Its path, as it was asked for.
+        path: String,
+        /// Why, in words.
+        reason: String,
+    },
     /// A DHCP server was asked for an address.
     Lease,
     /// A host was asked for an answer.
@@ -142,6 +149,8 @@ pub enum Asked {
         ramdisk: Option<PhysicalRange>,
         /// Its device tree.
         tree: PhysicalRange,
+        /// The variable `bootargs`.
+        arguments: Option<String>,
         /// What the script had loaded.
         loaded: Vec<Loaded>,
     },
@@ -151,12 +160,27 @@ pub enum Asked {
     Reset,
 }
 
+/// A file, or a piece of one, that came into memory, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landed {
+    /// Its path, as it was asked for.
+    pub path: String,
+    /// Where its bytes are.
+    pub range: PhysicalRange,
+    /// What came, where that is a device tree: what lies there may be edited later.
+    pub tree: Option<Vec<u8>>,
+    /// Whether any of it was looked at afterwards.
+    pub read: Cell<bool>,
+}
+
 /// The machine.
 pub struct Simulation {
     /// What was printed.
     pub output: String,
     /// What was asked of the machine so far, in order.
     pub asked: Vec<Asked>,
+    /// The files that came so far, in order.
+    pub landed: Vec<Landed>,
     /// When Ctrl-C is pressed, once.
     pub interrupt_at: Option<Instant>,
     /// What the DHCP server says; without it, there is none.
@@ -165,10 +189,8 @@ pub struct Simulation {
     pub hosts: Vec<Ipv4Addr>,
     /// What is known of the board.
     pub facts: Facts,
-    /// What can be booted by name.
-    pub entries: Vec<Entry>,
-    keyboard: Keyboard,
-    firmware_tree: Vec<u8>,
+    /// The firmware's device tree as it was put there.
+    pub firmware_tree: Option<Vec<u8>>,
     files: Box<dyn Files>,
     layout: Layout,
     /// In the order of the layout's banks.
@@ -190,13 +212,12 @@ impl Simulation {
         Ok(Self {
             output: String::new(),
             asked: Vec::new(),
+            landed: Vec::new(),
             interrupt_at: None,
             lease: None,
             hosts: Vec::new(),
             facts: Facts::default(),
-            entries: Vec::new(),
-            keyboard: Keyboard::default(),
-            firmware_tree: Vec::new(),
+            firmware_tree: None,
             files: Box::new(files),
             layout,
             memory,
@@ -235,7 +256,7 @@ impl Simulation {
         self.memory_mut(range).map_err(|_| outside())?.copy_from_slice(tree);
         self.reserve(name, range)?;
         self.facts.firmware_tree = Some(range);
-        self.firmware_tree = tree.to_vec();
+        self.firmware_tree = Some(tree.to_vec());
         Ok(())
     }
 
@@ -245,17 +266,6 @@ impl Simulation {
     /// [`layout::Error::Overlap`] where something has been placed there already.
     pub fn reserve(&mut self, name: &str, range: PhysicalRange) -> Result<(), layout::Error> {
         self.layout.reserve(name, range)
-    }
-
-    /// Has `bytes` typed at the moment `at`, which is not before those that were typed last. Ctrl-C does what it does on the board: what was
-    /// typed before it and not yet read is forgotten.
-    pub fn type_at(&mut self, at: Instant, bytes: &[u8]) {
-        self.keyboard.coming.extend(bytes.iter().map(|byte| (at, *byte)));
-    }
-
-    /// Has `bytes` typed at once.
-    pub fn type_now(&mut self, bytes: &[u8]) {
-        self.type_at(self.now, bytes);
     }
 
     /// Lets time pass.
@@ -283,31 +293,26 @@ impl Simulation {
         let start = landing.place.start;
         let range = PhysicalRange { start, end: start + length };
         self.memory_mut(range).map_err(Failure::because)?.copy_from_slice(bytes);
+        let tree = claimed_size(bytes).is_ok().then(|| bytes.to_vec());
+        self.landed.push(Landed { path: path.to_string(), range, tree, read: Cell::new(false) });
         Ok(range)
     }
-}
 
-/// Control-C.
-const INTERRUPT: u8 = 0x03;
+    /// Notes that `path` did not come.
+    fn missed(&mut self, path: &str, failure: Failure) -> Failure {
+        if let Failure::Reason(reason) = &failure {
+            self.asked.push(Asked::Missed { path: path.to_string(), reason: reason.to_string() });
+        }
+        failure
+    }
 
-/// Somebody who types.
-#[derive(Default)]
-struct Keyboard {
-    coming: VecDeque<(Instant, u8)>,
-    typed: VecDeque<u8>,
-    interrupted: bool,
-}
-
-impl Keyboard {
-    /// Receives what has been typed up to `now`.
-    fn receive(&mut self, now: Instant) {
-        while let Some((_, byte)) = self.coming.pop_front_if(|(at, _)| *at <= now) {
-            match byte {
-                INTERRUPT => {
-                    self.typed.clear();
-                    self.interrupted = true;
-                }
-                byte => self.typed.push_back(byte),
+    /// Notes that `range` was looked at: whatever lies there was wanted.
+    fn mark_read(&self, range: PhysicalRange) {
+        for landed in self.landed.iter().rev().filter(|landed| landed.range.overlaps(&range)) {
+            landed.read.set(true);
+            if landed.range.contains(&range) {
+                // What came there before is no more.
+                break;
             }
         }
     }
@@ -325,16 +330,11 @@ impl Platform for Simulation {
 
     fn interrupted(&mut self) -> bool {
         self.advance(TICK);
-        self.keyboard.receive(self.now);
         let pressed = self.interrupt_at.is_some_and(|at| at <= self.now);
         if pressed {
             self.interrupt_at = None;
         }
-        core::mem::take(&mut self.keyboard.interrupted) || pressed
-    }
-
-    fn typed(&mut self) -> Option<u8> {
-        self.keyboard.typed.pop_front()
+        pressed
     }
 
     fn now(&self) -> Instant {
@@ -345,46 +345,13 @@ impl Platform for Simulation {
         &self.facts
     }
 
-    fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    fn firmware_tree(&self) -> Option<&[u8]> {
-        Some(self.firmware_tree.as_slice()).filter(|tree| !tree.is_empty())
-    }
-
-    fn report(&mut self, topic: Report, out: &mut dyn fmt::Write) -> Result<(), Failure> {
-        // Into a text: cannot fail.
-        let _ = match topic {
-            Report::Network => match &self.lease {
-                Some(Lease { address: Some(address), .. }) => writeln!(out, "simulated, address {address}"),
-                _ => writeln!(out, "simulated, no address"),
-            },
-            Report::Timing => {
-                writeln!(out, "[{:>3}.{:03}] now", self.now.micros() / 1_000_000, self.now.micros() / 1000 % 1000)
-            }
-            Report::SelfTest => {
-                let model = self.facts.model.as_deref().unwrap_or("unknown board");
-                let memory: u64 = self.layout.banks().iter().map(PhysicalRange::size).sum();
-                writeln!(out, "Xenlift {}, simulated {model}\n{} MiB", env!("CARGO_PKG_VERSION"), memory >> 20)
-            }
-            Report::Plan(index) => match self.entries.get(index) {
-                Some(entry) => writeln!(out, "{}: planned on a board alone", entry.title()),
-                None => return Err(Failure::because(format!("there is no entry {index}"))),
-            },
-            Report::NetworkRegisters | Report::Log(_) | Report::Watchdog => {
-                return Err(Failure::because("the simulated machine has none: only a board does"));
-            }
-        };
-        Ok(())
-    }
-
     fn layout(&self) -> &Layout {
         &self.layout
     }
 
     fn memory(&self, range: PhysicalRange) -> Result<&[u8], NotMemory> {
         let (bank, bytes) = self.bank(range)?;
+        self.mark_read(range);
         self.memory.get(bank).and_then(|bank| bank.get(bytes)).ok_or(NotMemory::Outside(range))
     }
 
@@ -400,7 +367,7 @@ impl Platform for Simulation {
     }
 
     fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, Failure> {
-        let bytes = self.files.read(Shelf::Server(network), path)?;
+        let bytes = self.files.read(Shelf::Server(network), path).map_err(|failure| self.missed(path, failure))?;
         let range = self.put(path, &bytes, landing)?;
         self.asked.push(Asked::Fetched { path: path.to_string(), network: *network, range });
         Ok(range.size())
@@ -424,7 +391,8 @@ impl Platform for Simulation {
         length: Option<u64>,
         landing: &Landing,
     ) -> Result<u64, Failure> {
-        let bytes = self.files.read(Shelf::Card(partition), plain(path))?;
+        let bytes = self.files.read(Shelf::Card(partition), plain(path));
+        let bytes = bytes.map_err(|failure| self.missed(path, failure))?;
         let size = bytes.len() as u64;
         let start = offset.min(size);
         let end = length.map_or(size, |length| start.saturating_add(length).min(size));
@@ -457,8 +425,9 @@ impl Platform for Simulation {
     }
 
     fn boot(&mut self, boot: &Boot<'_>) -> Failure {
-        let Boot { program, ramdisk, tree, loaded, .. } = *boot;
-        self.asked.push(Asked::Booted { program, ramdisk, tree, loaded: loaded.to_vec() });
+        let Boot { program, ramdisk, tree, arguments, loaded } = *boot;
+        let (arguments, loaded) = (arguments.map(ToString::to_string), loaded.to_vec());
+        self.asked.push(Asked::Booted { program, ramdisk, tree, arguments, loaded });
         Failure::Ended
     }
 

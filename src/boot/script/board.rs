@@ -2,10 +2,8 @@
 
 use super::network::{configuration, configured, lease, not_fetched};
 use super::program::{self, Error, take};
-use super::report;
 use super::touchdown::Touchdown;
 use crate::board::Board;
-use crate::boot::attempt;
 use crate::boot::bring_up::Machine;
 use crate::boot::card::{self as boot_card, Part, Slot};
 use crate::boot::departure::{Jump, jump};
@@ -14,9 +12,8 @@ use crate::boot::network::{BoardSession, LOOK_AT_CONSOLE, Watch};
 use crate::boot::store::Store;
 use crate::boot::supply::Supply;
 use crate::card;
+use crate::config;
 use crate::config::source::Source;
-use crate::config::{self, Entry};
-use crate::console::{self, Console};
 use crate::device_tree::firmware::Known;
 use crate::net::fetch;
 use crate::net::tftp::{self, Refusal};
@@ -25,8 +22,7 @@ use crate::range::PhysicalRange;
 use crate::shell::Failure;
 use crate::shell::landing::Landing;
 use crate::shell::platform::{
-    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry,
-    Platform, Report,
+    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry, Platform,
 };
 use crate::time::{Clock, Instant};
 use crate::{print, println};
@@ -68,9 +64,6 @@ pub struct BoardPlatform<'m, B: Board> {
     facts: Facts,
     /// The network as the settings have it, for what the script's variables leave open, and for afterwards.
     network: config::Network,
-    /// What a person can boot by name, and whether the settings that say so came from the card.
-    entries: &'m [Entry],
-    from_card: bool,
     looked: Instant,
 }
 
@@ -80,18 +73,6 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
     /// # Errors
     /// Why it cannot be had.
     pub fn new(machine: &'m mut Machine<B>) -> Result<Self, NoPlatform> {
-        Self::with_entries(machine, &[], false)
-    }
-
-    /// The same for a person, who can boot `entries` by name.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub fn with_entries(
-        machine: &'m mut Machine<B>,
-        entries: &'m [Entry],
-        from_card: bool,
-    ) -> Result<Self, NoPlatform> {
         let mut layout = machine.free_memory().map_err(NoPlatform::Layout)?;
         if let Some(tree) = machine.firmware_tree {
             layout.reserve(FIRMWARE_TREE, tree).map_err(NoPlatform::Layout)?;
@@ -100,7 +81,7 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         let network = machine.network.as_ref().map(|session| *session.network()).unwrap_or_default();
         let facts = facts(machine);
         let looked = machine.board.clock().now();
-        Ok(Self { machine, workspace, layout, facts, network, entries, from_card, looked })
+        Ok(Self { machine, workspace, layout, facts, network, looked })
     }
 
     /// Gives everything back. What the script brought into memory stays there until somebody else takes the place.
@@ -272,28 +253,6 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         self.machine.keeper.take_interrupt()
     }
 
-    fn typed(&mut self) -> Option<u8> {
-        console::with(Console::read).flatten()
-    }
-
-    fn entries(&self) -> &[Entry] {
-        self.entries
-    }
-
-    fn firmware_tree(&self) -> Option<&[u8]> {
-        self.machine.tree.as_deref().ok()
-    }
-
-    fn report(&mut self, topic: Report, out: &mut dyn fmt::Write) -> Result<(), Failure> {
-        match topic {
-            Report::Plan(index) => {
-                let entry = self.entries.get(index).ok_or_else(|| Failure::because("there is no such entry"))?;
-                attempt::outline(self.machine, entry, self.from_card, out).map_err(Failure::because)
-            }
-            topic => report::write(self.machine, topic, out),
-        }
-    }
-
     fn now(&self) -> Instant {
         self.machine.board.clock().now()
     }
@@ -339,13 +298,12 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
             let mut sink = Touchdown { workspace: &mut workspace, place: room.place };
             let source = Source::Path(path.to_string());
             let report = session.fetch(&source, &mut sink, &mut watch);
-            watch.end_line();
-            report.map_err(|error| not_fetched(path, room, error))
+            let report = report.map_err(|error| not_fetched(path, room, error))?;
+            watch.line(format_args!("{path}: {report}."));
+            Ok(report.bytes)
         });
         self.workspace = workspace;
-        let report = fetched?;
-        println!("{path}: {report}.");
-        Ok(report.bytes)
+        fetched
     }
 
     fn lease(&mut self) -> Result<Lease, Failure> {
@@ -357,7 +315,7 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
             fetch::Error::Aborted => Failure::Interrupted,
             error => Failure::because(error),
         })?;
-        watch.end_line();
+        drop(watch);
         session.lease().map(|leased| lease(leased, &settings)).ok_or_else(|| Failure::because(fetch::Error::NoServer))
     }
 
@@ -382,13 +340,12 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
             let mut sink = Touchdown { workspace: &mut workspace, place: room.place };
             let part = Part { offset, length };
             let sent = slot.send(partition.partition, path, part, &mut sink, &mut watch);
-            watch.end_line();
-            sent.map_err(|error| not_read(path, Some(room), error))
+            let sent = sent.map_err(|error| not_read(path, Some(room), error))?;
+            watch.line(format_args!("{path}: {sent}."));
+            Ok(sent.bytes())
         });
         self.workspace = workspace;
-        let sent = loaded?;
-        println!("{path}: {sent}.");
-        Ok(sent.bytes())
+        loaded
     }
 
     fn rescan(&mut self) -> Result<(), Failure> {

@@ -6,9 +6,9 @@
 mod board;
 mod network;
 mod program;
-mod report;
 mod run;
 mod touchdown;
 
+pub use crate::shell::boot_script::{Ended, Script};
 pub use board::BoardPlatform;
-pub use run::{Ended, Script, environment, run};
+pub use run::run;

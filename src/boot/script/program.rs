@@ -123,10 +123,8 @@ pub(super) fn take(store: &mut Store<'_>, boot: &Boot<'_>, tree: &[u8], board: &
 
 /// What the tree shall say of a ramdisk of Linux's (and Xen's, which takes it for Dom0's).
 enum Ramdisk {
-    /// What it says already.
-    AsItIs,
-    /// That it is here.
-    At(PhysicalRange),
+    /// What it says already, or what `booti` says.
+    Said,
     /// Nothing.
     Gone,
 }
@@ -156,9 +154,9 @@ impl Taking<'_, '_> {
     fn ramdisk(&mut self, tree: &Tree<'_>, has_module: bool, board: &Board<'_>) -> Result<Ramdisk, Error> {
         if let Some(range) = self.boot.ramdisk {
             self.module("ramdisk", range)?;
-            return Ok(Ramdisk::At(range));
+            return Ok(Ramdisk::Said);
         }
-        let Some(range) = tree.initrd() else { return Ok(Ramdisk::AsItIs) };
+        let Some(range) = tree.initrd() else { return Ok(Ramdisk::Said) };
         let firmwares = board.initramfs.is_some_and(|initramfs| initramfs.overlaps(&range));
         if has_module {
             // Xen would take both for Dom0's.
@@ -168,7 +166,7 @@ impl Taking<'_, '_> {
         if !firmwares {
             self.module("ramdisk", range)?;
         }
-        Ok(Ramdisk::AsItIs)
+        Ok(Ramdisk::Said)
     }
 
     /// Takes the program where it lies, or moves it to where its header wants it. Gives the distance of its beginning from that of its memory.
@@ -225,22 +223,10 @@ impl Taking<'_, '_> {
         let mut editor = Editor::copy(given.bytes(), self.store.bytes_mut(block))?;
         let report = carry_over(firmware.as_ref(), &board.known, &mut editor)?;
         self.notes.extend(report.warning.map(|warning| warning.to_string()));
-        if editor.tree()?.find("/chosen").is_none() {
-            editor.add_node("/", "chosen")?;
-        }
-        if let Some(arguments) = self.boot.arguments {
-            editor.set_string("/chosen", "bootargs", arguments)?;
-        }
-        match ramdisk {
-            Ramdisk::AsItIs => {}
-            Ramdisk::At(PhysicalRange { start, end }) => {
-                editor.set_property("/chosen", "linux,initrd-start", &start.to_be_bytes())?;
-                editor.set_property("/chosen", "linux,initrd-end", &end.to_be_bytes())?;
-            }
-            Ramdisk::Gone => {
-                for name in ["linux,initrd-start", "linux,initrd-end"] {
-                    editor.delete_property("/chosen", name)?;
-                }
+        self.boot.write_chosen(&mut editor)?;
+        if let Ramdisk::Gone = ramdisk {
+            for name in ["linux,initrd-start", "linux,initrd-end"] {
+                editor.delete_property("/chosen", name)?;
             }
         }
         Ok(block)

@@ -1,6 +1,6 @@
 //! Getting onto the network: link, lease, and an answer from the next hop, each waited for with a bound.
 
-use super::{Error, Event, FRAMES_PER_TURN, Observer, Session};
+use super::{Error, Event, FRAMES_PER_TURN, Observer, Session, Waiting};
 use crate::net::device::{EthernetController, Link};
 use crate::net::dhcp::Lease;
 use crate::time::{Clock, Duration, Instant};
@@ -39,6 +39,13 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
     }
 
     fn wait_for_link(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        observer.event(Event::Waiting { what: Waiting::Link, limit: self.limits.link });
+        let result = self.until_link(observer);
+        observer.event(Event::Waited { came: result.is_ok() });
+        result
+    }
+
+    fn until_link(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let start = self.clock.now();
         loop {
             self.turn(&mut [], observer)?;
@@ -54,6 +61,13 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
 
     /// Waits for the link to come back; says how long that took.
     pub(super) fn wait_for_return(&mut self, lost_at: Instant, observer: &mut dyn Observer) -> Result<Duration, Error> {
+        observer.event(Event::Waiting { what: Waiting::Link, limit: self.limits.link_return });
+        let result = self.until_return(lost_at, observer);
+        observer.event(Event::Waited { came: result.is_ok() });
+        result
+    }
+
+    fn until_return(&mut self, lost_at: Instant, observer: &mut dyn Observer) -> Result<Duration, Error> {
         loop {
             let now = self.clock.now();
             let waited = now.since(lost_at);
@@ -76,12 +90,16 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         if self.lease.as_ref().is_some_and(|lease| !lease.is_old(start)) && self.interface.address().is_some() {
             return Ok(());
         }
+        observer.event(Event::Waiting { what: Waiting::Lease, limit: self.limits.lease });
         self.interface.start_dhcp(start);
         let result = self.ask_for_lease(start, observer);
         self.interface.stop_dhcp();
+        if let Ok(lease) = &result {
+            observer.event(Event::Lease(lease));
+        }
+        observer.event(Event::Waited { came: result.is_ok() });
         let lease = result?;
         self.interface.configure(lease.address, lease.prefix, lease.gateway)?;
-        observer.event(Event::Lease(&lease));
         self.lease = Some(lease);
         Ok(())
     }
@@ -132,6 +150,19 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             let (address, prefix) = self.interface.address().unwrap_or((Ipv4Addr::UNSPECIFIED, 0));
             return Err(Error::Unreachable { server, address, prefix });
         };
+        observer.event(Event::Waiting { what: Waiting::Neighbor(neighbor), limit });
+        let result = self.until_answer(server, neighbor, limit, observer);
+        observer.event(Event::Waited { came: result.is_ok() });
+        result
+    }
+
+    fn until_answer(
+        &mut self,
+        server: Ipv4Addr,
+        neighbor: Ipv4Addr,
+        limit: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
         let start = self.clock.now();
         let (mut silent_since, mut interval, mut ask_at) = (start, FIRST_ASKED_AGAIN, start);
         self.interface.forget_answer();

@@ -20,9 +20,10 @@ mod ping;
 mod report;
 
 pub use error::Error;
-pub use report::{Event, FetchReport, Observer, Progress};
+pub(crate) use report::Rate;
+pub use report::{Event, FetchReport, Observer, Progress, Waiting};
 
-use super::device::{Counters, EthernetController};
+use super::device::EthernetController;
 use super::dhcp::Lease;
 use super::interface::{Interface, Received};
 use super::tftp::{self, Action, Client, Refusal, Sink};
@@ -30,7 +31,6 @@ use crate::config::Network;
 use crate::config::source::{ServerAddress, Source, TFTP_PORT};
 use crate::time::{Clock, Duration, Instant};
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::SocketAddrV4;
 
 /// How long the things that may never happen are waited for.
@@ -187,35 +187,6 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         &self.interface
     }
 
-    /// Looks at the link, for who only wants to know.
-    pub fn look_at(&mut self, now: Instant, observer: &mut dyn Observer) {
-        self.look_at_link(now, observer);
-    }
-
-    /// Writes address, link, own address, server and counters, in lines for a person.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn describe(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        let [a, b, c, d, e, f] = self.interface.station();
-        let link = report::LinkState(self.interface.link());
-        writeln!(out, "Ethernet {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}, {link}")?;
-        match (self.interface.address(), &self.lease) {
-            (Some((address, prefix)), Some(lease)) => writeln!(out, "address {address}/{prefix}, by DHCP: {lease}")?,
-            (Some((address, prefix)), None) => writeln!(out, "address {address}/{prefix}, from the settings")?,
-            (None, _) => writeln!(out, "no address yet: the first fetch asks for one")?,
-        }
-        match self.server() {
-            Some(server) => writeln!(out, "TFTP server {server}")?,
-            None => writeln!(out, "no TFTP server known")?,
-        }
-        let Counters { received, sent, discarded, errors } = self.interface.counters();
-        writeln!(
-            out,
-            "frames: {received} received, {sent} sent, {discarded} dropped for want of room, {errors} with errors"
-        )
-    }
-
     /// The controller, to stop it before the hand-off.
     pub fn controller(&mut self) -> &mut C {
         self.interface.controller()
@@ -247,6 +218,18 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             Source::Initramfs => return Err(Error::Unsupported("the firmware's initramfs is not a file on a server")),
         };
         self.connect(observer)?;
+        let result = self.fetch_from_server(source, path, sink, observer);
+        observer.event(Event::Ended { file: source.name(), came: result.is_ok() });
+        result
+    }
+
+    fn fetch_from_server(
+        &mut self,
+        source: &Source,
+        path: &str,
+        sink: &mut dyn Sink,
+        observer: &mut dyn Observer,
+    ) -> Result<FetchReport, Error> {
         let server = match source {
             Source::Tftp(server, _) => endpoint(*server),
             _ => self.server().ok_or(Error::NoServer)?,
@@ -413,6 +396,7 @@ fn progress(client: &Client, since: Instant, now: Instant) -> Progress {
         size: client.size(),
         elapsed: now.since(since),
         losses: client.counts().losses,
+        retransmissions: client.counts().retransmissions,
     }
 }
 

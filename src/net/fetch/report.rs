@@ -4,7 +4,7 @@ use crate::net::device::Link;
 use crate::net::dhcp::Lease;
 use crate::time::{Duration, Instant};
 use core::fmt;
-use core::net::SocketAddrV4;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 /// Whoever looks after the rest of the machine while the network is waited for.
 pub trait Observer {
@@ -25,12 +25,31 @@ pub enum Event<'a> {
     OtherWay(&'static str),
     /// There is a lease.
     Lease(&'a Lease),
+    /// Something is waited for from now on, nobody knows how long.
+    Waiting {
+        /// What.
+        what: Waiting,
+        /// When it is given up.
+        limit: Duration,
+    },
+    /// What was waited for has come, or was given up.
+    Waited {
+        /// Whether it has come.
+        came: bool,
+    },
     /// A part of a file has come. Not more often than four times a second.
     Progress {
         /// The file's name.
         file: &'a str,
         /// How much, and how fast.
         progress: Progress,
+    },
+    /// Nothing more of a file will come.
+    Ended {
+        /// The file's name.
+        file: &'a str,
+        /// Whether all of it has come.
+        came: bool,
     },
     /// A transfer did not work, and starts again.
     Again {
@@ -41,6 +60,30 @@ pub enum Event<'a> {
     },
 }
 
+/// What is waited for, where no share of it can come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The link.
+    Link,
+    /// An address from a DHCP server.
+    Lease,
+    /// An answer to ARP, of a server or of the router to it.
+    Neighbor(Ipv4Addr),
+    /// The server's answers to questions for settings.
+    Settings(Ipv4Addr),
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link => f.write_str("Ethernet: no link yet"),
+            Self::Lease => f.write_str("DHCP: no address yet"),
+            Self::Neighbor(address) => write!(f, "Waiting for {address}"),
+            Self::Settings(address) => write!(f, "Asking {address} for settings"),
+        }
+    }
+}
+
 /// As the console shows it, on a line of its own.
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,7 +91,12 @@ impl fmt::Display for Event<'_> {
             Self::Link(link) => write!(f, "{}", LinkState(*link)),
             Self::OtherWay(way) => write!(f, "nobody answers; {way}"),
             Self::Lease(lease) => write!(f, "{lease}"),
+            Self::Waiting { what, .. } => what.fmt(f),
+            Self::Waited { came: true } => f.write_str("that has come"),
+            Self::Waited { came: false } => f.write_str("that was given up"),
             Self::Progress { file, progress } => write!(f, "{file}: {progress}"),
+            Self::Ended { file, came: true } => write!(f, "{file}: all has come"),
+            Self::Ended { file, came: false } => write!(f, "{file}: given up"),
             Self::Again { file, reason } => write!(f, "{file}: {reason}; trying again"),
         }
     }
@@ -79,6 +127,8 @@ pub struct Progress {
     pub elapsed: Duration,
     /// Times at which something was lost.
     pub losses: u32,
+    /// Packets of ours sent again because nothing came.
+    pub retransmissions: u32,
 }
 
 impl Progress {
@@ -92,6 +142,13 @@ impl Progress {
     /// Bytes a second, on average since the request.
     pub fn rate(&self) -> u64 {
         rate(self.received, self.elapsed)
+    }
+
+    /// How long the rest takes if it goes on like that; `None` where nobody can know.
+    pub fn left(&self) -> Option<Duration> {
+        let rest = self.size?.saturating_sub(self.received);
+        let rate = self.rate();
+        (rate > 0).then(|| Duration::from_secs(rest.div_ceil(rate)))
     }
 }
 
@@ -135,8 +192,8 @@ impl fmt::Display for FetchReport {
     }
 }
 
-/// Bytes a second.
-struct Rate(u64);
+/// Bytes a second, as people read them.
+pub(crate) struct Rate(pub u64);
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,15 +222,19 @@ mod tests {
             size: Some(30 * 1024 * 1024),
             elapsed: Duration::from_secs(2),
             losses: 0,
+            retransmissions: 0,
         };
         assert_eq!(progress.to_string(), "50 %, 7.5 MiB/s");
+        assert_eq!(progress.left(), Some(Duration::from_secs(2)));
+        assert_eq!(Progress { size: None, ..progress }.left(), None);
+        assert_eq!(Progress { received: 0, ..progress }.left(), None);
         assert_eq!(Progress { losses: 3, ..progress }.to_string(), "50 %, 7.5 MiB/s, 3 lost");
         assert_eq!(Progress { size: None, received: 2048, ..progress }.to_string(), "2048 bytes, 1 KiB/s");
     }
 
     #[test]
     fn no_time_and_no_size_divide_nothing_by_zero() {
-        let progress = Progress { received: u64::MAX, size: Some(0), elapsed: Duration::ZERO, losses: 0 };
+        let progress = Progress { received: u64::MAX, size: Some(0), elapsed: Duration::ZERO, ..Progress::default() };
         assert_eq!((progress.percent(), progress.rate()), (Some(100), u64::MAX));
     }
 }

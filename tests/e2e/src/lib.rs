@@ -10,7 +10,6 @@ pub mod card;
 pub mod ethernet;
 pub mod qmp;
 pub mod relay;
-pub mod scripts;
 pub mod servers;
 
 use std::path::PathBuf;
@@ -23,6 +22,7 @@ pub use xtask::emulator::{Emulator, Machine, Uart};
 pub use xtask::loader::Loader;
 pub use xtask::packages;
 pub use xtask::packages::Release;
+pub use xtask::u_boot_tools;
 
 /// The cache, from which nothing is fetched.
 pub fn cache() -> Result<Cache> {

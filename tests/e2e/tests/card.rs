@@ -1,10 +1,11 @@
 //! Booting from an SD card: settings and files on it, what is not there fetched from the network, and cards with nothing of use.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use xenlift::config::LARGEST_FILE;
 use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel, pattern};
 use xenlift_e2e::card::{Card, Controller, Kind};
-use xenlift_e2e::ethernet::{Network, crc32};
+use xenlift_e2e::ethernet::Network;
+use xenlift_e2e::u_boot_tools::make_script;
 use xenlift_e2e::{cache, emulator, emulator_with_ethernet};
 
 /// Settings of an entry whose files are in the directory `prefix`.
@@ -151,29 +152,10 @@ fn what_is_wrong_on_the_card_is_told_with_its_name() -> Result<()> {
     Ok(())
 }
 
-/// A script as mkimage makes it.
-fn boot_scr(text: &str) -> Vec<u8> {
-    let mut data = Vec::new();
-    data.extend_from_slice(&(text.len() as u32).to_be_bytes());
-    data.extend_from_slice(&[0; 4]);
-    data.extend_from_slice(text.as_bytes());
-    let header = |checksum: u32| {
-        let words = [0x2705_1956, checksum, 0, data.len() as u32, 0, 0, crc32(&data)];
-        let mut header: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-        // Linux, arm64, a script, not packed; and no name.
-        header.extend_from_slice(&[5, 22, 6, 0]);
-        header.resize(64, 0);
-        header
-    };
-    let mut image = header(crc32(&header(0)));
-    image.extend_from_slice(&data);
-    image
-}
-
 #[test]
 fn a_boot_scr_on_the_card_loads_from_the_card_and_starts_what_it_says() -> Result<()> {
     let files = Files::new()?;
-    let script = boot_scr(&format!(
+    let script = make_script(&format!(
         "load ${{devtype}} ${{devnum}}:${{distro_bootpart}} ${{fdt_addr_r}} {TREE}\n\
          fatload mmc 0:1 0x4000000 ${{prefix}}kernel\n\
          fdt addr ${{fdt_addr_r}}\nfdt resize 1024\n\
@@ -183,7 +165,7 @@ fn a_boot_scr_on_the_card_loads_from_the_card_and_starts_what_it_says() -> Resul
          fdt set /chosen/dom0 reg <0x4000000 0x${{filesize}}>\n\
          fdt set /chosen xen,xen-bootargs \"console=dtuart dom0_mem=256M\"\n\
          load mmc 0 ${{kernel_addr_r}} xen\nbooti ${{kernel_addr_r}} - ${{fdt_addr_r}}\n"
-    ));
+    ))?;
     let card = Card::with(
         Kind::Large,
         &[(TREE, &files.tree), ("boot/kernel", &files.kernel), ("xen", fake_xen()?), ("boot/boot.scr", &script)],
@@ -205,7 +187,7 @@ fn an_extlinux_conf_on_the_card_is_found_before_a_script() -> Result<()> {
         &[
             (TREE, &files.tree),
             ("xen", fake_xen()?),
-            ("boot.scr", &boot_scr("echo not this one\n")),
+            ("boot.scr", &make_script("echo not this one\n")?),
             ("extlinux/extlinux.conf", menu.as_bytes()),
         ],
     )?;
@@ -227,7 +209,8 @@ fn after_a_script_that_starts_nothing_the_network_is_next() -> Result<()> {
         .with("xen", fake_xen()?)?
         .with("A long name of a kernel.img", &files.kernel)?
         .with("ramdisk", &files.ramdisk)?;
-    let card = Card::with(Kind::Large, &[("boot.scr.uimg", &boot_scr("ls mmc 0\nload mmc 0:1 0x4000000 nothing\n"))])?;
+    let card =
+        Card::with(Kind::Large, &[("boot.scr.uimg", &make_script("ls mmc 0\nload mmc 0:1 0x4000000 nothing\n")?)])?;
     let mut board = start(Some(&card), &network, 21)?;
     board.says("boot.scr.uimg")?;
     board.says("nothing: not on the card")?;
@@ -245,15 +228,15 @@ fn after_a_script_that_is_too_long_the_network_is_next() -> Result<()> {
         .with("A long name of a kernel.img", &files.kernel)?
         .with("ramdisk", &files.ramdisk)?;
     // The longest that there may be, one byte less and one more than its file may have.
-    let longest = |more: usize| boot_scr(&format!("echo it was run\n{}", "#".repeat(LARGEST_FILE - 72 - 16 + more)));
-    let card = Card::with(Kind::Large, &[("boot.scr", &longest(0))])?;
+    let longest = |more: usize| make_script(&format!("echo it was run\n{}", "#".repeat(LARGEST_FILE - 72 - 16 + more)));
+    let card = Card::with(Kind::Large, &[("boot.scr", &longest(0)?)])?;
     let mut board = start(Some(&card), &network, 22)?;
     board.says("Settings: boot.scr on the card.")?;
     board.says("it was run")?;
     board.says("Settings: xenlift/default.toml.")?;
     board.report()?.has_module(&files.kernel)?;
 
-    let card = Card::with(Kind::Large, &[("boot.scr", &longest(1))])?;
+    let card = Card::with(Kind::Large, &[("boot.scr", &longest(1)?)])?;
     let mut board = start(Some(&card), &network, 23)?;
     let said = board.line("boot.scr on the card: ")?;
     ensure!(said == "it needs 262145 bytes or more and there is room for 262144.", "{said:?}");
@@ -293,9 +276,9 @@ fn a_card_that_is_pulled_out_in_mid_read_is_told_and_the_board_goes_on() -> Resu
 #[test]
 fn a_card_that_is_pulled_out_during_a_scripts_load_is_told_with_the_line() -> Result<()> {
     let large = kernel(30 << 20)?;
-    let script = boot_scr("echo begins\n# a comment\nload mmc 0:1 0x4000000 large\n");
+    let script = make_script("echo begins\n# a comment\nload mmc 0:1 0x4000000 large\n")?;
     let card = Card::with(Kind::Large, &[("boot.scr", &script), ("large", &large)])?;
-    let network = Network::new()?.with("boot.scr.uimg", &boot_scr("echo from the server\n"))?;
+    let network = Network::new()?.with("boot.scr.uimg", &make_script("echo from the server\n")?)?;
     let mut board = start(Some(&card), &network, 32)?;
     board.says("begins")?;
     network.qmp()?.command(r#"{"execute":"eject","arguments":{"device":"card","force":true}}"#)?;
@@ -304,5 +287,58 @@ fn a_card_that_is_pulled_out_during_a_scripts_load_is_told_with_the_line() -> Re
     board.says("boot.scr: the script came to its end, its last command failed")?;
     board.says("Settings: boot.scr.uimg.")?;
     board.says("from the server")?;
+    Ok(())
+}
+
+/// A card with FAT16 and a boot.scr of several clusters, whose bytes `lie` has changed: it gets the file system, and in it the
+/// offsets of the FAT and of the entry of boot.scr.
+fn lying_card(lie: impl FnOnce(&mut [u8], usize, usize)) -> Result<Card> {
+    const PARTITION: usize = 1 << 20;
+    let script = make_script(&format!("echo never\n{}", "# more than one cluster\n".repeat(400)))?;
+    let mut bytes = std::fs::read(Card::with(Kind::Small, &[("boot.scr", &script)])?.path())?;
+    let volume = &mut bytes[PARTITION..];
+    let word = |at: usize| usize::from(u16::from_le_bytes([volume[at], volume[at + 1]]));
+    let (fat, root) = (word(14) * 512, (word(14) + 2 * word(22)) * 512);
+    let entry = volume[root..].chunks(32).position(|entry| entry.starts_with(b"BOOT    SCR")).context("no entry")?;
+    lie(volume, fat, root + entry * 32);
+    Card::raw(bytes.len() as u64, &[(0, &bytes)])
+}
+
+#[test]
+fn a_card_whose_file_system_lies_is_told_and_the_network_is_next() -> Result<()> {
+    /// Where the FAT says which cluster follows the first one of the file.
+    fn next(volume: &[u8], fat: usize, entry: usize) -> usize {
+        fat + 2 * usize::from(u16::from_le_bytes([volume[entry + 26], volume[entry + 27]]))
+    }
+    let cards = [
+        (
+            lying_card(|volume, fat, entry| {
+                let at = next(volume, fat, entry);
+                volume.copy_within(entry + 26..entry + 28, at);
+            })?,
+            "the file system is damaged at cluster ",
+        ),
+        (
+            lying_card(|volume, fat, entry| {
+                let at = next(volume, fat, entry);
+                volume[at..at + 2].copy_from_slice(&0xfff0_u16.to_le_bytes());
+            })?,
+            "the file system is damaged at cluster ",
+        ),
+        (
+            lying_card(|volume, fat, entry| {
+                let at = next(volume, fat, entry);
+                volume[at..at + 2].copy_from_slice(&0xffff_u16.to_le_bytes());
+            })?,
+            " bytes, but there are 4096 at most",
+        ),
+        (lying_card(|volume, _, _| volume[13] = 0)?, "the FAT file system of partition 1 is damaged"),
+    ];
+    let network = Network::new()?.with("boot.scr.uimg", &make_script("echo from the server\n")?)?;
+    for (seed, (card, told)) in cards.iter().enumerate() {
+        let mut board = start(Some(card), &network, 40 + seed as u64)?;
+        let said = board.says("from the server")?;
+        ensure!(said.contains(told) && !said.contains("never"), "no {told:?} in {said}");
+    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use xenlift_e2e::boot::Board;
 use xenlift_e2e::ethernet::Network;
-use xenlift_e2e::scripts::make;
+use xenlift_e2e::u_boot_tools::make_script;
 use xenlift_e2e::{cache, emulator_with_ethernet};
 
 /// A script, and what the console says of it in the end.
@@ -73,7 +73,7 @@ fn no_script_uses_the_loader_up() -> Result<()> {
         if let Some(next) = cases.get(index + 1) {
             settings.push_str(&format!("fallback = \"{}\"\n", next.name));
         }
-        network = network.with(&format!("{}.scr", case.name), &make(&case.script)?)?;
+        network = network.with(&format!("{}.scr", case.name), &make_script(&case.script)?)?;
     }
     let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, Some(settings.as_bytes()), |command| {
         network.attach_as(command, &network.user(None), 1);

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use xenlift_e2e::ethernet::crc32;
+use xenlift_e2e::u_boot_tools::make_script;
 use xenlift_e2e::{Machine, Release, Uart, cache, emulator, packages};
 
 #[path = "../../shell/cases.rs"]
@@ -20,22 +20,6 @@ const PROMPT: &str = "U-Boot> ";
 /// Where the scripts lie: the first one here, the others behind it at this distance.
 const SCRIPTS: usize = 0x1000_0000;
 const DISTANCE: usize = 0x4000;
-
-/// A script as `mkimage -T script` packs it.
-fn packed(text: &str) -> Vec<u8> {
-    let mut data = (text.len() as u32).to_be_bytes().to_vec();
-    data.extend([0; 4]);
-    data.extend(text.as_bytes());
-    let mut header = [0_u8; 64];
-    header[..4].copy_from_slice(&0x2705_1956_u32.to_be_bytes());
-    header[12..16].copy_from_slice(&(data.len() as u32).to_be_bytes());
-    header[24..28].copy_from_slice(&crc32(&data).to_be_bytes());
-    // Linux, arm64, a script, not compressed.
-    header[28..32].copy_from_slice(&[5, 22, 6, 0]);
-    let checksum = crc32(&header);
-    header[4..8].copy_from_slice(&checksum.to_be_bytes());
-    [header.as_slice(), &data].concat()
-}
 
 /// What U-Boot prints for `line`.
 fn ask(board: &mut Machine, line: &str) -> Result<String> {
@@ -51,7 +35,7 @@ fn answers(cases: &[Case]) -> Result<Vec<Answer>> {
     let scripts = directory.path().join("scripts");
     let mut bytes = Vec::new();
     for case in cases {
-        let mut script = packed(&case.script);
+        let mut script = make_script(&case.script)?;
         ensure!(script.len() <= DISTANCE, "{} is too long", case.title);
         script.resize(DISTANCE, 0);
         bytes.extend(script);

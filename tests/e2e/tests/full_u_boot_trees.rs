@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use xenlift_e2e::ethernet::Network;
+use xenlift_e2e::u_boot_tools::{made, make_script};
 use xenlift_e2e::{Emulator, Machine, Release, Uart, cache, emulator, emulator_with_ethernet, packages};
 
 #[path = "../../shell/cases.rs"]
@@ -30,22 +31,10 @@ fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Runs a tool and gives what it wrote to `output`.
-fn made_by(tool: &str, arguments: &[&str], output: &Path) -> Result<Vec<u8>> {
-    let status = Command::new(tool).args(arguments).arg(output).stdout(std::process::Stdio::null()).status();
-    ensure!(status.with_context(|| format!("{tool} does not start"))?.success(), "{tool} {arguments:?} failed");
-    fs::read(output).with_context(|| format!("{tool} made no {}", output.display()))
-}
-
-fn script(source: &Path, image: &Path) -> Result<Vec<u8>> {
-    let source = source.to_str().context("a path that is no text")?;
-    made_by("mkimage", &["-T", "script", "-A", "arm64", "-C", "none", "-d", source], image)
-}
-
-fn tree(directory: &Path) -> Result<Vec<u8>> {
-    let source = tests().join("fdt_commands/board.dts");
-    let source = source.to_str().context("a path that is no text")?;
-    made_by("dtc", &["-q", "-@", "-I", "dts", "-O", "dtb", source, "-o"], &directory.join("board.dtb"))
+/// The board's tree of the cases.
+fn tree() -> Result<Vec<u8>> {
+    let source = fs::read(tests().join("fdt_commands/board.dts"))?;
+    made("dtc", &["-q", "-@", "-I", "dts", "-O", "dtb", "-o", "out", "in"], &[("in", &source)])
 }
 
 fn start(command: Command) -> Result<Machine> {
@@ -78,14 +67,13 @@ fn answers(cases: &[Case]) -> Result<Vec<Answer>> {
     let path = |name: &str| directory.path().join(name);
     let mut bytes = Vec::new();
     for case in cases {
-        fs::write(path("source"), &case.script)?;
-        let mut packed = script(&path("source"), &path("image"))?;
+        let mut packed = make_script(&case.script)?;
         ensure!(packed.len() <= DISTANCE, "{} is too long", case.title);
         packed.resize(DISTANCE, 0);
         bytes.extend(packed);
     }
     fs::write(path("scripts"), bytes)?;
-    tree(directory.path())?;
+    fs::write(path("board.dtb"), tree()?)?;
     // Stock QEMU: ours has no loader device, and no network is needed.
     let mut command = board(&emulator(&cache()?)?)?;
     for (file, address) in [("scripts", SCRIPTS), ("board.dtb", TREE)] {
@@ -138,14 +126,14 @@ fn a_real_u_boot_still_gives_the_recorded_answers_about_trees_and_memory() -> Re
 #[test]
 fn a_real_u_boot_still_makes_the_recorded_tree_of_the_tutorials_scripts() -> Result<()> {
     recorded(&tests().join("tutorial/answers.txt"), |cases| {
-        let directory = tempfile::tempdir()?;
-        let path = |name: &str| directory.path().join(name);
-        let network = Network::new()?
+        let mut network = Network::new()?
             .with("xen", &vec![0x5a; 983_048])?
             .with("Image-dom0", &vec![0xa5; 0x108_aa00])?
-            .with("bcm2711-rpi-4-b.dtb", &tree(directory.path())?)?
-            .with("boot2.scr", &script(&tests().join("tutorial/boot2.source"), &path("boot2.scr"))?)?;
-        let network = network.with("boot.scr", &script(&tests().join("tutorial/boot.source"), &path("boot.scr"))?)?;
+            .with("bcm2711-rpi-4-b.dtb", &tree()?)?;
+        for name in ["boot", "boot2"] {
+            let source = fs::read_to_string(tests().join(format!("tutorial/{name}.source")))?;
+            network = network.with(&format!("{name}.scr"), &make_script(&source)?)?;
+        }
         let mut command = board(&emulator_with_ethernet(&cache()?)?)?;
         let netdev = format!("{},net=192.168.0.0/24,host=192.168.0.1,dhcpstart=192.168.0.15", network.user(None));
         network.attach_as(&mut command, &netdev, 1);

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel};
 use xenlift_e2e::card::{Card, Controller, Kind};
 use xenlift_e2e::ethernet::Network;
-use xenlift_e2e::scripts::{make, saved_variables};
+use xenlift_e2e::u_boot_tools::{make_script, saved_variables};
 use xenlift_e2e::{cache, emulator, emulator_with_ethernet};
 
 /// Commands that boot Xen and a kernel from the card, on one line.
@@ -43,7 +43,7 @@ fn a_saved_bootcmd_boots_the_board_and_comes_before_boot_scr() -> Result<()> {
         "bootdelay=2\npreboot=usb start; echo before\nxen_args=dom0_mem=256M\nbootcmd={}\n",
         boots().replace('\\', "\\\\")
     );
-    let card = card(&kernel, &variables, &[("boot.scr", &make("echo not this one\n")?)])?;
+    let card = card(&kernel, &variables, &[("boot.scr", &make_script("echo not this one\n")?)])?;
     let mut board = start(&card)?;
     board.says("Settings: bootcmd of uboot.env on the card.")?;
     board.says("Variables: 4 from uboot.env on the card.")?;
@@ -56,7 +56,7 @@ fn a_saved_bootcmd_boots_the_board_and_comes_before_boot_scr() -> Result<()> {
 #[test]
 fn what_every_u_boot_saves_leads_to_boot_scr_which_finds_the_variables() -> Result<()> {
     let kernel = kernel(0x2a_b123)?;
-    let script = make(&format!("echo ${{mine}}\n{}\n", boots()))?;
+    let script = make_script(&format!("echo ${{mine}}\n{}\n", boots()))?;
     let variables = "bootcmd=run distro_bootcmd\nmine=saved by somebody\nxen_args=dom0_mem=256M\n";
     let card = card(&kernel, variables, &[("boot.scr", &script)])?;
     let mut board = start(&card)?;
@@ -77,7 +77,7 @@ fn settings_come_before_a_saved_bootcmd_and_damage_keeps_it_from_being_run() -> 
     board.says("Settings: loader.toml on the card.")?;
     board.report()?.has_module(&kernel)?;
 
-    let script = make(&format!("setenv xen_args dom0_mem=256M; {}\n", boots()))?;
+    let script = make_script(&format!("setenv xen_args dom0_mem=256M; {}\n", boots()))?;
     let mut damaged = saved_variables("bootcmd=echo not this one\n")?;
     damaged[8] ^= 1;
     let tree = fs::read(device_tree()?)?;
@@ -99,7 +99,7 @@ fn settings_come_before_a_saved_bootcmd_and_damage_keeps_it_from_being_run() -> 
 
 #[test]
 fn after_a_saved_bootcmd_that_starts_nothing_the_network_is_next() -> Result<()> {
-    let network = Network::new()?.with("boot.scr.uimg", &make("echo from the server\n")?)?;
+    let network = Network::new()?.with("boot.scr.uimg", &make_script("echo from the server\n")?)?;
     let saved = saved_variables("bootcmd=load mmc 0:1 1000000 nothing\n")?;
     let card = Card::with(Kind::Large, &[("uboot.env", &saved)])?;
     let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {

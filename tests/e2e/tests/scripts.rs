@@ -1,15 +1,15 @@
 //! U-Boot's scripts, run by the loader: to the payload in Xen's place, which says what it was given, and to real programs.
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use xenlift_e2e::boot::{Board, LIMIT, Report, TREE, device_tree, fake_xen, kernel, pattern};
 use xenlift_e2e::card::{Card, Controller, Kind};
-use xenlift_e2e::ethernet::Network;
-use xenlift_e2e::scripts::make;
+use xenlift_e2e::ethernet::{Network, PAYLOAD, crc32, payload};
 use xenlift_e2e::servers::atftpd;
+use xenlift_e2e::u_boot_tools::{made, make_overlay, make_script};
 use xenlift_e2e::{Release, Uart, cache, emulator_with_ethernet, packages};
+use xtask::image_builder::{Config, Domain, File};
 use xtask::ramdisk::{READY, ramdisk};
 
 /// Settings with one entry, a script on the server.
@@ -22,6 +22,9 @@ fn start(network: &Network, initramfs: &[u8], seed: u64) -> Result<Board> {
         Ok(())
     })
 }
+
+/// Is seen in what the payload reports.
+const OVERLAY: &str = "/dts-v1/; /plugin/; &{/chosen} { from-an-overlay = \"applied\"; };";
 
 struct Files {
     kernel: Vec<u8>,
@@ -41,7 +44,7 @@ impl Files {
             .with("Image-dom0", &self.kernel)?
             .with("rootfs.cpio.gz", &self.ramdisk)?
             .with(TREE, &tree)?
-            .with("boot.scr", &make(script)?)
+            .with("boot.scr", &make_script(script)?)
     }
 
     /// Every byte of both is there.
@@ -51,42 +54,33 @@ impl Files {
     }
 }
 
-/// What ImageBuilder 2023.2 writes for Dom0 with a ramdisk, for files of these sizes.
-fn image_builder(kernel: usize, ramdisk: usize) -> String {
-    format!(
-        r#"tftpb 0xE00000 Image-dom0
-tftpb 0x1600000 rootfs.cpio.gz
-tftpb 0x1800000 xen
-tftpb 0x1a00000 {TREE}
-fdt addr 0x1a00000
-fdt resize 1024
-fdt set /chosen \#address-cells <0x2>
-fdt set /chosen \#size-cells <0x2>
-fdt set /chosen xen,xen-bootargs "console=dtuart dtuart=serial1 dom0_mem=256M dom0_max_vcpus=1 bootscrub=0 vwfi=native sched=null   "
-fdt mknod /chosen dom0
-fdt set /chosen/dom0 compatible  "xen,linux-zimage" "xen,multiboot-module" "multiboot,module"
-fdt set /chosen/dom0 reg <0x0 0xE00000 0x0 {kernel:#X} >
-fdt set /chosen xen,dom0-bootargs "console=hvc0 earlycon=xen earlyprintk=xen clk_ignore_unused root=/dev/ram0"
-fdt mknod /chosen dom0-ramdisk
-fdt set /chosen/dom0-ramdisk compatible  "xen,linux-initrd" "xen,multiboot-module" "multiboot,module"
-fdt set /chosen/dom0-ramdisk reg <0x0 0x1600000 0x0 {ramdisk:#X} >
-setenv fdt_high 0xffffffffffffffff
-booti 0x1800000 - 0x1a00000
-"#
-    )
-    .replace("0X", "0x")
+/// What ImageBuilder is told for Dom0 with a ramdisk.
+fn config(files: &Files) -> Result<Config<'static>> {
+    let kernel = File::new("Image-dom0", &files.kernel);
+    let ramdisk = Some(File::new("rootfs.cpio.gz", &files.ramdisk));
+    let command_line = "console=hvc0 earlycon=xen earlyprintk=xen clk_ignore_unused root=/dev/ram0";
+    Ok(Config {
+        memory_start: 0,
+        load: "tftpb",
+        xen: File::new("xen", fake_xen()?),
+        xen_command_line: "console=dtuart dtuart=serial1 dom0_mem=256M dom0_max_vcpus=1 bootscrub=0 vwfi=native sched=null   ",
+        tree: File::new(TREE, &fs::read(device_tree()?)?),
+        overlays: &[],
+        dom0: Domain { kernel, ramdisk, command_line },
+        guests: &[],
+    })
 }
 
 #[test]
 fn what_image_builder_writes_boots_with_every_byte_in_place() -> Result<()> {
     let files = Files::new()?;
-    let network = files.on_server(&image_builder(files.kernel.len(), files.ramdisk.len()))?;
+    let network = files.on_server(&config(&files)?.script())?;
     let mut board = start(&network, SETTINGS, 1)?;
     board.says("Running boot.scr.")?;
     let report = board.report()?;
     files.are_in(&report)?;
     // Where the script says, and nowhere else.
-    for text in ["0xe00000", "0x1600000", "/chosen:xen,dom0-bootargs = \"console=hvc0 earlycon=xen"] {
+    for text in ["0xe00000", "0x1200000", "/chosen:xen,dom0-bootargs = \"console=hvc0 earlycon=xen"] {
         report.says(text)?;
     }
     ensure!(network.refusals()?.is_empty());
@@ -96,38 +90,7 @@ fn what_image_builder_writes_boots_with_every_byte_in_place() -> Result<()> {
 #[test]
 fn sizes_that_a_script_computes_on_the_board_are_right() -> Result<()> {
     let files = Files::new()?;
-    let module = |name: &str, kind: &str| {
-        format!(
-            "setexpr addr_hi ${{{name}_addr}} / 0x100000000\nsetexpr addr_lo ${{{name}_addr}} \\& 0xFFFFFFFF\n\
-             setexpr size_hi ${{{name}_size}} / 0x100000000\nsetexpr size_lo ${{{name}_size}} \\& 0xFFFFFFFF\n\
-             fdt mknod /chosen {name}@${{{name}_addr}}\n\
-             fdt set /chosen/{name}@${{{name}_addr}} compatible \"{kind}\" \"xen,multiboot-module\" \"multiboot,module\"\n\
-             fdt set /chosen/{name}@${{{name}_addr}} reg <0x${{addr_hi}} 0x${{addr_lo}} 0x${{size_hi}} 0x${{size_lo}}>\n"
-        )
-    };
-    let load = |file: &str, name: &str| {
-        format!(
-            "tftpb ${{memaddr}} {file}\nsetenv {name}_addr ${{memaddr}}\nsetenv {name}_size ${{filesize}}\n\
-             setexpr memaddr ${{memaddr}} \\+ ${{filesize}}\nsetexpr memaddr ${{memaddr}} \\+ 0x1FFFFF\n\
-             setexpr memaddr ${{memaddr}} \\& 0xFFFFFFFFFFE00000\n"
-        )
-    };
-    let script = [
-        "setenv memaddr 0xE00000\n".to_owned(),
-        load("Image-dom0", "dom0_linux"),
-        load("rootfs.cpio.gz", "dom0_ramdisk"),
-        load("xen", "host_kernel"),
-        load(TREE, "host_fdt"),
-        "fdt addr ${host_fdt_addr}\nfdt resize 1024\nfdt set /chosen \\#address-cells <0x2>\n\
-         fdt set /chosen \\#size-cells <0x2>\nfdt set /chosen xen,xen-bootargs \"dom0_mem=256M\"\n\
-         fdt set /chosen xen,dom0-bootargs \"console=hvc0\"\n"
-            .to_owned(),
-        module("dom0_linux", "xen,linux-zimage"),
-        module("dom0_ramdisk", "xen,linux-initrd"),
-        "booti ${host_kernel_addr} - ${host_fdt_addr}\n".to_owned(),
-    ]
-    .concat();
-    let network = files.on_server(&script)?;
+    let network = files.on_server(&config(&files)?.calculating_script())?;
     let mut board = start(&network, SETTINGS, 2)?;
     files.are_in(&board.report()?)
 }
@@ -136,34 +99,39 @@ fn sizes_that_a_script_computes_on_the_board_are_right() -> Result<()> {
 fn a_program_is_moved_where_something_lies_in_the_memory_that_it_will_use() -> Result<()> {
     let files = Files::new()?;
     // The tree right behind Xen's file, in what will be its .bss; the kernel where 2 MiB are not met.
-    let text = image_builder(files.kernel.len(), files.ramdisk.len()).replace("0x1800000", "0x1810000");
+    let text = config(&files)?.script().replace("0x1400000", "0x1410000");
     let network = files.on_server(&text)?;
     let mut board = start(&network, SETTINGS, 3)?;
-    board.says("Xen was moved from 0x1810000 to ")?;
+    board.says("Xen was moved from 0x1410000 to ")?;
     files.are_in(&board.report()?)
 }
 
 #[test]
 fn every_mistake_of_a_script_is_told_with_its_line_and_the_board_goes_on() -> Result<()> {
     let cut = {
-        let mut bytes = make("echo whole")?;
+        let mut bytes = make_script("echo whole")?;
         *bytes.last_mut().context("an empty script")? ^= 1;
         bytes
     };
     let cut_xen = fs::read(packages::xen(&cache()?, Release::Bookworm)?)?;
     let cut_xen = cut_xen.get(..0x1_0000).context("a short Xen")?;
-    let scripts: [(&str, Vec<u8>, &str); 7] = [
+    let scripts: [(&str, Vec<u8>, &str); 8] = [
         ("crc", cut, "CRC"),
-        ("unknown", make("echo one\ntftpbot 0x1000000 xen\n")?, "tftpboot"),
-        ("unterminated", make("if test a = a; then\necho never\n")?, "fi"),
-        ("itself", make("source ${scriptaddr}\n")?, "does one run itself?"),
-        ("missing", make("echo here\ntftpb 0x1000000 nowhere\n")?, "nowhere"),
+        ("unknown", make_script("echo one\ntftpbot 0x1000000 xen\n")?, "tftpboot"),
+        ("unterminated", make_script("if test a = a; then\necho never\n")?, "fi"),
+        ("itself", make_script("source ${scriptaddr}\n")?, "does one run itself?"),
+        ("missing", make_script("echo here\ntftpb 0x1000000 nowhere\n")?, "nowhere"),
         (
             "cut",
-            make(&format!("tftpb 0x1800000 xen-cut; tftpb 0x1a00000 {TREE}; booti 0x1800000 - 0x1a00000\n"))?,
+            make_script(&format!("tftpb 0x1800000 xen-cut; tftpb 0x1a00000 {TREE}; booti 0x1800000 - 0x1a00000\n"))?,
             "xen-cut: cut off: 65536 bytes, its headers say at least ",
         ),
-        ("page0", make("tftpb 0x100 xen\n")?, "page 0 is at 0x00000000-0x00000fff"),
+        (
+            "resize",
+            make_script(&format!("tftpb 1600000 {TREE}; tftpb 1607000 xen-cut; fdt addr 1600000\nfdt resize 10000\n"))?,
+            "resize.scr, line 2: fdt: the device tree at 0x1600000 would need ",
+        ),
+        ("page0", make_script("tftpb 0x100 xen\n")?, "page 0 is at 0x00000000-0x00000fff"),
     ];
     let mut settings = "timeout = 0\n".to_owned();
     let mut network = Files::new()?.on_server("echo the last script\n")?.with("xen-cut", cut_xen)?;
@@ -194,18 +162,43 @@ fn ctrl_c_ends_an_endless_loop() -> Result<()> {
     Ok(())
 }
 
+/// What a real U-Boot, at its prompt, says to `line`.
+fn u_boot(board: &mut Board, line: &str) -> Result<String> {
+    board.press(&format!("{line}\r"))?;
+    board.says("U-Boot> ")
+}
+
 #[test]
-fn another_u_boot_can_be_started_as_a_safety_net() -> Result<()> {
-    let u_boot = fs::read(packages::u_boot(&cache()?)?)?;
-    let script = "tftpb 80000 u-boot.bin\ngo 80000\n";
-    let network = Network::new()?.with("u-boot.bin", &u_boot)?.with("boot.scr", &make(script)?)?;
-    let mut board = start(&network, SETTINGS, 6)?;
+fn another_u_boot_can_be_started_as_a_safety_net_and_finds_network_and_card_in_order() -> Result<()> {
+    let u_boot_bin = fs::read(packages::u_boot(&cache()?)?)?;
+    let on_card = pattern(0x10_2345);
+    // Both have been at work when U-Boot starts.
+    let script = make_script(&format!("tftpb 4000000 {PAYLOAD}\nload mmc 0:1 80000 u-boot.bin\ngo 80000\n"))?;
+    let card = Card::with(Kind::Large, &[("boot.scr", &script), ("u-boot.bin", &u_boot_bin), ("on-card", &on_card)])?;
+    let network = Network::with_payload(0x40_1234)?;
+    let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
+        network.attach_as(command, &network.user(None), 6);
+        card.attach(command, Controller::Emmc2);
+        Ok(())
+    })?;
     board.says("Jumping to 0x80000")?;
     board.says("stop autoboot")?;
     board.press("\r")?;
     board.says("U-Boot> ")?;
-    board.press("version\r")?;
-    board.says("U-Boot 20")?;
+    let said = u_boot(&mut board, "version")?;
+    ensure!(said.contains("U-Boot 20"), "{said}");
+    let said = u_boot(&mut board, "setenv autoload no; dhcp")?;
+    ensure!(said.contains("DHCP client bound to address 10.0.2.15"), "{said}");
+    for (load, bytes) in [
+        (format!("tftpboot 1000000 {PAYLOAD}"), payload(0x40_1234)),
+        ("load mmc 1:1 1000000 on-card".to_owned(), on_card),
+    ] {
+        let loaded = u_boot(&mut board, &load)?;
+        let said = u_boot(&mut board, "crc32 1000000 ${filesize}")?;
+        ensure!(said.contains(&format!("==> {:08x}", crc32(&bytes))), "{loaded}{said}");
+    }
+    let refusals = network.refusals()?;
+    ensure!(refusals.is_empty(), "{refusals:?}");
     Ok(())
 }
 
@@ -224,7 +217,7 @@ fn linux_boots_by_booti_with_the_variable_bootargs_and_its_ramdisk() -> Result<(
         .with("Image", &fs::read(packages::linux(&cache, Release::Bookworm)?.image)?)?
         .with("rootfs.cpio", &fs::read(ramdisk(&cache, Release::Bookworm)?)?)?
         .with(TREE, &fs::read(device_tree()?)?)?
-        .with("boot.scr", &make(&script)?)?;
+        .with("boot.scr", &make_script(&script)?)?;
     let mut board = start(&network, SETTINGS, 7)?;
     // The usual address of a kernel is none at which it can run.
     board.says("kernel was moved from 0x80000 to ")?;
@@ -236,12 +229,12 @@ fn linux_boots_by_booti_with_the_variable_bootargs_and_its_ramdisk() -> Result<(
 #[test]
 fn a_script_on_the_card_loads_everything_from_there() -> Result<()> {
     let files = Files::new()?;
-    let text = image_builder(files.kernel.len(), files.ramdisk.len()).replace("tftpb ", "load ${devtype} ${devnum}:1 ");
+    let text = config(&files)?.script().replace("tftpb ", "load ${devtype} ${devnum}:1 ");
     let tree = fs::read(device_tree()?)?;
     let card = Card::with(
         Kind::Small,
         &[
-            ("boot/boot.scr", &make(&text)?),
+            ("boot/boot.scr", &make_script(&text)?),
             ("xen", fake_xen()?),
             ("Image-dom0", &files.kernel),
             ("rootfs.cpio.gz", &files.ramdisk),
@@ -259,9 +252,9 @@ fn a_script_on_the_card_loads_everything_from_there() -> Result<()> {
 #[test]
 fn a_script_that_the_firmware_loaded_as_initramfs_is_run() -> Result<()> {
     let files = Files::new()?;
-    let text = format!("dhcp 3000000 xen; {}", image_builder(files.kernel.len(), files.ramdisk.len()));
+    let text = format!("dhcp 3000000 xen; {}", config(&files)?.script());
     let network = files.on_server("false\n")?;
-    let mut board = start(&network, &make(&text)?, 8)?;
+    let mut board = start(&network, &make_script(&text)?, 8)?;
     board.says("Settings: boot.scr (initramfs).")?;
     files.are_in(&board.report()?)
 }
@@ -269,10 +262,10 @@ fn a_script_that_the_firmware_loaded_as_initramfs_is_run() -> Result<()> {
 #[test]
 fn a_script_that_dhcp_names_is_run_with_the_variables_of_its_lease() -> Result<()> {
     let files = Files::new()?;
-    let text = image_builder(files.kernel.len(), files.ramdisk.len());
+    let text = config(&files)?.script();
     let network = files
         .on_server("false\n")?
-        .with("pi/boot.scr.uimg", &make(&format!("echo from ${{serverip}} to ${{ipaddr}}\n{text}"))?)?;
+        .with("pi/boot.scr.uimg", &make_script(&format!("echo from ${{serverip}} to ${{ipaddr}}\n{text}"))?)?;
     let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
         network.attach_as(command, &network.user(Some("pi/boot.scr.uimg")), 9);
         Ok(())
@@ -282,27 +275,16 @@ fn a_script_that_dhcp_names_is_run_with_the_variables_of_its_lease() -> Result<(
     files.are_in(&board.report()?)
 }
 
-/// What a program makes of `input`, a file `in` in a directory of its own, as the file `out`.
-fn made(program: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
-    let directory = tempfile::tempdir()?;
-    fs::write(directory.path().join("in"), input)?;
-    let output = Command::new(program).args(arguments).current_dir(directory.path()).output();
-    let output = output.with_context(|| format!("{program} does not start"))?;
-    ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    fs::read(directory.path().join("out")).context("nothing was made")
-}
-
 #[test]
 fn a_program_in_an_image_of_mkimage_is_started_with_an_overlay_in_its_tree() -> Result<()> {
     let files = Files::new()?;
     let image = ["-A", "arm64", "-O", "linux", "-T", "kernel", "-C", "none", "-a", "0x80000", "-e", "0x80000"];
-    let image = made("mkimage", &[&image[..], &["-d", "in", "out"]].concat(), fake_xen()?)?;
-    let overlay = "/dts-v1/; /plugin/; &{/chosen} { from-an-overlay = \"applied\"; };";
-    let overlay = made("dtc", &["-@", "-O", "dtb", "-o", "out", "in"], overlay.as_bytes())?;
-    let text = image_builder(files.kernel.len(), files.ramdisk.len())
-        .replace("fdt resize 1024\n", "fdt resize 1024\ntftpb 0x1c00000 test.dtbo\nfdt apply 0x1c00000\n")
-        .replace("tftpb 0x1800000 xen", "tftpb 0x1900000 uImage")
-        .replace("booti 0x1800000", "bootm 0x1900000");
+    let image = made("mkimage", &[&image[..], &["-d", "in", "out"]].concat(), &[("in", fake_xen()?)])?;
+    let overlay = make_overlay(OVERLAY)?;
+    let text = Config { overlays: &[File::new("test.dtbo", &overlay)], ..config(&files)? }
+        .script()
+        .replace("tftpb 0x1400000 xen", "tftpb 0x1c00000 uImage")
+        .replace("booti 0x1400000", "bootm 0x1c00000");
     let network = files.on_server(&text)?.with("uImage", &image)?.with("test.dtbo", &overlay)?;
     let mut board = start(&network, SETTINGS, 13)?;
     let report = board.report()?;
@@ -311,9 +293,57 @@ fn a_program_in_an_image_of_mkimage_is_started_with_an_overlay_in_its_tree() -> 
 }
 
 #[test]
+fn a_fit_image_of_mkimage_has_the_script_and_every_file_that_it_places() -> Result<()> {
+    let files = Files::new()?;
+    // As ImageBuilder writes it with FIT, the script in the same image.
+    let mut script = "fit_addr=$fileaddr\n".to_owned() + &config(&files)?.script();
+    let tree = fs::read(device_tree()?)?;
+    let parts: [(&str, &str, &[u8]); 4] = [
+        ("dom0_linux", "Image-dom0", &files.kernel),
+        ("dom0_ramdisk", "rootfs.cpio.gz", &files.ramdisk),
+        ("host_kernel", "xen", fake_xen()?),
+        ("host_fdt", TREE, &tree),
+    ];
+    for (name, file, _) in parts {
+        let load = script.lines().find(|line| line.starts_with("tftpb") && line.ends_with(file));
+        let load = load.context("a file that is not loaded")?.to_owned();
+        let address = load.split(' ').nth(1).context("no address")?;
+        script = script.replace(&load, &format!("imxtract $fit_addr {name} {address}"));
+    }
+    let parts = [&[("boot_scr", "boot.source", script.as_bytes())], &parts[..]].concat();
+    let image = |(name, file, _): &(&str, &str, &[u8])| {
+        let kind = if *name == "boot_scr" { "script" } else { "firmware" };
+        format!(
+            "{name} {{ description = \"{name}\"; data = /incbin/(\"{file}\"); type = \"{kind}\"; arch = \"arm64\"; os = \"linux\"; \
+             compression = \"none\"; hash-1 {{ algo = \"sha256\"; }}; }};\n"
+        )
+    };
+    let images: String = parts.iter().map(image).collect();
+    let source = format!(
+        "/dts-v1/; / {{ description = \"files\"; #address-cells = <1>; images {{ {images} }}; configurations {{ }}; }};"
+    );
+    let mut inputs: Vec<(&str, &[u8])> = parts.iter().map(|(_, file, bytes)| (*file, *bytes)).collect();
+    inputs.push(("fit.its", source.as_bytes()));
+    let fit = made("mkimage", &["-f", "fit.its", "out"], &inputs)?;
+    let network = files.on_server("tftpb 9000000 boot.fit\nsource ${fileaddr}:boot_scr\n")?.with("boot.fit", &fit)?;
+    let mut board = start(&network, SETTINGS, 14)?;
+    files.are_in(&board.report()?)?;
+
+    // A byte of the kernel in it is another one.
+    let mut damaged = fit;
+    let at = damaged.windows(64).position(|bytes| bytes == &files.kernel[0x1000..0x1040]).context("no kernel")?;
+    damaged[at] ^= 1;
+    let network =
+        files.on_server("tftpb 9000000 boot.fit\nsource ${fileaddr}:boot_scr\n")?.with("boot.fit", &damaged)?;
+    let mut board = start(&network, SETTINGS, 15)?;
+    board.says("dom0_linux of the FIT image is damaged: sha256 ")?;
+    board.says("old was not booted: ")?;
+    Ok(())
+}
+
+#[test]
 fn a_menu_goes_on_to_the_label_that_starts_and_applies_its_overlay() -> Result<()> {
-    let overlay = "/dts-v1/; /plugin/; &{/chosen} { from-an-overlay = \"applied\"; };";
-    let overlay = made("dtc", &["-@", "-O", "dtb", "-o", "out", "in"], overlay.as_bytes())?;
+    let overlay = make_overlay(OVERLAY)?;
     let menu = format!(
         "DEFAULT gone\nLABEL good\n  LINUX /xen\n  FDT /{TREE}\n  FDTOVERLAYS /none.dtbo /test.dtbo\nLABEL gone\n  LINUX /gone\n"
     );
@@ -334,7 +364,7 @@ fn a_menu_goes_on_to_the_label_that_starts_and_applies_its_overlay() -> Result<(
 #[test]
 fn the_server_and_the_address_of_the_settings_hold_for_their_script() -> Result<()> {
     let files = Files::new()?;
-    let text = image_builder(files.kernel.len(), files.ramdisk.len());
+    let text = config(&files)?.script();
     let told = "echo ${ipaddr} ${netmask} ${gatewayip} ${serverip} end\n";
     let served = files.on_server(&format!("{told}{text}"))?;
     let server = atftpd(&served.served(), &[])?;
@@ -362,7 +392,7 @@ fn the_server_and_the_address_of_the_settings_hold_for_their_script() -> Result<
 fn ping_reaches_the_host_and_nobody_where_nobody_is() -> Result<()> {
     let script = "setenv ipaddr 10.0.2.15; setenv netmask 255.255.255.0\nif ping 10.0.2.2; then echo it is there; fi\n\
                   ping 10.0.2.99 || echo nobody there\n";
-    let network = Network::new()?.with("boot.scr", &make(script)?)?;
+    let network = Network::new()?.with("boot.scr", &make_script(script)?)?;
     let mut board = start(&network, SETTINGS, 10)?;
     board.says("it is there")?;
     board.says("nobody there")?;
@@ -372,13 +402,13 @@ fn ping_reaches_the_host_and_nobody_where_nobody_is() -> Result<()> {
 #[test]
 fn a_boot_that_is_refused_leaves_everything_for_the_next() -> Result<()> {
     let files = Files::new()?;
-    let good = image_builder(files.kernel.len(), files.ramdisk.len());
+    let good = config(&files)?.script();
     // Dom0's kernel is the ramdisk at first, which Xen would stop over.
     let wrong = good
-        .replace("reg <0x0 0xE00000", "reg <0x0 0x1600000")
-        .replace("booti 0x1800000 - 0x1a00000", "booti 0x1800000 - 0x1a00000 || echo refused");
+        .replace("reg <0x0 0xE00000", "reg <0x0 0x1200000")
+        .replace("booti 0x1400000 - 0x1600000", "booti 0x1400000 - 0x1600000 || echo refused");
     let right =
-        format!("fdt set /chosen/dom0 reg <0x0 0xE00000 0x0 {:#x}>\nbooti 0x1800000 - 0x1a00000\n", files.kernel.len());
+        format!("fdt set /chosen/dom0 reg <0x0 0xE00000 0x0 {:#x}>\nbooti 0x1400000 - 0x1600000\n", files.kernel.len());
     let network = files.on_server(&(wrong + &right))?;
     let mut board = start(&network, SETTINGS, 11)?;
     board.says("Dom0 kernel")?;
@@ -389,10 +419,11 @@ fn a_boot_that_is_refused_leaves_everything_for_the_next() -> Result<()> {
 #[test]
 fn the_firmwares_tree_can_be_edited_and_booted_where_it_lies() -> Result<()> {
     let files = Files::new()?;
-    let text = image_builder(files.kernel.len(), files.ramdisk.len())
-        .replace(&format!("tftpb 0x1a00000 {TREE}\n"), "")
-        .replace("fdt addr 0x1a00000", "fdt addr ${fdt_addr}")
-        .replace("booti 0x1800000 - 0x1a00000", "booti 0x1800000 - ${fdt_addr}");
+    let text = config(&files)?
+        .script()
+        .replace(&format!("tftpb 0x1600000 {TREE}\n"), "")
+        .replace("fdt addr 0x1600000", "fdt addr ${fdt_addr}")
+        .replace("booti 0x1400000 - 0x1600000", "booti 0x1400000 - ${fdt_addr}");
     let network = files.on_server(&text)?;
     let mut board = start(&network, SETTINGS, 12)?;
     board.says("from the firmware")?;

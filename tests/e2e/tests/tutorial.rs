@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use xenlift_e2e::boot::{Board, TREE, device_tree, loader_bin};
 use xenlift_e2e::card::{Card, Controller, Kind};
 use xenlift_e2e::ethernet::Network;
-use xenlift_e2e::scripts::make;
+use xenlift_e2e::u_boot_tools::make_script;
 use xenlift_e2e::{Release, cache, emulator_with_ethernet, packages};
 use xtask::ramdisk::{READY, ramdisk};
 use xtask::tutorial;
@@ -20,7 +20,7 @@ fn the_tutorials_scripts_boot_dom0_from_a_card_with_nothing_but_loader_and_boot_
     let cache = cache()?;
     let kernel = fs::read(packages::linux(&cache, Release::Bookworm)?.image)?;
     let ramdisk = fs::read(ramdisk(&cache, Release::Bookworm)?)?;
-    let boot2 = make(&tutorial::second(kernel.len() as u64, ramdisk.len() as u64)?)?;
+    let boot2 = make_script(&tutorial::second(kernel.len() as u64, ramdisk.len() as u64)?)?;
     let network = Network::new()?
         .with("boot2.scr", &boot2)?
         .with("xen", &fs::read(packages::xen(&cache, Release::Bookworm)?)?)?
@@ -31,7 +31,7 @@ fn the_tutorials_scripts_boot_dom0_from_a_card_with_nothing_but_loader_and_boot_
     let config = b"kernel=loader.bin\n\nenable_uart=1\n\narm_64bit=1\n";
     let card = Card::with(
         Kind::Large,
-        &[("config.txt", config), ("loader.bin", &loader), ("boot.scr", &make(&tutorial::first()?)?)],
+        &[("config.txt", config), ("loader.bin", &loader), ("boot.scr", &make_script(&tutorial::first()?)?)],
     )?;
     let mut board = Board::start(&emulator_with_ethernet(&cache)?, None, |command| {
         card.attach(command, Controller::Emmc2);

@@ -5,6 +5,7 @@
 //! * [`cpio`] writes archives; [`kernel_modules`] and [`ramdisk`] make the demonstration's Dom0.
 //! * [`toolchain`] compiles for the board; [`loader`] builds `loader.bin`, and [`product`] checks it.
 //! * [`bundle`] packs settings and images; [`serve`] serves them.
+//! * [`card`] makes SD cards; [`u_boot_tools`] runs mkimage and its like; [`image_builder`] writes scripts as ImageBuilder does.
 //! * [`tutorial`] has the scripts of the tutorials that people follow.
 //! * [`emulator`] finds QEMU and runs the board in it; [`qemu_build`] builds one whose board has Ethernet.
 //! * [`commands`] is what each command does.
@@ -12,9 +13,11 @@
 pub mod apt;
 pub mod bundle;
 pub mod cache;
+pub mod card;
 pub mod commands;
 pub mod cpio;
 pub mod emulator;
+pub mod image_builder;
 pub mod kernel_modules;
 pub mod loader;
 pub mod packages;
@@ -25,3 +28,4 @@ pub mod ramdisk;
 pub mod serve;
 pub mod toolchain;
 pub mod tutorial;
+pub mod u_boot_tools;

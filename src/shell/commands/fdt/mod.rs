@@ -9,7 +9,7 @@
 pub(super) mod change;
 mod get;
 mod place;
-pub(super) mod print;
+mod print;
 mod value;
 
 use super::super::{Command, Failure, Outcome, Shell};

@@ -6,6 +6,7 @@
 #   dom0.dhcp=1                  ask for an address
 #   dom0.fetch=SERVER:FILE       fetch a file by TFTP and print its digest
 #   dom0.fetch=http://...        the same by HTTP
+#   dom0.show=FILE               print a file, such as a text of /proc/device-tree
 #   dom0.end=poweroff|reboot     end instead of leaving a shell
 
 /bin/busybox mkdir -p /proc /sys /dev /tmp /root
@@ -35,6 +36,8 @@ fact "board" /proc/device-tree/model
 fact "serial number" /proc/device-tree/serial-number
 echo "processors: $(grep -c ^processor /proc/cpuinfo)"
 echo "memory: $(awk '/^MemTotal/ { print $2 " KiB" }' /proc/meminfo)"
+show=$(word dom0.show)
+fact "$show" "$show"
 
 if [ "$(word dom0.modules)" = 1 ]; then
     while read -r module; do

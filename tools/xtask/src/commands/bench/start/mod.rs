@@ -7,7 +7,6 @@
 //! * [`measure_scripts`] – ours in U-Boot's place: the same card with the tutorials' script for both; U-Boot also without its countdown
 //!   and its look for USB devices. The link is up for all. And how long it takes ours to have the script from the card.
 
-mod card;
 mod job;
 mod link;
 mod race;
@@ -25,6 +24,7 @@ use self::link::Network;
 use self::race::{Contender, race};
 use super::figure::{Bar, Figure, median};
 use crate::cache::Cache;
+use crate::card::{self, Kind};
 use crate::emulator::Emulator;
 use crate::loader;
 use crate::packages;
@@ -80,7 +80,7 @@ impl Bench {
         let image = self.directory.path().join(name);
         let mut files = vec![("boot.scr", &self.script[..])];
         files.extend(others);
-        card::write(&image, &files)?;
+        card::write(&image, Kind::Small, &files)?;
         Ok(image)
     }
 
