@@ -165,8 +165,9 @@ pub enum System {
 impl System {
     /// Searches `bytes`, the whole image, for what gives Xen and Linux away: the beginning of their first message.
     pub fn identify(bytes: &[u8]) -> Self {
-        let needles: [&[u8]; 4] = [b"Xen version %d.%d", b"Linux version ", b"xen,xen-", b"brcm,bcm2711\0"];
-        let [xen, linux, version_behind, board] = find(bytes, needles);
+        let needles: [&[u8]; 4] = [b"Xen version %d.%d", b"xen,xen-", b"brcm,bcm2711\0", b"Linux version "];
+        // Xen with all that is asked of it is nothing else, whatever follows.
+        let [xen, version_behind, board, linux] = find(bytes, needles, 3);
         match (xen, linux) {
             (Some(_), _) => Self::Xen {
                 version: version_behind.and_then(|at| version(bytes.get(at..)?)),
@@ -178,26 +179,44 @@ impl System {
     }
 }
 
-/// Where each of `needles` ends for the first time, all found in one pass: an image has megabytes.
-fn find<const N: usize>(bytes: &[u8], needles: [&[u8]; N]) -> [Option<usize>; N] {
-    let mut begins = [false; 256];
-    for first in needles.iter().filter_map(|needle| needle.first()) {
-        if let Some(begins) = begins.get_mut(usize::from(*first)) {
-            *begins = true;
+/// Where each of `needles` ends for the first time, all found in one pass, which ends early once the first `enough` of them are found.
+///
+/// An image has megabytes, so most bytes are not looked at (Horspool's search, for several needles): the byte at the end of a window of
+/// [`WINDOW`] bytes tells how far the window can move on before any needle's beginning could fill it. Each needle has at least that length.
+fn find<const N: usize>(bytes: &[u8], needles: [&[u8]; N], enough: usize) -> [Option<usize>; N] {
+    let mut steps = [WINDOW as u8; 256];
+    for needle in needles {
+        for (place, byte) in needle.iter().take(WINDOW).enumerate() {
+            if let Some(step) = steps.get_mut(usize::from(*byte)) {
+                *step = (*step).min((WINDOW - 1 - place) as u8);
+            }
         }
     }
     let mut found = [None; N];
-    let candidates = bytes.iter().enumerate().filter(|(_, byte)| begins.get(usize::from(**byte)) == Some(&true));
-    for (at, _) in candidates {
+    let mut last = WINDOW - 1;
+    while let Some(byte) = bytes.get(last) {
+        let step = steps.get(usize::from(*byte)).copied().unwrap_or(0);
+        if step > 0 {
+            last += usize::from(step);
+            continue;
+        }
+        let at = last + 1 - WINDOW;
         let rest = bytes.get(at..).unwrap_or_default();
         for (needle, found) in needles.iter().zip(&mut found) {
             if found.is_none() && rest.starts_with(needle) {
                 *found = Some(at + needle.len());
             }
         }
+        if found.iter().take(enough).all(Option::is_some) {
+            break;
+        }
+        last += 1;
     }
     found
 }
+
+/// Bytes of a needle's beginning that [`find`] looks for.
+const WINDOW: usize = 8;
 
 /// Reads `4.17` and whatever follows.
 fn version(bytes: &[u8]) -> Option<(u16, u16)> {

@@ -134,6 +134,18 @@ fn xen_and_linux_are_told_apart_by_their_first_message() {
 
 proptest! {
     #[test]
+    fn the_search_finds_what_a_plain_one_finds(pieces in prop::collection::vec(0usize..9, 0..40)) {
+        let needles: [&[u8]; 3] = [b"abcdefgh", b"cdefghijk", b"abcdefgz!"];
+        let all: [&[u8]; 9] = [needles[0], needles[1], needles[2], b"abcdefg", b"cdefghij", b"h", b"z", b"--", b"\0"];
+        let bytes = pieces.iter().flat_map(|piece| all[*piece]).copied().collect::<Vec<u8>>();
+        let plain = needles.map(|needle| {
+            bytes.windows(needle.len()).position(|window| window == needle).map(|at| at + needle.len())
+        });
+        prop_assert_eq!(find(&bytes, needles, needles.len()), plain);
+        prop_assert_eq!(find(&bytes, needles, 1)[0], plain[0]);
+    }
+
+    #[test]
     fn damaged_images_are_answered(edits in prop::collection::vec((0usize..400, any::<u8>()), 0..8), cut in 0usize..0x1801) {
         let mut image = with_sections(0x3000, [(0x1000, 0x800), (0x400, 0x100)]);
         for (at, value) in edits {

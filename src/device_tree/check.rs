@@ -6,7 +6,8 @@
 //!
 //! Stricter than the specification nowhere; as tolerant as dtc where trees in the field are untidy: NOP tokens anywhere, blocks in any order, gaps between
 //! them, names longer than 31 characters, characters outside the recommended set. It never allocates, never recurses, and looks at
-//! every token once; names are bounded ([`LONGEST_NAME`]), so its time is linear in the size of the tree.
+//! every token once; names are bounded ([`LONGEST_NAME`]), so its time is linear in the size of the tree. Every edit and every command of a
+//! script has a tree checked, so it is quick with what most of a tree is: properties whose name another one had before.
 
 mod error;
 
@@ -144,6 +145,7 @@ fn check_structure(structure: &[u8], strings: &[u8]) -> Result<usize, (usize, Fa
     let mut root_seen = false;
     // For the open node: whether its first child has come. A closed node is a child of what is open then.
     let mut child_seen = false;
+    let mut names = PropertyNames::new(strings);
     loop {
         let at = offset;
         let wrong = |fault| (at, fault);
@@ -158,15 +160,8 @@ fn check_structure(structure: &[u8], strings: &[u8]) -> Result<usize, (usize, Fa
                 if depth == DEEPEST {
                     return Err(wrong(Fault::TooDeep));
                 }
-                let name = terminated(structure, offset).ok_or(wrong(Fault::NodeNameUnterminated))?;
-                if name.is_empty() && root_seen {
-                    return Err(wrong(Fault::NodeNameEmpty));
-                }
-                if let Some(&byte) = name.iter().find(|&&byte| !byte.is_ascii_graphic() || (byte == b'/' && root_seen))
-                {
-                    return Err(wrong(Fault::NodeNameByte(byte)));
-                }
-                offset = padded(offset + name.len() + 1).ok_or(wrong(Fault::NodeNameUnterminated))?;
+                let length = check_node_name(structure, offset, root_seen).map_err(wrong)?;
+                offset = padded(offset + length + 1).ok_or(wrong(Fault::NodeNameUnterminated))?;
                 root_seen = true;
                 child_seen = false;
                 depth += 1;
@@ -182,7 +177,7 @@ fn check_structure(structure: &[u8], strings: &[u8]) -> Result<usize, (usize, Fa
                 if child_seen {
                     return Err(wrong(Fault::PropertyAfterChild));
                 }
-                offset = check_property(structure, strings, at).map_err(wrong)?;
+                offset = check_property(structure, &mut names, at).map_err(wrong)?;
             }
             header::END => {
                 return if depth == 0 && root_seen {
@@ -196,12 +191,56 @@ fn check_structure(structure: &[u8], strings: &[u8]) -> Result<usize, (usize, Fa
     }
 }
 
+/// Checks the node name at `offset` and gives its length; only the root's may be empty or have a slash.
+fn check_node_name(structure: &[u8], offset: usize, below_root: bool) -> Result<usize, Fault> {
+    let name = terminated(structure, offset).ok_or(Fault::NodeNameUnterminated)?;
+    if name.is_empty() && below_root {
+        return Err(Fault::NodeNameEmpty);
+    }
+    match name.iter().find(|&&byte| !byte.is_ascii_graphic() || (byte == b'/' && below_root)) {
+        Some(&byte) => Err(Fault::NodeNameByte(byte)),
+        None => Ok(name.len()),
+    }
+}
+
 /// Checks the property whose token is at `at` and gives the offset of the next token.
-fn check_property(structure: &[u8], strings: &[u8], at: usize) -> Result<usize, Fault> {
+fn check_property(structure: &[u8], names: &mut PropertyNames<'_>, at: usize) -> Result<usize, Fault> {
     let length = word(structure, at + 4).ok_or(Fault::ValueOutside { length: 0 })?;
     let name_offset = word(structure, at + 8).ok_or(Fault::ValueOutside { length })?;
     let end = (at + header::PROPERTY_HEADER_SIZE).checked_add(length as usize).and_then(padded);
     let end = end.filter(|&end| end <= structure.len()).ok_or(Fault::ValueOutside { length })?;
+    names.check(name_offset)?;
+    Ok(end)
+}
+
+/// The strings block, and which of its first names were looked at: a tree has thousands of properties with a few hundred names.
+struct PropertyNames<'a> {
+    strings: &'a [u8],
+    /// A bit an offset: whether a good name begins there.
+    good: [u64; 64],
+}
+
+impl<'a> PropertyNames<'a> {
+    fn new(strings: &'a [u8]) -> Self {
+        Self { strings, good: [0; 64] }
+    }
+
+    /// Checks the name at `name_offset`.
+    fn check(&mut self, name_offset: u32) -> Result<(), Fault> {
+        let bit = 1 << (name_offset % 64);
+        let word = self.good.get_mut(name_offset as usize / 64);
+        if word.as_ref().is_some_and(|word| **word & bit != 0) {
+            return Ok(());
+        }
+        check_property_name(self.strings, name_offset)?;
+        if let Some(word) = word {
+            *word |= bit;
+        }
+        Ok(())
+    }
+}
+
+fn check_property_name(strings: &[u8], name_offset: u32) -> Result<(), Fault> {
     if name_offset as usize >= strings.len() {
         return Err(Fault::PropertyNameOutside { name_offset, strings_size: strings.len() });
     }
@@ -211,12 +250,12 @@ fn check_property(structure: &[u8], strings: &[u8], at: usize) -> Result<usize, 
     }
     match name.iter().find(|byte| !byte.is_ascii_graphic()) {
         Some(&byte) => Err(Fault::PropertyNameByte(byte)),
-        None => Ok(end),
+        None => Ok(()),
     }
 }
 
 /// The bytes from `offset` up to a zero that comes within [`LONGEST_NAME`] bytes.
-fn terminated(bytes: &[u8], offset: usize) -> Option<&[u8]> {
+pub(super) fn terminated(bytes: &[u8], offset: usize) -> Option<&[u8]> {
     let rest = bytes.get(offset..)?;
     let end = rest.iter().take(LONGEST_NAME + 1).position(|&byte| byte == 0)?;
     rest.get(..end)

@@ -1,6 +1,6 @@
 //! Reading a device tree: nodes by path, alias, phandle and `compatible`, properties, and addresses as the CPU sees them.
 //!
-//! A [`Tree`] exists only over bytes that passed [`check()`]; it is two words and a [`Header`], copied freely, and nothing is
+//! A [`Tree`] exists only over bytes that passed [`check()`]; it is a few words and a [`Header`], copied freely, and nothing is
 //! allocated. Tokens are parsed by fdt-rs (`Cursor` is the only place that calls it), nodes and their relations are ours: fdt-rs's own nodes refuse
 //! a whole tree for a name of 30 characters, which is legal.
 //!
@@ -104,6 +104,8 @@ pub struct Tree<'a> {
     /// Exactly the tree's total size, at an address that is a multiple of 4.
     bytes: &'a [u8],
     header: Header,
+    /// The same bytes for fdt-rs.
+    fdt: DevTree<'a>,
 }
 
 impl<'a> Tree<'a> {
@@ -120,7 +122,7 @@ impl<'a> Tree<'a> {
     pub(super) fn from_checked(bytes: &'a [u8], header: Header) -> Result<Self, Error> {
         let bytes = bytes.get(..header.total_size).unwrap_or(bytes);
         match fdt(bytes) {
-            Some(_) => Ok(Self { bytes, header }),
+            Some(fdt) => Ok(Self { bytes, header, fdt }),
             None => Err(Error::Misaligned { address: bytes.as_ptr().addr() }),
         }
     }
@@ -139,11 +141,16 @@ impl<'a> Tree<'a> {
         Cursor { tree: *self, offset }
     }
 
-    /// The zero-terminated text at `offset` of the strings block.
-    fn string(&self, offset: usize) -> Option<&'a str> {
+    /// The strings block from `offset` on.
+    fn strings(&self, offset: usize) -> Option<&'a [u8]> {
         let start = self.header.strings_offset;
-        let strings = self.bytes.get(start..start.checked_add(self.header.strings_size)?)?;
-        text(strings.get(offset..)?)
+        self.bytes.get(start..start.checked_add(self.header.strings_size)?)?.get(offset..)
+    }
+
+    /// Whether the text at `offset` of the strings block is `name`.
+    fn is_string(&self, offset: usize, name: &str) -> bool {
+        let behind = self.strings(offset).and_then(|strings| strings.strip_prefix(name.as_bytes()));
+        behind.is_some_and(|behind| behind.first() == Some(&0))
     }
 }
 
@@ -174,6 +181,15 @@ pub(super) enum Token<'a> {
     Nop,
 }
 
+/// A token that is only passed: what it takes to decide whether it is the one.
+pub(super) enum Passed<'a> {
+    BeginNode(&'a [u8]),
+    EndNode,
+    /// With the offset of its name in the strings block.
+    Property(usize),
+    Nop,
+}
+
 /// A position in the structure block, in bytes from the tree's start, always on a token.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
@@ -184,38 +200,40 @@ pub(super) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// The token here, moving on behind it; `None` at END.
     pub fn step(&mut self) -> Option<Token<'a>> {
-        let bytes = self.tree.bytes;
-        match word(bytes, self.offset)? {
-            // fdt-rs asserts in debug builds that bytes follow the END token, which need not be.
-            header::END => None,
+        let start = self.offset;
+        Some(match self.pass()? {
             // fdt-rs looks for the end of a name in its first 30 bytes only.
-            header::BEGIN_NODE => {
-                let start = self.offset.checked_add(header::TOKEN_SIZE)?;
-                let name = text(bytes.get(start..)?)?;
-                self.offset = start.checked_add(padded(name.len() + 1)?)?;
-                Some(Token::BeginNode(name))
+            Passed::BeginNode(name) => Token::BeginNode(core::str::from_utf8(name).ok()?),
+            Passed::EndNode => Token::EndNode,
+            Passed::Nop => Token::Nop,
+            Passed::Property(name) => {
+                let mut tokens = DevTreeParseIter { offset: start, fdt: &self.tree.fdt };
+                let ParsedTok::Prop(property) = tokens.next().ok()?? else { return None };
+                let name = check::terminated(self.tree.strings(name)?, 0)?;
+                Token::Property { name: core::str::from_utf8(name).ok()?, value: property.prop_buf }
             }
-            _ => {
-                let fdt = fdt(bytes)?;
-                let mut tokens = DevTreeParseIter { offset: self.offset, fdt: &fdt };
-                let token = tokens.next().ok()??;
-                self.offset = tokens.offset;
-                Some(match token {
-                    ParsedTok::Prop(property) => {
-                        Token::Property { name: self.tree.string(property.name_offset)?, value: property.prop_buf }
-                    }
-                    ParsedTok::BeginNode(_) => return None,
-                    ParsedTok::EndNode => Token::EndNode,
-                    ParsedTok::Nop => Token::Nop,
-                })
-            }
-        }
+        })
     }
-}
 
-/// The text before the first zero byte.
-fn text(bytes: &[u8]) -> Option<&str> {
-    let bytes = bytes.get(..=check::LONGEST_NAME).unwrap_or(bytes);
-    let end = bytes.iter().position(|&byte| byte == 0)?;
-    core::str::from_utf8(bytes.get(..end)?).ok()
+    /// Moves on behind the token here without a look at its contents, which is most of the way to anything; `None` at END.
+    pub fn pass(&mut self) -> Option<Passed<'a>> {
+        let bytes = self.tree.bytes;
+        let behind = self.offset.checked_add(header::TOKEN_SIZE)?;
+        let (passed, end) = match word(bytes, self.offset)? {
+            header::BEGIN_NODE => {
+                let name = check::terminated(bytes, behind)?;
+                (Passed::BeginNode(name), behind.checked_add(name.len() + 1)?)
+            }
+            header::PROPERTY => {
+                let (length, name) = (word(bytes, behind)?, word(bytes, behind.checked_add(4)?)?);
+                let value = self.offset.checked_add(header::PROPERTY_HEADER_SIZE)?;
+                (Passed::Property(name as usize), value.checked_add(length as usize)?)
+            }
+            header::END_NODE => (Passed::EndNode, behind),
+            header::NOP => (Passed::Nop, behind),
+            _ => return None,
+        };
+        self.offset = padded(end)?;
+        Some(passed)
+    }
 }

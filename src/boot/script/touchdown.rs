@@ -1,5 +1,6 @@
 //! Where a file of a script lands: exactly where its command said, and no byte beyond what that has room for.
 
+use crate::arch::bytes::copy;
 use crate::net::tftp::{Refusal, Sink};
 use crate::ram::Workspace;
 use crate::range::PhysicalRange;
@@ -30,7 +31,7 @@ impl Sink for Touchdown<'_> {
         let target = PhysicalRange::sized(start, length).and_then(|range| self.workspace.bytes_mut(range));
         match target {
             Some(target) => {
-                target.copy_from_slice(bytes);
+                copy(target, bytes);
                 Ok(())
             }
             None => Err(Refusal::Other("there is no free memory where the script wants it")),

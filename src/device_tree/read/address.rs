@@ -68,10 +68,10 @@ impl<'a> Node<'a> {
     /// # Errors
     /// [`Error::Cells`] if it says something other than 0, 1 or 2: an address of this project has 64 bits.
     pub(in super::super) fn child_cells(&self) -> Result<Cells, Error> {
-        let wrong = Error::Cells { bus: Label::new(self.name()) };
+        let wrong = || Error::Cells { bus: Label::new(self.name()) };
         let count = |name: &str, default: usize| match self.property(name) {
             None => Ok(default),
-            Some(property) => property.u32().map(|cells| cells as usize).filter(|&cells| cells <= 2).ok_or(wrong),
+            Some(property) => property.u32().map(|cells| cells as usize).filter(|&cells| cells <= 2).ok_or_else(wrong),
         };
         Ok(Cells { address: count("#address-cells", 2)?, size: count("#size-cells", 1)? })
     }
@@ -82,7 +82,7 @@ impl<'a> Node<'a> {
     /// [`Error::NoRegister`] if there is no such entry, [`Error::NotMapped`] if a bus on the way does not map it,
     /// [`Error::Cells`] and [`Error::Wraps`] where the tree makes no sense.
     pub fn register(&self, index: usize) -> Result<PhysicalRange, Error> {
-        let missing = Error::NoRegister { node: Label::new(self.name()), index };
+        let missing = || Error::NoRegister { node: Label::new(self.name()), index };
         let mut buses = [None; DEEPEST];
         let mut depth = 0usize;
         self.ancestors(|ancestor| {
@@ -92,23 +92,23 @@ impl<'a> Node<'a> {
             }
         });
         let buses = buses.get(..depth).unwrap_or(&[]);
-        let bus: Node<'a> = buses.last().copied().flatten().ok_or(missing)?;
-        let value = self.property("reg").ok_or(missing)?.value();
-        let (mut address, size) = pairs(value, bus.child_cells()?).nth(index).ok_or(missing)?;
+        let bus: Node<'a> = buses.last().copied().flatten().ok_or_else(missing)?;
+        let value = self.property("reg").ok_or_else(missing)?.value();
+        let (mut address, size) = pairs(value, bus.child_cells()?).nth(index).ok_or_else(missing)?;
         // From the bus the node is on up to the root, whose addresses are the CPU's.
         for pair in buses.windows(2).rev() {
             if let [Some(parent), Some(bus)] = pair {
                 address = through(*bus, *parent, address)?;
             }
         }
-        PhysicalRange::sized(address, size).ok_or(Error::Wraps { node: Label::new(self.name()), address, size })
+        PhysicalRange::sized(address, size).ok_or_else(|| Error::Wraps { node: Label::new(self.name()), address, size })
     }
 }
 
 /// An address on `bus` as an address on its parent.
 fn through(bus: Node<'_>, parent: Node<'_>, address: u64) -> Result<u64, Error> {
-    let not_mapped = Error::NotMapped { bus: Label::new(bus.name()), address };
-    let ranges: Property<'_> = bus.property("ranges").ok_or(not_mapped)?;
+    let not_mapped = || Error::NotMapped { bus: Label::new(bus.name()), address };
+    let ranges: Property<'_> = bus.property("ranges").ok_or_else(not_mapped)?;
     if ranges.value().is_empty() {
         return Ok(address);
     }
@@ -122,8 +122,8 @@ fn through(bus: Node<'_>, parent: Node<'_>, address: u64) -> Result<u64, Error> 
             break;
         };
         if let Some(distance) = address.checked_sub(from).filter(|&distance| distance < size) {
-            return to.checked_add(distance).ok_or(not_mapped);
+            return to.checked_add(distance).ok_or_else(not_mapped);
         }
     }
-    Err(not_mapped)
+    Err(not_mapped())
 }

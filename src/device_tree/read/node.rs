@@ -5,7 +5,7 @@ use core::fmt;
 use super::super::check::DEEPEST;
 use super::super::header;
 use super::property::Property;
-use super::{Cursor, Token, Tree};
+use super::{Cursor, Passed, Token, Tree};
 
 /// A node of a [`Tree`].
 #[derive(Clone, Copy)]
@@ -15,7 +15,7 @@ pub struct Node<'a> {
     pub(in super::super) offset: usize,
     /// Offset of the token after its name.
     pub(in super::super) body: usize,
-    name: &'a str,
+    name: &'a [u8],
 }
 
 impl PartialEq for Node<'_> {
@@ -35,8 +35,8 @@ impl<'a> Tree<'a> {
     /// The node whose BEGIN_NODE token is at `offset`.
     pub(in super::super) fn node_at(&self, offset: usize) -> Option<Node<'a>> {
         let mut cursor = self.cursor(offset);
-        match cursor.step()? {
-            Token::BeginNode(name) => Some(Node { tree: *self, offset, body: cursor.offset, name }),
+        match cursor.pass()? {
+            Passed::BeginNode(name) => Some(Node { tree: *self, offset, body: cursor.offset, name }),
             _ => None,
         }
     }
@@ -45,10 +45,10 @@ impl<'a> Tree<'a> {
     pub fn root(&self) -> Node<'a> {
         let mut offset = self.header.structure_offset;
         // A checked tree has a root after its leading NOPs; without one, this node is empty.
-        while let Some(Token::Nop) = self.cursor(offset).step() {
+        while let Some(Passed::Nop) = self.cursor(offset).pass() {
             offset += header::TOKEN_SIZE;
         }
-        self.node_at(offset).unwrap_or(Node { tree: *self, offset, body: offset, name: "" })
+        self.node_at(offset).unwrap_or(Node { tree: *self, offset, body: offset, name: b"" })
     }
 
     /// Every node, each before its children, the root first.
@@ -91,7 +91,8 @@ impl<'a> Tree<'a> {
 impl<'a> Node<'a> {
     /// Its name with unit address, `serial@7e201000`; empty for the root.
     pub fn name(&self) -> &'a str {
-        self.name
+        // A checked tree's names are ASCII.
+        core::str::from_utf8(self.name).unwrap_or_default()
     }
 
     /// The tree it is in.
@@ -111,7 +112,17 @@ impl<'a> Node<'a> {
 
     /// The property called `name`.
     pub fn property(&self, name: &str) -> Option<Property<'a>> {
-        self.properties().find(|property| property.name() == name)
+        let mut cursor = self.tree.cursor(self.body);
+        loop {
+            let at = cursor;
+            match cursor.pass()? {
+                Passed::Property(offset) if self.tree.is_string(offset, name) => {
+                    return Properties { cursor: at }.next();
+                }
+                Passed::Property(_) | Passed::Nop => {}
+                Passed::BeginNode(_) | Passed::EndNode => return None,
+            }
+        }
     }
 
     /// Its children, in the tree's order.
@@ -121,13 +132,14 @@ impl<'a> Node<'a> {
 
     /// The child called `name`; without `@` in `name`, else the first child whose name is the same up to its `@`.
     pub fn child(&self, name: &str) -> Option<Node<'a>> {
-        if let Some(exact) = self.children().find(|child| child.name == name) {
+        if let Some(exact) = self.children().find(|child| child.name == name.as_bytes()) {
             return Some(exact);
         }
         if name.contains('@') {
             return None;
         }
-        self.children().find(|child| child.name.split_once('@').is_some_and(|(base, _)| base == name))
+        self.children()
+            .find(|child| child.name.strip_prefix(name.as_bytes()).is_some_and(|unit| unit.starts_with(b"@")))
     }
 
     /// The node at `path` below this one; where there is none, the component that was not there.
@@ -160,14 +172,14 @@ impl<'a> Node<'a> {
         let mut cursor = self.tree.cursor(self.tree.header.structure_offset);
         while cursor.offset < self.offset {
             let at = cursor.offset;
-            match cursor.step() {
-                Some(Token::BeginNode(_)) => {
+            match cursor.pass() {
+                Some(Passed::BeginNode(_)) => {
                     if let Some(slot) = open.get_mut(depth) {
                         *slot = at;
                     }
                     depth += 1;
                 }
-                Some(Token::EndNode) => depth = depth.saturating_sub(1),
+                Some(Passed::EndNode) => depth = depth.saturating_sub(1),
                 Some(_) => {}
                 None => return,
             }
@@ -187,7 +199,7 @@ impl<'a> Node<'a> {
 
     /// Whether `compatible` lists `name`.
     pub fn is_compatible(&self, name: &str) -> bool {
-        self.property("compatible").is_some_and(|property| property.strings().any(|entry| entry == name))
+        self.property("compatible").is_some_and(|property| property.lists(name))
     }
 
     /// What others refer to it by.
@@ -200,10 +212,10 @@ impl<'a> Node<'a> {
         let mut cursor = self.tree.cursor(self.offset);
         let mut depth = 0usize;
         loop {
-            match cursor.step() {
-                Some(Token::BeginNode(_)) => depth += 1,
-                Some(Token::EndNode) if depth <= 1 => return cursor.offset,
-                Some(Token::EndNode) => depth -= 1,
+            match cursor.pass() {
+                Some(Passed::BeginNode(_)) => depth += 1,
+                Some(Passed::EndNode) if depth <= 1 => return cursor.offset,
+                Some(Passed::EndNode) => depth -= 1,
                 Some(_) => {}
                 None => return cursor.offset,
             }
@@ -224,7 +236,7 @@ impl<'a> Iterator for Nodes<'a> {
     fn next(&mut self) -> Option<Node<'a>> {
         loop {
             let offset = self.cursor.offset;
-            if let Token::BeginNode(name) = self.cursor.step()? {
+            if let Passed::BeginNode(name) = self.cursor.pass()? {
                 return Some(Node { tree: self.tree, offset, body: self.cursor.offset, name });
             }
         }
@@ -269,17 +281,17 @@ impl<'a> Iterator for Children<'a> {
     fn next(&mut self) -> Option<Node<'a>> {
         loop {
             let at = self.cursor;
-            match self.cursor.step()? {
-                Token::BeginNode(name) => {
+            match self.cursor.pass()? {
+                Passed::BeginNode(name) => {
                     let child = Node { tree: self.tree, offset: at.offset, body: self.cursor.offset, name };
                     self.cursor.offset = child.end();
                     return Some(child);
                 }
-                Token::EndNode => {
+                Passed::EndNode => {
                     self.cursor = at;
                     return None;
                 }
-                Token::Property { .. } | Token::Nop => {}
+                Passed::Property(_) | Passed::Nop => {}
             }
         }
     }
@@ -296,12 +308,12 @@ impl fmt::Display for NodePath<'_> {
         let mut result = Ok(());
         node.ancestors(|ancestor| {
             if depth > 0 && result.is_ok() {
-                result = write!(f, "/{}", ancestor.name);
+                result = write!(f, "/{}", ancestor.name());
             }
             depth += 1;
         });
         result?;
         // The root's own name does not count, whatever an old compiler put there.
-        write!(f, "/{}", if depth == 0 { "" } else { node.name })
+        write!(f, "/{}", if depth == 0 { "" } else { node.name() })
     }
 }

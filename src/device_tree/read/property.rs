@@ -66,4 +66,11 @@ impl<'a> Property<'a> {
         let entries = if self.value.contains(&0) { Some(terminated.split(|&byte| byte == 0)) } else { None };
         entries.into_iter().flatten().filter_map(|entry| core::str::from_utf8(entry).ok())
     }
+
+    /// Whether `text` is one of [`strings`](Self::strings).
+    pub fn lists(&self, text: &str) -> bool {
+        let end = self.value.iter().rposition(|&byte| byte == 0);
+        let terminated = end.and_then(|end| self.value.get(..end));
+        terminated.is_some_and(|value| value.split(|&byte| byte == 0).any(|entry| entry == text.as_bytes()))
+    }
 }
