@@ -1,8 +1,8 @@
 //! Reading a device tree: nodes by path, alias, phandle and `compatible`, properties, and addresses as the CPU sees them.
 //!
 //! A [`Tree`] exists only over bytes that passed [`check()`]; it is a few words and a [`Header`], copied freely, and nothing is
-//! allocated. Tokens are parsed by fdt-rs (`Cursor` is the only place that calls it), nodes and their relations are ours: fdt-rs's own nodes refuse
-//! a whole tree for a name of 30 characters, which is legal.
+//! allocated. Properties are parsed by fdt-rs (`Cursor` is the only place that calls it), nodes and their relations are ours: fdt-rs's own nodes
+//! refuse a whole tree for a name of 30 characters, which is legal. The way past a token is ours, too: a look for one property passes thousands.
 //!
 //! Contents are not trusted: a property of the wrong length reads as `None`, never as zero.
 
@@ -173,16 +173,9 @@ fn fdt(bytes: &[u8]) -> Option<DevTree<'_>> {
     unsafe { DevTree::new(bytes) }.ok()
 }
 
-/// A token of the structure block.
+/// A token of the structure block: what it takes to see whether it is the one that is looked for.
 pub(super) enum Token<'a> {
-    BeginNode(&'a str),
-    EndNode,
-    Property { name: &'a str, value: &'a [u8] },
-    Nop,
-}
-
-/// A token that is only passed: what it takes to decide whether it is the one.
-pub(super) enum Passed<'a> {
+    /// With the node's name.
     BeginNode(&'a [u8]),
     EndNode,
     /// With the offset of its name in the strings block.
@@ -198,42 +191,34 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// The token here, moving on behind it; `None` at END.
+    /// The token here, moving on behind it; `None` at END. A property's value is not looked at: nearly all that are met on the way to
+    /// anything are only passed.
     pub fn step(&mut self) -> Option<Token<'a>> {
-        let start = self.offset;
-        Some(match self.pass()? {
-            // fdt-rs looks for the end of a name in its first 30 bytes only.
-            Passed::BeginNode(name) => Token::BeginNode(core::str::from_utf8(name).ok()?),
-            Passed::EndNode => Token::EndNode,
-            Passed::Nop => Token::Nop,
-            Passed::Property(name) => {
-                let mut tokens = DevTreeParseIter { offset: start, fdt: &self.tree.fdt };
-                let ParsedTok::Prop(property) = tokens.next().ok()?? else { return None };
-                let name = check::terminated(self.tree.strings(name)?, 0)?;
-                Token::Property { name: core::str::from_utf8(name).ok()?, value: property.prop_buf }
-            }
-        })
-    }
-
-    /// Moves on behind the token here without a look at its contents, which is most of the way to anything; `None` at END.
-    pub fn pass(&mut self) -> Option<Passed<'a>> {
         let bytes = self.tree.bytes;
         let behind = self.offset.checked_add(header::TOKEN_SIZE)?;
-        let (passed, end) = match word(bytes, self.offset)? {
+        let (token, end) = match word(bytes, self.offset)? {
             header::BEGIN_NODE => {
                 let name = check::terminated(bytes, behind)?;
-                (Passed::BeginNode(name), behind.checked_add(name.len() + 1)?)
+                (Token::BeginNode(name), behind.checked_add(name.len() + 1)?)
             }
             header::PROPERTY => {
                 let (length, name) = (word(bytes, behind)?, word(bytes, behind.checked_add(4)?)?);
                 let value = self.offset.checked_add(header::PROPERTY_HEADER_SIZE)?;
-                (Passed::Property(name as usize), value.checked_add(length as usize)?)
+                (Token::Property(name as usize), value.checked_add(length as usize)?)
             }
-            header::END_NODE => (Passed::EndNode, behind),
-            header::NOP => (Passed::Nop, behind),
+            header::END_NODE => (Token::EndNode, behind),
+            header::NOP => (Token::Nop, behind),
             _ => return None,
         };
         self.offset = padded(end)?;
-        Some(passed)
+        Some(token)
+    }
+
+    /// The property whose token is here, if one is, with its name at `name` of the strings block.
+    fn property(&self, name: usize) -> Option<Property<'a>> {
+        let mut tokens = DevTreeParseIter { offset: self.offset, fdt: &self.tree.fdt };
+        let ParsedTok::Prop(property) = tokens.next().ok()?? else { return None };
+        let name = check::terminated(self.tree.strings(name)?, 0)?;
+        Some(Property::new(core::str::from_utf8(name).ok()?, property.prop_buf, self.offset))
     }
 }

@@ -27,6 +27,12 @@ const TOTAL_SIZE: u64 = 4;
 /// # Errors
 /// [`Error::Memory`], [`Error::NoTree`].
 pub fn tree_at(platform: &dyn Platform, address: u64) -> Result<Tree<'_>, Error> {
+    let bytes = platform.memory(sized(address, claimed_at(platform, address)?)?)?;
+    Tree::new(bytes).map_err(|error| Error::NoTree { address, error })
+}
+
+/// The bytes that the tree at `address` claims, which is not checked; those of a header's start where it is none.
+fn claimed_at(platform: &dyn Platform, address: u64) -> Result<u64, Error> {
     let start = platform.memory(sized(address, HEADER_START)?)?;
     // Without the magic number the size means nothing, and what is said about the tree is said of its first bytes.
     let claimed = match start.as_chunks::<4>().0 {
@@ -36,8 +42,7 @@ pub fn tree_at(platform: &dyn Platform, address: u64) -> Result<Tree<'_>, Error>
     if claimed > LARGEST {
         return Err(Error::TooLarge { address, size: claimed });
     }
-    let bytes = platform.memory(sized(address, claimed)?)?;
-    Tree::new(bytes).map_err(|error| Error::NoTree { address, error })
+    Ok(claimed)
 }
 
 fn sized(address: u64, size: u64) -> Result<PhysicalRange, Error> {
@@ -81,11 +86,15 @@ impl Shell<'_> {
     /// # Errors
     /// What `edit` says; [`Error::NoRoom`] with what is in the way; as [`Shell::tree`].
     pub fn edit_tree(&mut self, edit: &mut dyn FnMut(&mut Editor<'_>) -> Result<(), Error>) -> Result<(), Error> {
-        let claimed = self.tree()?.bytes().len() as u64;
         let address = self.working_tree.ok_or(Error::None)?;
+        let claimed = claimed_at(self.platform, address)?;
         let room = self.room(address, claimed)?;
         let memory = self.platform.memory_mut(PhysicalRange { start: address, end: room.end })?;
-        let mut editor = Editor::new(memory)?.newest_first();
+        let editor = Editor::new(memory).map_err(|error| match error {
+            edit::Error::Tree(error) => Error::NoTree { address, error },
+            error => Error::Edit(error),
+        })?;
+        let mut editor = editor.newest_first();
         let result = edit(&mut editor);
         let size = editor.as_bytes().len() as u64;
         self.claim(address, claimed.max(size))?;
