@@ -9,10 +9,11 @@ pub fn ones_complement_sum(start: u16, bytes: &[u8]) -> u16 {
     let (chunks, rest) = bytes.as_chunks::<CHUNK>();
     // The sum does not care for the order of bytes in its words, as long as it is put right in the end (RFC 1071, section 2B).
     let mut sum = u64::from(start.swap_bytes()) + u64::from(fold(sum_chunks(chunks)));
-    for pair in rest.chunks(2) {
-        let word = [pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)];
-        sum += u64::from(u16::from_le_bytes(word));
+    let (pairs, odd) = rest.as_chunks::<2>();
+    for pair in pairs {
+        sum += u64::from(u16::from_le_bytes(*pair));
     }
+    sum += odd.first().map_or(0, |byte| u64::from(*byte));
     fold(sum).swap_bytes()
 }
 

@@ -36,7 +36,8 @@ pub fn parse(frame: &[u8], station: [u8; 6], address: Ipv4Addr) -> Option<Datagr
     let packet = Ipv4Packet::new_checked(frame.payload()).ok()?;
     let whole = !packet.more_frags() && packet.frag_offset() == 0;
     let ours = packet.version() == 4 && packet.next_header() == IpProtocol::Udp && packet.dst_addr() == address;
-    if !whole || !ours || !packet.verify_checksum() {
+    let header = frame.payload().get(..usize::from(packet.header_len())).unwrap_or_default();
+    if !whole || !ours || ones_complement_sum(0, header) != u16::MAX {
         return None;
     }
     let source = packet.src_addr();
@@ -92,8 +93,11 @@ fn write(frame: &mut [u8], route: Route, payload: &[u8]) {
     packet.set_next_header(IpProtocol::Udp);
     packet.set_src_addr(source);
     packet.set_dst_addr(destination);
-    packet.fill_checksum();
-    let bytes = packet.payload_mut();
+    packet.set_checksum(0);
+    let packet = packet.into_inner();
+    let Some((header, bytes)) = packet.split_at_mut_checked(IP_HEADER) else { return };
+    let sum = !ones_complement_sum(0, header);
+    Ipv4Packet::new_unchecked(header).set_checksum(sum);
     let mut segment = UdpPacket::new_unchecked(&mut *bytes);
     segment.set_src_port(route.from.port());
     segment.set_dst_port(route.to.port());
@@ -107,9 +111,10 @@ fn write(frame: &mut [u8], route: Route, payload: &[u8]) {
 
 /// The sum of what a datagram's sum covers besides itself.
 fn pseudo_header(source: Ipv4Addr, destination: Ipv4Addr, length: u16) -> u16 {
-    let [[a, b, c, d], [e, f, g, h]] = [source.octets(), destination.octets()];
-    let [i, j] = length.to_be_bytes();
-    ones_complement_sum(0, &[a, b, c, d, e, f, g, h, 0, u8::from(IpProtocol::Udp), i, j])
+    let halves = |address: Ipv4Addr| (address.to_bits() >> 16) + (address.to_bits() & 0xffff);
+    let sum = halves(source) + halves(destination) + u32::from(u8::from(IpProtocol::Udp)) + u32::from(length);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    ((sum >> 16) + (sum & 0xffff)) as u16
 }
 
 #[cfg(test)]

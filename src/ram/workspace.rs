@@ -116,10 +116,19 @@ fn outward(range: PhysicalRange) -> PhysicalRange {
 
 /// Adds `range` to `ranges`, which stay sorted, apart, and few.
 fn remember(ranges: &mut Vec<PhysicalRange>, range: PhysicalRange) {
-    if range.is_empty() || ranges.iter().any(|known| known.contains(&range)) {
+    if range.is_empty() {
         return;
     }
     let first = ranges.partition_point(|known| known.end < range.start);
+    // A file comes block by block, each behind the one before: its range only grows, or has grown that far already.
+    let next = ranges.get(first + 1).map_or(u64::MAX, |next| next.start);
+    if let Some(known) = ranges.get_mut(first)
+        && known.start <= range.start
+        && range.end < next
+    {
+        known.end = known.end.max(range.end);
+        return;
+    }
     let last = ranges.partition_point(|known| known.start <= range.end);
     let joined = ranges.get(first..last).unwrap_or_default().iter().fold(range, |joined, known| PhysicalRange {
         start: joined.start.min(known.start),

@@ -75,6 +75,10 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// Frames taken from the controller between two looks at the observer: some 0.8 ms at line rate.
 const FRAMES_PER_TURN: usize = 64;
 
+/// Looks at an empty ring before everything else is served again: what was just sent may be answered in a moment, and a server
+/// without windows sends nothing but answers.
+const LOOKS: usize = 8;
+
 /// A file, as one attempt after another asks for it.
 struct Wanted<'a> {
     server: SocketAddrV4,
@@ -345,9 +349,11 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             }
         }
         self.interface.transmit(now);
-        for _ in 0..FRAMES_PER_TURN {
-            if !self.take_frame(now, transfers) {
-                break;
+        let (mut frames, mut looks) = (0, 0);
+        while frames < FRAMES_PER_TURN && looks < LOOKS {
+            match self.take_frame(now, transfers) {
+                true => frames += 1,
+                false => looks += 1,
             }
         }
         self.lingering.retain(|over| now < over.until);

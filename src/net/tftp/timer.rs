@@ -3,22 +3,23 @@
 //! A round trip is measured from a packet to the first new one that it brings. After a retransmission nothing is measured until
 //! the next fresh packet, because the answer might be to either (Karn's algorithm), and every further one doubles the time-out.
 
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
-/// Before anything was measured: long for a local network, short for a person.
-const FIRST: Duration = Duration::from_millis(250);
+/// Before anything was measured, in microseconds: long for a local network, short for a person.
+const FIRST: u64 = 250_000;
 /// Shorter than this, a server that reads its disk would be taken for a lost packet.
-const SHORTEST: Duration = Duration::from_millis(100);
+const SHORTEST: u64 = 100_000;
 /// Longer than this, a server that is back would be left waiting.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: u64 = 2_000_000;
 
-/// The retransmission timer of one transfer.
+/// The retransmission timer of one transfer. It counts in microseconds, as the clock does: it is set twice for each block, and arithmetic
+/// of `Duration` would be a fifth of what a block costs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timer {
     /// The smoothed round trip and its variation, once there is a measurement.
-    round_trip: Option<(Duration, Duration)>,
+    round_trip: Option<(u64, u64)>,
     /// The time-out without back-off.
-    timeout: Duration,
+    timeout: u64,
     /// How often the time-out has been doubled since the last answer.
     doublings: u32,
     /// When the packet was sent whose answer is to be measured.
@@ -53,7 +54,7 @@ impl Timer {
     /// Something new came in: the server lives.
     pub fn answered(&mut self, now: Instant) {
         if let Some(from) = self.measured_from.take() {
-            self.measure(now.since(from));
+            self.measure(now.micros().saturating_sub(from.micros()));
         }
         self.doublings = 0;
         self.restart(now);
@@ -74,18 +75,20 @@ impl Timer {
         self.deadline
     }
 
-    /// The time-out as it is now, back-off included.
-    pub fn interval(&self) -> Duration {
-        let factor = 1_u32.checked_shl(self.doublings).unwrap_or(u32::MAX);
+    /// The time-out as it is now, back-off included, in microseconds.
+    fn interval(&self) -> u64 {
+        let factor = 1_u64.checked_shl(self.doublings).unwrap_or(u64::MAX);
         self.timeout.saturating_mul(factor).clamp(SHORTEST, LONGEST)
     }
 
     fn restart(&mut self, now: Instant) {
-        self.deadline = now.after(self.interval());
+        self.deadline = Instant::from_micros(now.micros().saturating_add(self.interval()));
     }
 
     /// RFC 6298, section 2, with its constants: alpha 1/8, beta 1/4, K 4.
-    fn measure(&mut self, sample: Duration) {
+    fn measure(&mut self, sample: u64) {
+        // More than an hour is no round trip, and keeps the sums far from overflow.
+        let sample = sample.min(1 << 32);
         let (smoothed, variation) = match self.round_trip {
             None => (sample, sample / 2),
             Some((smoothed, variation)) => {
@@ -118,7 +121,7 @@ mod tests {
         let mut timer = Timer::new(at(0));
         timer.sent(at(0));
         timer.answered(at(80));
-        assert_eq!(timer.interval(), Duration::from_millis(240));
+        assert_eq!(timer.interval(), 240_000);
     }
 
     #[test]
@@ -138,12 +141,12 @@ mod tests {
         timer.answered(at(50));
         let mut intervals = Vec::new();
         for _ in 0..6 {
-            intervals.push(timer.interval().as_millis());
+            intervals.push(timer.interval() / 1000);
             timer.sent_again(at(1000));
         }
         assert_eq!(intervals, [150, 300, 600, 1200, 2000, 2000]);
         timer.answered(at(2000));
-        assert_eq!(timer.interval().as_millis(), 150);
+        assert_eq!(timer.interval() / 1000, 150);
     }
 
     #[test]
