@@ -173,8 +173,16 @@ fn fdt(bytes: &[u8]) -> Option<DevTree<'_>> {
     unsafe { DevTree::new(bytes) }.ok()
 }
 
-/// A token of the structure block: what it takes to see whether it is the one that is looked for.
+/// A token of the structure block.
 pub(super) enum Token<'a> {
+    BeginNode(&'a str),
+    EndNode,
+    Property { name: &'a str, value: &'a [u8] },
+    Nop,
+}
+
+/// A token that is only passed: what it takes to see whether it is the one that is looked for.
+pub(super) enum Passed<'a> {
     /// With the node's name.
     BeginNode(&'a [u8]),
     EndNode,
@@ -191,27 +199,40 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// The token here, moving on behind it; `None` at END. A property's value is not looked at: nearly all that are met on the way to
-    /// anything are only passed.
+    /// The token here, moving on behind it; `None` at END.
     pub fn step(&mut self) -> Option<Token<'a>> {
+        let at = *self;
+        Some(match self.pass()? {
+            Passed::BeginNode(name) => Token::BeginNode(core::str::from_utf8(name).ok()?),
+            Passed::EndNode => Token::EndNode,
+            Passed::Nop => Token::Nop,
+            Passed::Property(name) => {
+                let property = at.property(name)?;
+                Token::Property { name: property.name(), value: property.value() }
+            }
+        })
+    }
+
+    /// Moves on behind the token here without a look at its contents, which is most of the way to anything; `None` at END.
+    pub fn pass(&mut self) -> Option<Passed<'a>> {
         let bytes = self.tree.bytes;
         let behind = self.offset.checked_add(header::TOKEN_SIZE)?;
-        let (token, end) = match word(bytes, self.offset)? {
+        let (passed, end) = match word(bytes, self.offset)? {
             header::BEGIN_NODE => {
                 let name = check::terminated(bytes, behind)?;
-                (Token::BeginNode(name), behind.checked_add(name.len() + 1)?)
+                (Passed::BeginNode(name), behind.checked_add(name.len() + 1)?)
             }
             header::PROPERTY => {
                 let (length, name) = (word(bytes, behind)?, word(bytes, behind.checked_add(4)?)?);
                 let value = self.offset.checked_add(header::PROPERTY_HEADER_SIZE)?;
-                (Token::Property(name as usize), value.checked_add(length as usize)?)
+                (Passed::Property(name as usize), value.checked_add(length as usize)?)
             }
-            header::END_NODE => (Token::EndNode, behind),
-            header::NOP => (Token::Nop, behind),
+            header::END_NODE => (Passed::EndNode, behind),
+            header::NOP => (Passed::Nop, behind),
             _ => return None,
         };
         self.offset = padded(end)?;
-        Some(token)
+        Some(passed)
     }
 
     /// The property whose token is here, if one is, with its name at `name` of the strings block.

@@ -5,7 +5,7 @@ use core::fmt;
 use super::super::check::DEEPEST;
 use super::super::header;
 use super::property::Property;
-use super::{Cursor, Token, Tree};
+use super::{Cursor, Passed, Tree};
 
 /// A node of a [`Tree`].
 #[derive(Clone, Copy)]
@@ -35,8 +35,8 @@ impl<'a> Tree<'a> {
     /// The node whose BEGIN_NODE token is at `offset`.
     pub(in super::super) fn node_at(&self, offset: usize) -> Option<Node<'a>> {
         let mut cursor = self.cursor(offset);
-        match cursor.step()? {
-            Token::BeginNode(name) => Some(Node { tree: *self, offset, body: cursor.offset, name }),
+        match cursor.pass()? {
+            Passed::BeginNode(name) => Some(Node { tree: *self, offset, body: cursor.offset, name }),
             _ => None,
         }
     }
@@ -45,7 +45,7 @@ impl<'a> Tree<'a> {
     pub fn root(&self) -> Node<'a> {
         let mut offset = self.header.structure_offset;
         // A checked tree has a root after its leading NOPs; without one, this node is empty.
-        while let Some(Token::Nop) = self.cursor(offset).step() {
+        while let Some(Passed::Nop) = self.cursor(offset).pass() {
             offset += header::TOKEN_SIZE;
         }
         self.node_at(offset).unwrap_or(Node { tree: *self, offset, body: offset, name: b"" })
@@ -115,12 +115,12 @@ impl<'a> Node<'a> {
         let mut cursor = self.tree.cursor(self.body);
         loop {
             let at = cursor;
-            match cursor.step()? {
-                Token::Property(offset) if self.tree.is_string(offset, name) => {
+            match cursor.pass()? {
+                Passed::Property(offset) if self.tree.is_string(offset, name) => {
                     return at.property(offset);
                 }
-                Token::Property(_) | Token::Nop => {}
-                Token::BeginNode(_) | Token::EndNode => return None,
+                Passed::Property(_) | Passed::Nop => {}
+                Passed::BeginNode(_) | Passed::EndNode => return None,
             }
         }
     }
@@ -172,14 +172,14 @@ impl<'a> Node<'a> {
         let mut cursor = self.tree.cursor(self.tree.header.structure_offset);
         while cursor.offset < self.offset {
             let at = cursor.offset;
-            match cursor.step() {
-                Some(Token::BeginNode(_)) => {
+            match cursor.pass() {
+                Some(Passed::BeginNode(_)) => {
                     if let Some(slot) = open.get_mut(depth) {
                         *slot = at;
                     }
                     depth += 1;
                 }
-                Some(Token::EndNode) => depth = depth.saturating_sub(1),
+                Some(Passed::EndNode) => depth = depth.saturating_sub(1),
                 Some(_) => {}
                 None => return,
             }
@@ -212,10 +212,10 @@ impl<'a> Node<'a> {
         let mut cursor = self.tree.cursor(self.offset);
         let mut depth = 0usize;
         loop {
-            match cursor.step() {
-                Some(Token::BeginNode(_)) => depth += 1,
-                Some(Token::EndNode) if depth <= 1 => return cursor.offset,
-                Some(Token::EndNode) => depth -= 1,
+            match cursor.pass() {
+                Some(Passed::BeginNode(_)) => depth += 1,
+                Some(Passed::EndNode) if depth <= 1 => return cursor.offset,
+                Some(Passed::EndNode) => depth -= 1,
                 Some(_) => {}
                 None => return cursor.offset,
             }
@@ -236,7 +236,7 @@ impl<'a> Iterator for Nodes<'a> {
     fn next(&mut self) -> Option<Node<'a>> {
         loop {
             let offset = self.cursor.offset;
-            if let Token::BeginNode(name) = self.cursor.step()? {
+            if let Passed::BeginNode(name) = self.cursor.pass()? {
                 return Some(Node { tree: self.tree, offset, body: self.cursor.offset, name });
             }
         }
@@ -255,11 +255,11 @@ impl<'a> Iterator for Properties<'a> {
     fn next(&mut self) -> Option<Property<'a>> {
         loop {
             let at = self.cursor;
-            match self.cursor.step()? {
-                Token::Property(name) => return at.property(name),
-                Token::Nop => {}
+            match self.cursor.pass()? {
+                Passed::Property(name) => return at.property(name),
+                Passed::Nop => {}
                 // Properties come before the first child: stay here, so that the iterator stays at its end.
-                Token::BeginNode(_) | Token::EndNode => {
+                Passed::BeginNode(_) | Passed::EndNode => {
                     self.cursor = at;
                     return None;
                 }
@@ -281,17 +281,17 @@ impl<'a> Iterator for Children<'a> {
     fn next(&mut self) -> Option<Node<'a>> {
         loop {
             let at = self.cursor;
-            match self.cursor.step()? {
-                Token::BeginNode(name) => {
+            match self.cursor.pass()? {
+                Passed::BeginNode(name) => {
                     let child = Node { tree: self.tree, offset: at.offset, body: self.cursor.offset, name };
                     self.cursor.offset = child.end();
                     return Some(child);
                 }
-                Token::EndNode => {
+                Passed::EndNode => {
                     self.cursor = at;
                     return None;
                 }
-                Token::Property(_) | Token::Nop => {}
+                Passed::Property(_) | Passed::Nop => {}
             }
         }
     }
