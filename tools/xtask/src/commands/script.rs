@@ -9,9 +9,11 @@ mod report;
 mod tests;
 
 use std::fs;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use xenlift::device_tree::check;
 use xenlift::range::PhysicalRange;
 use xenlift::shell::boot_script::{Script, environment};
 use xenlift::shell::platform::Lease;
@@ -71,13 +73,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut machine = Simulation::raspberry_pi_4(files).map_err(|error| anyhow!("{error}"))?;
     let usual = machine.facts.device_tree.as_ref().map(|name| directory.join(name)).filter(|tree| tree.is_file());
     let firmware = arguments.tree.clone().or(usual);
-    println!("Card (mmc 0:1) and TFTP server: {}", directory.display());
+    let mut heading = format!("Card (mmc 0:1) and TFTP server: {}\n", directory.display());
     match &firmware {
-        Some(tree) => println!("The firmware's device tree: {}, at {FIRMWARE_TREE:#x}", tree.display()),
-        None => println!("The firmware's device tree: none (--tree DTB names one)"),
-    }
-    if let Some(tree) = &firmware {
-        machine.put_firmware_tree(FIRMWARE_TREE, &read(tree)?).map_err(|error| anyhow!("{error}"))?;
+        Some(tree) => {
+            let bytes = read(tree)?;
+            check(&bytes).map_err(|error| anyhow!("{}: {error}", tree.display()))?;
+            machine.put_firmware_tree(FIRMWARE_TREE, &bytes).map_err(|error| anyhow!("{error}"))?;
+            heading += &format!("The firmware's device tree: {}, at {FIRMWARE_TREE:#x}\n", tree.display());
+        }
+        None => heading += "The firmware's device tree: none (--tree DTB names one)\n",
     }
     let tried = try_script(&script, arguments.network, machine)?;
     let mut report = tried.report;
@@ -89,7 +93,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         None if !tried.source.is_empty() => report.tree = format!("== final device tree\n{}\n", tried.source),
         None => {}
     }
-    print!("{}", report.whole());
+    // Who reads no further (`| head`) has seen what they wanted.
+    let printed = std::io::stdout().write_all((heading + &report.whole()).as_bytes());
+    printed.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })?;
     match tried.started {
         true => Ok(()),
         false => bail!("{path}: {}", tried.why),
