@@ -40,6 +40,11 @@ fn files() -> Result<[(&'static str, Vec<u8>); 6]> {
     ])
 }
 
+/// A network with all of them on its server.
+fn server(files: &[(&'static str, Vec<u8>)]) -> Result<Network> {
+    files.iter().try_fold(Network::new()?, |network, (name, bytes)| network.with(name, bytes))
+}
+
 /// What `write` makes of Dom0 with a ramdisk, the overlays, and `guests` domains that Xen starts by itself.
 fn script(
     files: &[(&'static str, Vec<u8>); 6],
@@ -99,10 +104,7 @@ fn all_are_there(board: &mut Board, guests: usize) -> Result<()> {
 #[test]
 fn a_script_that_calculates_starts_dom0_and_two_domains_from_the_server() -> Result<()> {
     let files = files()?;
-    let mut network = Network::new()?;
-    for (name, bytes) in &files {
-        network = network.with(name, bytes)?;
-    }
+    let network = server(&files)?;
     let script = script(&files, "tftpb", 2, |config| config.calculating_script());
     let (mut board, _card) = start(&script, &[], &network)?;
     all_are_there(&mut board, 2)?;
@@ -122,5 +124,19 @@ fn a_script_for_the_card_starts_dom0_and_a_domain_from_there() -> Result<()> {
     let before = card.written()?;
     all_are_there(&mut board, 1)?;
     ensure!(card.written()? == before, "the card was written to");
+    Ok(())
+}
+
+#[test]
+fn a_script_without_a_ramdisk_starts_a_dom0_that_looks_for_its_root() -> Result<()> {
+    let files = files()?;
+    let network = server(&files)?;
+    let script = script(&files, "tftpb", 0, |config| {
+        Config { dom0: Domain { ramdisk: None, ..config.dom0 }, ..*config }.script()
+    });
+    let (mut board, _card) = start(&script, &[], &network)?;
+    // There is none on the emulated board.
+    let said = board.says("VFS: Unable to mount root fs")?;
+    ensure!(said.contains("Xen version 4.17.") && !said.contains("boot.scr, line"), "{said}");
     Ok(())
 }
