@@ -25,9 +25,16 @@ impl Emulator {
         self.parser.process(sent.as_bytes());
     }
 
-    /// The screen as text, without blanks at the ends of rows and empty rows at its end.
+    /// The screen as text: rows that have wrapped as one, without cells that nothing was written to.
     pub fn text(&self) -> String {
         self.parser.screen().contents()
+    }
+
+    /// The rows of the screen, without blanks at their ends and empty rows at its end.
+    pub fn trimmed(&self) -> String {
+        let rows = self.parser.screen().rows(0, self.columns);
+        let text: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
+        text.join("\n").trim_end_matches('\n').to_owned()
     }
 
     /// A row of the screen, counted from 0, cell by cell.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows of a UART, a menu or a shell, and nothing waits or looks at a clock. [`key`] makes keys of bytes, [`burst`]
 //! lets only those through that a person can have typed, [`query`] finds out whether there is a terminal at the other end,
-//! [`frame`] paints a screen by its differences, [`line`] edits a line, and [`progress`] shows how waits go. Text goes to a [`core::fmt::Write`], of which the
+//! [`frame`] paints a screen by its differences, [`mod@line`] edits a line, and [`progress`] shows how waits go. Text goes to a [`core::fmt::Write`], of which the
 //! [console](crate::console) is one: it never fails, so results of writing are not looked at.
 //!
 //! A line of 115,200 baud carries 11 characters a millisecond, one of 9600 baud one: so output is what changed and little more.
@@ -12,12 +12,15 @@
 //! The sequences are those of ECMA-48 (5th edition) and the VT100 that xterm, the Linux console, screen, tmux, PuTTY, minicom,
 //! picocom and tio have in common.
 
+pub mod burst;
 #[cfg(test)]
 pub(crate) mod emulator;
 pub mod frame;
 pub mod key;
+pub mod line;
 mod pen;
 pub mod progress;
+pub mod query;
 
 /// Whom the loader talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
