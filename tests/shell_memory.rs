@@ -163,6 +163,16 @@ fn formats_and_patterns() {
     }
 }
 
+#[test]
+fn words_of_many_pieces() {
+    for (what, piece) in [("status", "$?"), ("variables", "$a"), ("braces", "${}"), ("text between", "$?x")] {
+        let script = format!("{}\n", piece.repeat((250 << 10) / piece.len()));
+        for script in [format!("echo {script}"), format!("if false; then echo {script}; fi\n")] {
+            run(what, &mut machine(FileMap::default()), &script);
+        }
+    }
+}
+
 /// A device tree, written by hand because the editor takes minutes for as many nodes.
 #[derive(Default)]
 struct Blob {
@@ -270,6 +280,41 @@ fn trees_that_are_booted() {
         assert!((1..=16).contains(&warnings), "{what}: {}", machine.output);
         assert!(matches!(machine.asked.last(), Some(Asked::Booted { .. })), "{what}: {}", machine.output);
     }
+}
+
+#[test]
+fn images_that_are_shown() {
+    let long = [vec![b'x'; 3 << 20], vec![0]].concat();
+    let mut blob = Blob::default();
+    blob.begin("");
+    blob.property("description", &long);
+    blob.begin("images");
+    for (name, digests) in [("one", 0), ("two", 30_000)] {
+        blob.begin(name);
+        blob.property("description", &long);
+        blob.property("type", &long);
+        blob.property("data", b"abcd");
+        for index in 0..digests {
+            blob.begin(&format!("hash-{index:x}"));
+            blob.property("algo", b"sha1\0");
+            blob.property("value", b"abcd");
+            blob.end();
+        }
+        blob.end();
+    }
+    blob.end();
+    blob.begin("configurations");
+    blob.begin("first");
+    blob.property("kernel", &long);
+    blob.property("fdt", &b"ab\0".repeat(1 << 19));
+    blob.end();
+    blob.end();
+    blob.end();
+    let mut machine = machine(FileMap::default());
+    put(&mut machine, TEXT, &blob.finish());
+    run("an image", &mut machine, &format!("iminfo {TEXT:x}\n"));
+    assert!(machine.output.contains("two of the FIT image has more than 8 digests"), "{}", machine.output);
+    assert!(machine.output.contains("Configuration first"), "{}", machine.output);
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub enum Error {
     Tree(read::Error),
     /// The tree could not be changed as needed.
     Edit(edit::Error),
+    /// The tree could not be made fit for Xen's console.
+    Console(xen_console::Error),
     /// The finished tree is too large.
     TreeSize(xen::TooLarge),
     /// Something lies in memory that the finished tree reserves.
@@ -70,6 +72,7 @@ impl fmt::Display for Error {
         match self {
             Self::Tree(error) => write!(f, "the finished tree: {error}"),
             Self::Edit(error) => write!(f, "the device tree: {error}"),
+            Self::Console(error) => error.fmt(f),
             Self::TreeSize(error) => error.fmt(f),
             Self::Layout(error) => error.fmt(f),
             Self::Store(error) => write!(f, "device tree: {error}"),
@@ -87,6 +90,12 @@ impl fmt::Display for Error {
 impl From<edit::Error> for Error {
     fn from(error: edit::Error) -> Self {
         Self::Edit(error)
+    }
+}
+
+impl From<xen_console::Error> for Error {
+    fn from(error: xen_console::Error) -> Self {
+        Self::Console(error)
     }
 }
 
@@ -270,10 +279,12 @@ pub fn jump<B: Board>(
 fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole, Error> {
     let path = uart_path(&editor.tree()?, uart);
     let ours = Ours { path: &path, pins: &HEADER_PINS };
-    let args = xen_modules::command_lines(&editor.tree()?).xen.to_string();
-    let console = xen_console::resolve(&editor.tree()?, &args, ours);
+    let tree = editor.tree()?;
+    let args = xen_modules::command_lines(&tree).xen;
+    let console = xen_console::resolve(&tree, args, ours)?;
+    let is_longer = console.args != args;
     xen_console::prepare(editor, &console, ours)?;
-    if console.args != args {
+    if is_longer {
         editor.set_string("/chosen", "xen,xen-bootargs", &console.args)?;
     }
     xen::offer_reset(editor)?;
@@ -284,7 +295,8 @@ fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole
 fn uart_path(tree: &Tree<'_>, uart: UartKind) -> String {
     let ours = tree.nodes().find(|node| {
         let compatible = node.property("compatible").map_or(&[][..], |property| property.value());
-        !compatible.is_empty() && stdout_uart(&node.path().to_string(), compatible) == Some(uart)
+        // By its name alone: a path takes a walk through the tree, and there are as many nodes as somebody likes.
+        !compatible.is_empty() && stdout_uart(node.name(), compatible) == Some(uart)
     });
     ours.map(|node| node.path().to_string()).unwrap_or_default()
 }

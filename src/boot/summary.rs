@@ -10,6 +10,9 @@ use super::digest::Digest;
 use super::layout::Occupant;
 use crate::range::PhysicalRange;
 
+/// Bytes of a command line that are shown: as many as Linux takes on arm64 (COMMAND_LINE_SIZE). A tree can have one that takes minutes to print.
+const LONGEST_ARGS: usize = 2048;
+
 /// A file that is in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loaded<'a> {
@@ -96,7 +99,9 @@ impl Summary<'_> {
 
     fn rest(&self, out: &mut impl fmt::Write) -> fmt::Result {
         for CommandLine { label, args } in self.command_lines {
-            writeln!(out, "{label} args: {args}")?;
+            let shown = args.get(..args.floor_char_boundary(LONGEST_ARGS)).unwrap_or(args);
+            let rest = if shown.len() < args.len() { "..." } else { "" };
+            writeln!(out, "{label} args: {shown}{rest}")?;
         }
         for note in self.notes {
             writeln!(out, "Note: {note}")?;
@@ -213,5 +218,16 @@ Dom0 args: console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0
 Xen has no console; nothing more will be seen here.
 "
         );
+    }
+
+    #[test]
+    fn a_command_line_that_takes_minutes_to_print_is_cut() {
+        let args = "é".repeat(1 << 20);
+        let command_lines = [CommandLine { label: "Dom0", args: &args }];
+        let summary =
+            Summary { files: &[], command_lines: &command_lines, next: Next::Kernel, notes: &[], memory: &[] };
+        let mut text = String::new();
+        summary.short(&mut text).unwrap();
+        assert!(text.starts_with(&format!("Dom0 args: {}...\n", "é".repeat(1024))), "{}", text.len());
     }
 }

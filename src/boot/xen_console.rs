@@ -11,10 +11,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::config::command_line;
-use crate::device_tree::edit::Error;
-use crate::device_tree::{Editor, Node, Tree};
+use crate::device_tree::{Editor, Node, Tree, edit};
 
 const PL011: &str = "arm,pl011";
+/// UARTs of a tree, and groups of pins of one of them, that are looked at. A Raspberry Pi 4's tree has eight UARTs, with two groups at most.
+const MOST_UARTS: usize = 32;
+const MOST_GROUPS: usize = 16;
 /// UARTs that Xen has a driver for and that the board may have.
 const DRIVEN: [&str; 4] = [PL011, "brcm,bcm2835-aux-uart", "ns16550a", "snps,dw-apb-uart"];
 
@@ -85,15 +87,52 @@ impl fmt::Display for Note {
     }
 }
 
+/// Why a tree cannot be made fit for Xen's console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Xen's command line has so many bytes, more than Xen takes. It can be as long as a tree, and is not copied before it was looked at.
+    CommandLine(usize),
+    /// The tree has more UARTs than any board.
+    ManyUarts,
+    /// An edit was not possible.
+    Edit(edit::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine(length) => write!(
+                f,
+                "Xen's command line in /chosen has {length} bytes, expected at most {}: Xen would cut the rest without a word",
+                command_line::LONGEST
+            ),
+            Self::ManyUarts => write!(f, "the device tree has more than {MOST_UARTS} UARTs: is it this board's?"),
+            Self::Edit(error) => write!(f, "the device tree: {error}"),
+        }
+    }
+}
+
+impl From<edit::Error> for Error {
+    fn from(error: edit::Error) -> Self {
+        Self::Edit(error)
+    }
+}
+
 /// Finds out where Xen's console will be with the command line `args` and `tree`.
 ///
 /// Where `args` have no `dtuart=` and the tree's `stdout-path` is not our UART either, our UART's full path is added.
-pub fn resolve(tree: &Tree<'_>, args: &str, ours: Ours<'_>) -> XenConsole {
+///
+/// # Errors
+/// [`Error::CommandLine`].
+pub fn resolve(tree: &Tree<'_>, args: &str, ours: Ours<'_>) -> Result<XenConsole, Error> {
+    if args.len() > command_line::LONGEST {
+        return Err(Error::CommandLine(args.len()));
+    }
     let mut console = XenConsole { args: String::from(args), path: None, notes: Vec::new() };
     if let Some(list) = command_line::value(args, "console").filter(|list| list.split(',').all(|item| item != "dtuart"))
     {
         console.notes.push(Note::NotListed(String::from(list)));
-        return console;
+        return Ok(console);
     }
     let named = match command_line::value(args, "dtuart").filter(|named| !named.is_empty()) {
         Some(named) => named,
@@ -111,12 +150,12 @@ pub fn resolve(tree: &Tree<'_>, args: &str, ours: Ours<'_>) -> XenConsole {
     let named = named.split(':').next().unwrap_or(named);
     let Some(node) = node(tree, named) else {
         console.notes.push(Note::NotFound { named: String::from(named), ours: String::from(ours.path) });
-        return console;
+        return Ok(console);
     };
     let path = node.path().to_string();
     if !DRIVEN.iter().any(|name| node.is_compatible(name)) {
         console.notes.push(Note::NoDriver(path));
-        return console;
+        return Ok(console);
     }
     if path != ours.path {
         console.notes.push(Note::Elsewhere { path: path.clone(), ours: String::from(ours.path) });
@@ -124,12 +163,12 @@ pub fn resolve(tree: &Tree<'_>, args: &str, ours: Ours<'_>) -> XenConsole {
     if !node.is_enabled() {
         if path != ours.path {
             console.notes.push(Note::Disabled(path));
-            return console;
+            return Ok(console);
         }
         console.notes.push(Note::Enabled(path.clone()));
     }
     console.path = Some(path);
-    console
+    Ok(console)
 }
 
 /// The node that Xen finds: a path must be exact, an alias is looked up in `/aliases`.
@@ -150,7 +189,7 @@ fn node<'a>(tree: &Tree<'a>, named: &str) -> Option<Node<'a>> {
 /// Gives the paths of the nodes that went or were disabled.
 ///
 /// # Errors
-/// [`Error::NoRoom`].
+/// [`Error::ManyUarts`], [`Error::Edit`].
 pub fn prepare(editor: &mut Editor<'_>, console: &XenConsole, ours: Ours<'_>) -> Result<Vec<String>, Error> {
     let Some(path) = &console.path else { return Ok(Vec::new()) };
     let (mut sharing, mut on_pins) = (Vec::new(), Vec::new());
@@ -158,15 +197,17 @@ pub fn prepare(editor: &mut Editor<'_>, console: &XenConsole, ours: Ours<'_>) ->
         let tree = editor.tree()?;
         let Some(uart) = tree.find(path) else { return Ok(Vec::new()) };
         let interrupts = uart.property("interrupts").map(|property| property.value());
-        for other in tree.nodes().filter(|other| *other != uart) {
+        for (index, other) in tree.nodes().filter(|other| is_uart(other) && *other != uart).enumerate() {
+            if index >= MOST_UARTS {
+                return Err(Error::ManyUarts);
+            }
             let shares = uart.is_compatible(PL011)
                 && other.is_compatible(PL011)
                 && interrupts.is_some()
                 && other.property("interrupts").map(|property| property.value()) == interrupts;
             if shares {
                 sharing.push(other.path().to_string());
-            } else if path == ours.path && is_uart(&other) && other.is_enabled() && uses_pins(&tree, &other, ours.pins)
-            {
+            } else if path == ours.path && other.is_enabled() && uses_pins(&tree, &other, ours.pins) {
                 on_pins.push(other.path().to_string());
             }
         }
@@ -191,7 +232,7 @@ fn is_uart(node: &Node<'_>) -> bool {
 /// Whether one of the pin groups that the node asks for has one of `pins` (binding `brcm,bcm2835-gpio`).
 fn uses_pins(tree: &Tree<'_>, node: &Node<'_>, pins: &[u32]) -> bool {
     let Some(groups) = node.property("pinctrl-0") else { return false };
-    groups.cells().filter_map(|phandle| tree.by_phandle(phandle)).any(|group| {
+    groups.cells().take(MOST_GROUPS).filter_map(|phandle| tree.by_phandle(phandle)).any(|group| {
         group.property("brcm,pins").is_some_and(|property| property.cells().any(|pin| pins.contains(&pin)))
     })
 }
@@ -210,7 +251,30 @@ mod tests {
     }
 
     fn resolve_in(tree: &mut TestTree, args: &str, ours: &str) -> XenConsole {
-        resolve(&tree.editor().tree().unwrap(), args, here(ours))
+        resolve(&tree.editor().tree().unwrap(), args, here(ours)).unwrap()
+    }
+
+    #[test]
+    fn a_line_that_xen_would_cut_is_refused_with_its_length() {
+        let mut tree = TestTree::board();
+        let editor = tree.editor();
+        let found = resolve(&editor.tree().unwrap(), &"x".repeat(1024), here(MINI)).unwrap_err();
+        assert_eq!(
+            found.to_string(),
+            "Xen's command line in /chosen has 1024 bytes, expected at most 1023: Xen would cut the rest without a word"
+        );
+    }
+
+    #[test]
+    fn a_tree_of_uarts_is_refused() {
+        let mut tree = TestTree::board();
+        let mut editor = tree.editor();
+        for index in 0..MOST_UARTS {
+            editor.add_node("/soc", &format!("serial@{index}")).unwrap();
+            editor.set_string(&format!("/soc/serial@{index}"), "compatible", PL011).unwrap();
+        }
+        let console = resolve(&editor.tree().unwrap(), "dtuart=serial0", here(MAIN)).unwrap();
+        assert_eq!(prepare(&mut editor, &console, here(MAIN)), Err(Error::ManyUarts));
     }
 
     #[test]

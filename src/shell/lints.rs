@@ -163,10 +163,16 @@ struct Thing {
 struct Found(Vec<Lint>);
 
 impl Found {
-    fn add(&mut self, lint: Lint) {
-        if self.0.len() < MOST {
-            self.0.push(lint);
+    /// Adds a mistake. What is beyond [`MOST`] is not even put in words: a node's path takes a walk through the tree, and there can be as many
+    /// mistakes as a tree has room for.
+    fn add(&mut self, lint: impl FnOnce() -> Lint) {
+        if !self.is_full() {
+            self.0.push(lint());
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= MOST
     }
 }
 
@@ -175,13 +181,13 @@ impl Found {
 pub fn look(boot: &Boot<'_>, tree: &Tree<'_>, header: Option<&Header>, layout: &Layout) -> Vec<Lint> {
     let mut lints = Found::default();
     let modules = modules(tree).unwrap_or_else(|error| {
-        lints.add(Lint::TooMany(error));
+        lints.add(|| Lint::TooMany(error));
         Vec::new()
     });
     for module in &modules {
-        cells(tree, module).into_iter().for_each(|lint| lints.add(lint));
+        cells(tree, module).into_iter().for_each(|lint| lints.add(|| lint));
         let loaded = module.range.and_then(|range| loaded(module, range, boot.loaded, layout));
-        loaded.into_iter().for_each(|lint| lints.add(lint));
+        loaded.into_iter().for_each(|lint| lints.add(|| lint));
     }
     overlaps(boot, tree, header, &modules, &mut lints);
     memory(tree, layout, &mut lints);
@@ -237,7 +243,8 @@ fn overlaps(boot: &Boot<'_>, tree: &Tree<'_>, header: Option<&Header>, modules: 
     for (index, first) in things.iter().enumerate() {
         let mut overlap = |second: &dyn Fn() -> String, other: PhysicalRange| {
             if other.overlaps(&first.range) {
-                lints.add(Lint::Overlap { first: first.name.clone(), range: first.range, second: second(), other });
+                let (first, range) = (&first.name, first.range);
+                lints.add(|| Lint::Overlap { first: first.clone(), range, second: second(), other });
             }
         };
         things.iter().skip(index + 1).for_each(|second| overlap(&|| second.name.clone(), second.range));
@@ -264,11 +271,11 @@ fn memory(tree: &Tree<'_>, layout: &Layout, lints: &mut Found) {
         all = all.saturating_add(wanted);
         if wanted > there {
             one = true;
-            lints.add(Lint::Memory { domain: node.path().to_string(), wanted, there });
+            lints.add(|| Lint::Memory { domain: node.path().to_string(), wanted, there });
         }
     }
     if all > there && !one {
-        lints.add(Lint::Memory { domain: String::new(), wanted: all, there });
+        lints.add(|| Lint::Memory { domain: String::new(), wanted: all, there });
     }
 }
 
@@ -430,6 +437,18 @@ mod tests {
             lints(&mut tree, &[], None),
             ["/chosen/domU0 wants 4294967296 KiB of memory, and the board has 970752"]
         );
+    }
+
+    #[test]
+    fn what_is_not_told_is_not_put_in_words() {
+        let (mut found, mut made) = (Found::default(), 0);
+        for _ in 0..100 {
+            found.add(|| {
+                made += 1;
+                Lint::NoUart { named: String::new() }
+            });
+        }
+        assert_eq!((made, found.0.len()), (MOST, MOST));
     }
 
     #[test]

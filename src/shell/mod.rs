@@ -77,18 +77,11 @@ impl<'p> Shell<'p> {
         shell
     }
 
-    /// Prints what a command has to say, within what a script may print.
+    /// Prints what a command has to say, within what a script may print. A long text is printed with looks at the keyboard.
     ///
     /// # Errors
-    /// [`Failure::Abandoned`] where it has printed too much.
+    /// [`Failure::Abandoned`] where it has printed too much, [`Failure::Interrupted`] by Ctrl-C.
     pub fn say(&mut self, text: fmt::Arguments<'_>) -> Result<(), Failure> {
-        struct Length(usize);
-        impl fmt::Write for Length {
-            fn write_str(&mut self, text: &str) -> fmt::Result {
-                self.0 = self.0.saturating_add(text.len());
-                Ok(())
-            }
-        }
         let mut length = Length(0);
         // It fails for nothing that is printed here.
         let _ = fmt::write(&mut length, text);
@@ -96,7 +89,42 @@ impl<'p> Shell<'p> {
             self.platform.print(format_args!("{exceeded}\n"));
             return Err(Failure::Abandoned);
         }
-        self.platform.print(text);
+        if length.0 <= UNWATCHED {
+            self.platform.print(text);
+            return Ok(());
+        }
+        fmt::write(&mut Watched { platform: &mut *self.platform }, text).map_err(|_| Failure::Interrupted)
+    }
+}
+
+/// Bytes that are printed between two looks at the keyboard: at 115200 baud that takes less than 50 ms.
+const UNWATCHED: usize = 512;
+
+/// How long a text is.
+struct Length(usize);
+
+impl fmt::Write for Length {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.saturating_add(text.len());
+        Ok(())
+    }
+}
+
+/// Prints until Ctrl-C is pressed.
+struct Watched<'p> {
+    platform: &'p mut dyn Platform,
+}
+
+impl fmt::Write for Watched<'_> {
+    fn write_str(&mut self, mut text: &str) -> fmt::Result {
+        while !text.is_empty() {
+            let (piece, rest) = text.split_at_checked(text.floor_char_boundary(UNWATCHED)).unwrap_or((text, ""));
+            if self.platform.interrupted() {
+                return Err(fmt::Error);
+            }
+            self.platform.print(format_args!("{piece}"));
+            text = rest;
+        }
         Ok(())
     }
 }

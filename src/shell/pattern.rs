@@ -13,8 +13,8 @@ use core::fmt;
 const DEEPEST: usize = 16;
 /// Characters of a pattern.
 const LONGEST: usize = 1024;
-/// Steps that one substitution may take.
-const STEPS: u32 = 200_000;
+/// Steps that one substitution may take; one is to compare a character with one range of a set, some nanoseconds.
+const STEPS: usize = 1_000_000;
 /// How far a match may be in progress at one time, in things matched; each is a frame of the stack.
 const REACH: u32 = 128;
 /// Bytes of a result.
@@ -59,6 +59,11 @@ struct Set {
 }
 
 impl Set {
+    /// Steps that it takes to compare it with a character.
+    fn work(&self) -> usize {
+        self.ranges.len() + 1
+    }
+
     fn has(&self, character: char) -> bool {
         self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&character)) != self.excluded
     }
@@ -287,7 +292,7 @@ enum Next<'n> {
 struct Matcher<'t> {
     text: &'t [char],
     groups: [Option<(usize, usize)>; GROUPS],
-    steps: u32,
+    steps: usize,
     depth: u32,
 }
 
@@ -302,14 +307,20 @@ impl Matcher<'_> {
         Ok(None)
     }
 
+    /// Counts work.
+    fn step(&mut self, steps: usize) -> Result<(), Error> {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > STEPS || self.depth > REACH { Err(Error::TooMuchWork) } else { Ok(()) }
+    }
+
     fn items(&mut self, items: &[Item], at: usize, next: &Next<'_>) -> Result<Option<usize>, Error> {
-        self.steps += 1;
-        if self.steps > STEPS || self.depth > REACH {
-            return Err(Error::TooMuchWork);
-        }
+        self.step(1)?;
         // Characters and ends take no stack.
         let (mut rest, mut at) = (items, at);
         while let Some((item, behind)) = rest.split_first() {
+            if let Item::One(set) = item {
+                self.step(set.work())?;
+            }
             match item {
                 Item::Start if at == 0 => {}
                 Item::End if at == self.text.len() => {}
@@ -362,10 +373,7 @@ impl Matcher<'_> {
         if let (Item::One(set), 0) = (item.as_ref(), count) {
             return self.run(set, (*least, *most, *lazy), at, next);
         }
-        self.steps += 1;
-        if self.steps > STEPS || self.depth > REACH {
-            return Err(Error::TooMuchWork);
-        }
+        self.step(1)?;
         self.depth += 1;
         let mut found = None;
         for more in [!lazy, *lazy] {
@@ -389,13 +397,13 @@ impl Matcher<'_> {
         at: usize,
         next: &Next<'_>,
     ) -> Result<Option<usize>, Error> {
+        // A lazy repetition would look at the whole text again and again, if this were not counted.
         let there = self.text.get(at..).unwrap_or_default();
-        let longest = there.iter().take(most).take_while(|character| set.has(**character)).count();
+        let left = STEPS.saturating_sub(self.steps) / set.work();
+        let longest = there.iter().take(most.min(left)).take_while(|character| set.has(**character)).count();
+        self.step((longest + 1) * set.work())?;
         for step in least..=longest {
-            self.steps += 1;
-            if self.steps > STEPS {
-                return Err(Error::TooMuchWork);
-            }
+            self.step(1)?;
             let length = if lazy { step } else { longest - (step - least) };
             if let Some(end) = self.go_on(at + length, next)? {
                 return Ok(Some(end));

@@ -38,6 +38,17 @@ fn a_pattern_that_goes_back_for_ever_is_stopped() {
 }
 
 #[test]
+fn work_without_a_match_counts_too() {
+    let text = "a".repeat(64 << 10);
+    let many = format!("[{}a]", "b".repeat(1000));
+    // Nothing of each match, the whole text looked at for it: without a count this takes minutes.
+    for pattern in ["a*?", &format!("{many}*?"), &format!("{many}+c"), &many, "a*a*a*a*c"] {
+        let found = Pattern::new(pattern).unwrap().replace(&text, "", true);
+        assert_eq!(found, Err(Error::TooMuchWork), "{pattern}");
+    }
+}
+
+#[test]
 fn what_is_no_pattern_is_said() {
     assert_eq!(Pattern::new("(a").unwrap_err(), Error::Unbalanced('('));
     assert_eq!(Pattern::new("a)").unwrap_err(), Error::Unbalanced(')'));

@@ -261,3 +261,22 @@ fn whatever_a_script_prints_counts() {
         assert!(machine.output.len() <= OUTPUT + end.len(), "{command}: {}", machine.output.len());
     }
 }
+
+#[test]
+fn a_long_text_is_ended_by_ctrl_c() {
+    let mut blob = Blob::new();
+    for _ in 0..2000 {
+        blob.property("property", b"a text\0");
+    }
+    let tree = blob.finish();
+    let text = "x".repeat(60_000);
+    for command in ["echo $t", "printenv", "printenv t", "fdt addr -q 2000000; fdt print"] {
+        let mut machine = machine(&tree);
+        let mut environment = Environment::default();
+        environment.set("t", &text);
+        machine.interrupt_at = Some(machine.now().after(20 * TICK));
+        let outcome = Shell::new(&mut machine, environment).run_script("s", &format!("{command}\n"));
+        assert!(matches!(outcome, Err(Failure::Interrupted)), "{command}: {outcome:?}");
+        assert!((1..20_000).contains(&machine.output.len()), "{command}: {}", machine.output.len());
+    }
+}

@@ -191,6 +191,8 @@ impl Shell<'_> {
                 Action::Nothing => continue,
                 Action::Command(words) => self.run_words(place, words)?,
                 Action::Group(list) => {
+                    // There may be no command in it, and it may be the condition of a loop.
+                    self.tick(place)?;
                     self.language.budget.nesting += 1;
                     let outcome = self.run_list(script, list);
                     self.language.budget.nesting -= 1;

@@ -265,6 +265,8 @@ impl<'t> Lexer<'t> {
 
     /// What follows a `$`.
     fn variable(&mut self, word: &mut Builder) -> Result<(), SyntaxError> {
+        // It may be a piece of its own, and what stands before it another.
+        self.left = self.left.checked_sub(2).ok_or(SyntaxError::Exceeded(Exceeded::Tokens))?;
         match self.peek() {
             Some('?') => {
                 self.take();

@@ -77,6 +77,16 @@ fn ctrl_c_ends_loops_sleep_and_everything_that_waits_for_them() {
 }
 
 #[test]
+fn a_loop_of_nothing_is_a_loop_all_the_same() {
+    for text in ["while if ; then ; fi; do ; done\n", "until if false; then ; fi; false; do if ; then ; fi; done\n"] {
+        let mut machine = Simulation::raspberry_pi_4(FileMap::default()).unwrap();
+        machine.interrupt_at = Some(Instant::from_micros(5_000));
+        let outcome = Shell::new(&mut machine, Environment::default()).run_script("s", text);
+        assert!(matches!(outcome, Err(Failure::Interrupted)), "{text}: {outcome:?} {}", machine.output);
+    }
+}
+
+#[test]
 fn sleep_takes_fractions() {
     let mut machine = Simulation::raspberry_pi_4(FileMap::default()).unwrap();
     let mut shell = Shell::new(&mut machine, Environment::default());

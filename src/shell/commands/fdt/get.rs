@@ -35,7 +35,7 @@ pub fn get(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             match (kind, at) {
                 (Some(b's'), []) => format!("{:x}", value.len()).into(),
                 (Some(b'a'), []) => {
-                    let offset = value.as_ptr().addr() - tree.bytes().as_ptr().addr();
+                    let offset = value.as_ptr().addr().saturating_sub(tree.bytes().as_ptr().addr());
                     format!("{:x}", shell.working_tree.unwrap_or_default().saturating_add(offset as u64)).into()
                 }
                 (Some(b'v'), [] | [_]) => {

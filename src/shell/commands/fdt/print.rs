@@ -9,7 +9,8 @@ use core::fmt;
 use core::fmt::Write as _;
 
 /// Bytes of text that are put together before they are printed: the tree lies in the memory of the platform that prints, so it is one or the other.
-const PAGE: usize = 4096;
+/// For each the tree is walked through from its beginning.
+const PAGE: usize = 32 << 10;
 /// A longer value is shown as where it lies and how long it is, as U-Boot does where `fdt_max_dump` says so: a tree has megabytes, the heap too.
 const LONGEST_SHOWN: u64 = 0x4000;
 
