@@ -15,6 +15,7 @@ use crate::boot::store::{self, Need, Store, Stored};
 use crate::boot::supply::{self, Supply};
 use crate::boot::xen;
 use crate::config::{Entry, Payload, Xen};
+use crate::console;
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, overlay, read};
 use crate::net::fetch;
@@ -285,22 +286,28 @@ impl Load<'_, '_> {
         let start = Tree::new(start).map_err(|error| Error::Tree { file: name.into(), error })?.bytes();
         xen::check_size(start.len()).map_err(Error::TreeSize)?;
         let start = start.to_vec();
+        // Work on a tree takes milliseconds, each step of it one or a few: the console is looked at between them.
+        console::poll();
         // What the firmware knows is in its own tree already.
         let firmware = fetched.and(firmware).and_then(|bytes| Tree::new(bytes).ok());
 
         let store_error = |error| Error::Store { file: "device tree".into(), error };
         let chosen = self.chosen(plan.xen);
         let overlays = self.overlays()?;
+        console::poll();
         let carried_over = firmware.map_or(0, |tree| tree.bytes().len());
         // An overlay's names and paths can take more room in the tree than in the overlay, but hardly twice as much.
         let added: usize = overlays.iter().map(|(_, bytes)| bytes.len() * 2).sum();
         let size = start.len() + carried_over + added + xen::room(plan.xen);
         let block = self.store.block("device tree", size as u64).map_err(store_error)?;
         let mut editor = Editor::copy(&start, self.store.bytes_mut(block))?;
+        console::poll();
         self.notes.extend(carried(&carry_over(firmware.as_ref(), known, &mut editor)?));
+        console::poll();
         for (file, bytes) in &overlays {
             let tree = Tree::new(bytes).map_err(|error| Error::Tree { file: file.clone(), error })?;
             overlay::apply(&tree, &mut editor).map_err(|error| Error::Overlay { file: file.clone(), error })?;
+            console::poll();
         }
         xen::write(&mut editor, &chosen)?;
         Ok(block)

@@ -120,6 +120,7 @@ impl<B: Board> Machine<B> {
         {
             log::warn!("memory as the firmware's mailbox tells it: {error}");
         }
+        console::poll();
         let reset = parsed.and_then(reset_status).or(Some(ResetStatus(at_entry.reset_status)));
         print_banner(&banner::Facts {
             version: env!("CARGO_PKG_VERSION"),
@@ -157,7 +158,9 @@ impl<B: Board> Machine<B> {
             test.run();
         }
         let overrides = overrides(bootargs);
+        console::poll();
         let network = network::open(&mut board, parsed, &identity);
+        console::poll();
         let card = Slot::new(parsed, board.clock());
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
         let (start, clock) = (board.start(), board.clock());

@@ -151,15 +151,19 @@ impl Departure {
             true => Some(prepare_for_xen(&mut editor, uart)?),
             false => None,
         };
+        console::poll();
         let length = editor.finish().len();
         self.tree = store.shorten(self.tree, length as u64).map_err(Error::Store)?;
         // What leaves here is what an independent look finds in order.
         let tree = Tree::new(store.bytes(self.tree)).map_err(Error::Tree)?;
         xen::check_size(length).map_err(Error::TreeSize)?;
+        console::poll();
         xen::check_reservations(&tree, store.layout()).map_err(Error::Layout)?;
         if let Some(console) = &console {
+            console::poll();
             self.check_xen(store, &tree, console)?;
         }
+        console::poll();
         self.say(store, &tree, console.as_ref(), watched);
         Ok(())
     }
@@ -283,7 +287,9 @@ fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole
     let args = xen_modules::command_lines(&tree).xen;
     let console = xen_console::resolve(&tree, args, ours)?;
     let is_longer = console.args != args;
+    console::poll();
     xen_console::prepare(editor, &console, ours)?;
+    console::poll();
     if is_longer {
         editor.set_string("/chosen", "xen,xen-bootargs", &console.args)?;
     }
