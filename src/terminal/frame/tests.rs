@@ -113,6 +113,71 @@ fn noise_on_the_screen_goes_with_a_repaint() {
     assert_eq!(terminal.text(), "banner 0\nbanner 1\none\ntwo");
 }
 
+/// A list with one row chosen and a note below it.
+fn list(columns: u16, rows: u16, chosen: usize, note: &str) -> Frame {
+    let mut frame = Frame::new(columns, rows);
+    frame.line(Style::Bold, format_args!("What to boot"));
+    for (number, title) in ["Xen + Debian Dom0", "Linux\x1b[31m alone, with a title that is long"].iter().enumerate() {
+        let style = if number == chosen { Style::Reverse } else { Style::Normal };
+        frame.line(style, format_args!(" {}  {title}", number + 1));
+        frame.fill(style);
+    }
+    if !note.is_empty() {
+        frame.line(Style::Normal, format_args!("{note}"));
+    }
+    frame
+}
+
+#[test]
+fn a_list_at_80_by_24() {
+    let mut terminal = terminal(80, 24, 2);
+    let mut painter = Painter::new(80, 24);
+    let mut out = String::new();
+    for (chosen, note) in [(0, "Starting 1 in 3 s"), (0, "Starting 1 in 2 s"), (1, "")] {
+        painter.paint(&list(80, 24, chosen, note), &mut out);
+    }
+    terminal.show(&out);
+    assert_eq!(
+        terminal.trimmed(),
+        "banner 0
+banner 1
+What to boot
+ 1  Xen + Debian Dom0
+ 2  Linux?[31m alone, with a title that is long"
+    );
+    let reversed = |row| terminal.looks(row).iter().filter(|(.., reversed)| *reversed).count();
+    assert_eq!([2, 3, 4, 5].map(reversed), [0, 0, 79, 0]);
+    assert!(terminal.looks(2)[0].1 && !terminal.looks(3)[1].1);
+}
+
+#[test]
+fn a_list_at_the_end_of_40_by_12_scrolls_the_banner_and_keeps_it() {
+    let mut terminal = terminal(40, 12, 20);
+    let mut painter = Painter::new(40, 12);
+    let mut out = String::new();
+    for (chosen, note) in [(0, ""), (1, "Starting 2 in 3 s"), (1, "Starting 2 in 2 s")] {
+        painter.paint(&list(40, 12, chosen, note), &mut out);
+    }
+    terminal.show(&out);
+    assert_eq!(
+        terminal.trimmed(),
+        "banner 12
+banner 13
+banner 14
+banner 15
+banner 16
+banner 17
+banner 18
+banner 19
+What to boot
+ 1  Xen + Debian Dom0
+ 2  Linux?[31m alone, with a title that
+Starting 2 in 2 s"
+    );
+    assert_eq!(terminal.history()[..2], ["banner 0", "banner 1"]);
+    assert_eq!(terminal.cursor(), (11, 0));
+}
+
 #[derive(Clone, Debug)]
 struct Drawn {
     rows: Vec<Vec<(u8, String)>>,

@@ -178,9 +178,10 @@ impl LineEditor {
         self.paint(row, column, out);
     }
 
-    /// Goes on on another kind of screen: the terminal has answered late.
+    /// Goes on on another kind of screen: the terminal has answered late. Nothing is shown that was not before.
     pub fn set_kind(&mut self, kind: Kind, out: &mut dyn fmt::Write) {
-        if kind == self.kind {
+        self.kind = kind;
+        if self.shown.is_empty() {
             return;
         }
         if view::width(kind).is_some_and(|width| self.shown.len() > width) {
@@ -188,7 +189,6 @@ impl LineEditor {
             let _ = out.write_str("\r\n");
             self.forget_row();
         }
-        self.kind = kind;
         self.show(out);
     }
 

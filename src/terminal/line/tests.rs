@@ -340,6 +340,22 @@ fn a_terminal_that_answers_late_is_used_from_then_on() {
 }
 
 #[test]
+fn an_answer_between_two_lines_shows_nothing() {
+    let mut editor = LineEditor::new(Kind::Plain);
+    let mut out = String::new();
+    editor.begin(PROMPT, "", &mut out);
+    assert_eq!(
+        editor.key(Instant::from_micros(0), Key::Enter, &mut (), &mut out),
+        Some(Outcome::Entered(String::new()))
+    );
+    out.clear();
+    editor.set_kind(USUAL, &mut out);
+    assert_eq!(out, "");
+    editor.begin(PROMPT, "", &mut out);
+    assert_eq!(out, PROMPT);
+}
+
+#[test]
 fn a_session_at_80_by_24() {
     let mut bench = Bench::new(USUAL);
     bench.completer = Words::new(&["entries", "entry", "env", "help", "memory"]);
