@@ -26,6 +26,7 @@ pub mod product;
 pub mod qemu_build;
 pub mod ramdisk;
 pub mod serve;
+pub mod terminal;
 pub mod toolchain;
 pub mod tutorial;
 pub mod u_boot_tools;

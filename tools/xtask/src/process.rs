@@ -41,15 +41,6 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Like [`run`], with the terminal's input too.
-pub fn run_interactively(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| cannot_start(command))?;
-    if !status.success() {
-        bail!("`{}` failed: {status}", shown(command));
-    }
-    Ok(())
-}
-
 /// Runs `command` and returns what it wrote to stdout; an exit status other than 0 is an error that quotes its last lines.
 pub fn capture(command: &mut Command) -> Result<Vec<u8>> {
     let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;

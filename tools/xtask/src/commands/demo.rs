@@ -13,9 +13,10 @@ use crate::cache::Cache;
 use crate::emulator::{Emulator, Machine, Uart};
 use crate::loader::{self, workspace};
 use crate::packages::{self, Release};
-use crate::process::{announce, run_interactively, shown};
+use crate::process::announce;
 use crate::ramdisk::{READY, ramdisk};
 use crate::serve;
+use crate::terminal;
 use crate::toolchain::Toolchain;
 
 /// The settings of the demonstration, as a user would write them.
@@ -50,9 +51,7 @@ pub fn run(cache: &Cache, check: bool, bundle: bool) -> Result<()> {
         connect(&mut command, &directory)?;
     }
     if !check {
-        command.args(["-serial", "null", "-serial", "mon:stdio"]);
-        announce(&format!("{} (end with Ctrl-A X)", shown(&command)));
-        return run_interactively(&mut command);
+        return terminal::run(&mut command, &[]);
     }
     let mut board = Machine::start(command)?;
     board.wait_for(Uart::Mini, READY, BOOT)?;

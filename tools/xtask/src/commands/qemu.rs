@@ -11,7 +11,7 @@ use crate::cache::Cache;
 use crate::emulator::Emulator;
 use crate::loader;
 use crate::packages::{self, Release};
-use crate::process::{announce, run_interactively, shown};
+use crate::terminal;
 use crate::toolchain::Toolchain;
 
 /// What the board is given.
@@ -64,8 +64,5 @@ pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
     if let Some(words) = &arguments.cmdline {
         command.arg("-append").arg(words);
     }
-    // The first line is the PL011, the second the mini UART, which is the one on the header.
-    command.args(["-serial", "null", "-serial", "mon:stdio"]).args(&arguments.further);
-    announce(&format!("{} (end with Ctrl-A X)", shown(&command)));
-    run_interactively(&mut command)
+    terminal::run(&mut command, &arguments.further)
 }
