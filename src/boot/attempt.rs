@@ -7,9 +7,10 @@ use crate::board::Board;
 use crate::boot::bring_up::Machine;
 use crate::boot::card::Catalogue;
 use crate::boot::departure::{self, Departure, File};
-use crate::boot::layout;
+use crate::boot::layout::{self, Layout};
 use crate::boot::network::Watch;
-use crate::boot::plan::{self, Facts, Item, Plan, Role};
+use crate::boot::outline::{self, Seen};
+use crate::boot::plan::{self, Facts, Item, Place, Plan, Role};
 use crate::boot::script::{self, Ended, Script};
 use crate::boot::store::{self, Need, Store, Stored};
 use crate::boot::supply::{self, Supply};
@@ -18,8 +19,8 @@ use crate::config::{Entry, Payload, Xen};
 use crate::console;
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, overlay, read};
-use crate::net::fetch;
 use crate::net::settings::Bounded;
+use crate::net::{fetch, tftp};
 use crate::ram::Claim;
 use crate::range::PhysicalRange;
 use crate::time::Clock;
@@ -123,33 +124,88 @@ pub fn boot<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) 
     }
 }
 
-fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -> Result<Error, Error> {
+/// Writes what booting `entry` would take, and does nothing of it. What is on a server is asked of it, file by file, until it does not answer.
+///
+/// # Errors
+/// What keeps the entry from being booted, as far as it can be known.
+pub fn outline<B: Board>(
+    machine: &mut Machine<B>,
+    entry: &Entry,
+    from_card: bool,
+    out: &mut dyn fmt::Write,
+) -> Result<(), Error> {
     let layout = machine.free_memory()?;
-    let known = Known { mac_address: machine.identity.mac, serial_number: machine.identity.serial };
-    let board_tree = machine.identity.revision.and_then(|revision| revision.device_tree());
-    let Machine { board, ram, uart, tree, initramfs, network, card, keeper, .. } = machine;
-    let has_network = network.is_ok();
+    let planned = plan(machine, &layout, entry, from_card)?;
+    let Machine { board, initramfs, network, card, keeper, .. } = machine;
     let mut supply: Supply<'_, '_, B> = Supply::new(initramfs.as_ref().map(Claim::bytes), network.as_mut().ok());
-    let bundle = supply.bundle().map_err(|error| Error::Supply { file: "the firmware's initramfs".into(), error })?;
-    let has_card = card.is_open();
-    let planned = {
-        let mut watch = Watch::new(keeper, board.clock().now());
-        let catalogue = Catalogue::new(card, &mut watch);
-        let facts = Facts {
-            memory: layout.banks().iter().map(PhysicalRange::size).sum(),
-            firmware_tree: tree.is_ok(),
-            board_tree,
-            bundle: bundle.as_ref(),
-            initramfs: initramfs.as_ref().map(|claim| claim.range().size()),
-            network: has_network,
-            card: has_card.then_some(&catalogue),
-            card_first: from_card,
-        };
-        match &entry.payload {
-            Payload::Script(file) => Planned::Script(plan::script(file, &facts)?),
-            _ => Planned::Xen(Plan::new(entry, &facts)?),
+    supply = supply.with_card(card);
+    let mut watch = Watch::new(keeper, board.clock().now());
+    let mut silent = false;
+    let mut look = |item: &Item| {
+        if silent && item.place == Place::Network {
+            return Seen { trouble: Some("not asked for".into()), ..Seen::default() };
+        }
+        match supply.look(item, &mut watch) {
+            Ok(supply::Look { size, beginning }) => Seen { size, beginning, trouble: None },
+            Err(error) => {
+                // The next file would be waited for just as long.
+                silent |= matches!(&error, supply::Error::Fetch(error) if !is_answer(error));
+                Seen { trouble: Some(error.to_string()), ..Seen::default() }
+            }
         }
     };
+    // Whoever reads it cuts it where it likes.
+    let _ = match &planned {
+        Planned::Xen(plan) => {
+            let seen: Vec<Seen> = plan.items.iter().map(look).collect();
+            outline::write(out, entry, plan, &seen, layout)
+        }
+        Planned::Script(item) => outline::write_script(out, entry, item, &look(item)),
+    };
+    Ok(())
+}
+
+/// Whether it was said by somebody who answers.
+fn is_answer(error: &fetch::Error) -> bool {
+    matches!(error, fetch::Error::Tftp(tftp::Error::Server { .. }) | fetch::Error::Unsupported(_))
+}
+
+/// What booting `entry` takes on this machine.
+fn plan<'e, B: Board>(
+    machine: &mut Machine<B>,
+    layout: &Layout,
+    entry: &'e Entry,
+    from_card: bool,
+) -> Result<Planned<'e>, Error> {
+    let board_tree = machine.identity.revision.and_then(|revision| revision.device_tree());
+    let Machine { board, tree, initramfs, network, card, keeper, .. } = machine;
+    let supply: Supply<'_, '_, B> = Supply::new(initramfs.as_ref().map(Claim::bytes), None);
+    let bundle = supply.bundle().map_err(|error| Error::Supply { file: "the firmware's initramfs".into(), error })?;
+    let has_card = card.is_open();
+    let mut watch = Watch::new(keeper, board.clock().now());
+    let catalogue = Catalogue::new(card, &mut watch);
+    let facts = Facts {
+        memory: layout.banks().iter().map(PhysicalRange::size).sum(),
+        firmware_tree: tree.is_ok(),
+        board_tree,
+        bundle: bundle.as_ref(),
+        initramfs: initramfs.as_ref().map(|claim| claim.range().size()),
+        network: network.is_ok(),
+        card: has_card.then_some(&catalogue),
+        card_first: from_card,
+    };
+    Ok(match &entry.payload {
+        Payload::Script(file) => Planned::Script(plan::script(file, &facts)?),
+        _ => Planned::Xen(Plan::new(entry, &facts)?),
+    })
+}
+
+fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -> Result<Error, Error> {
+    let layout = machine.free_memory()?;
+    let planned = plan(machine, &layout, entry, from_card)?;
+    let known = Known { mac_address: machine.identity.mac, serial_number: machine.identity.serial };
+    let Machine { board, ram, uart, tree, initramfs, network, card, keeper, kept, .. } = machine;
+    let mut supply: Supply<'_, '_, B> = Supply::new(initramfs.as_ref().map(Claim::bytes), network.as_mut().ok());
     supply = supply.with_card(card);
     let plan = match planned {
         Planned::Xen(plan) => plan,
@@ -168,6 +224,7 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
         }
     };
 
+    kept.forget_memory();
     let mut store = Store::new(ram, layout);
     let mut load = Load { store: &mut store, files: Vec::new(), notes: Vec::new() };
     let ready = load
@@ -260,12 +317,7 @@ impl Load<'_, '_> {
         supply: &mut Supply<'_, '_, B>,
         watch: &mut Watch<'_, B>,
     ) -> Result<(Stored, Option<[u8; 32]>), Error> {
-        let need = match item.role {
-            Role::Xen => Need::Program,
-            Role::DeviceTree | Role::Overlay(_) => Need::Reading,
-            _ => Need::Module,
-        };
-        let mut receiver = self.store.receive(&item.label, need);
+        let mut receiver = self.store.receive(&item.label, Need::of(item.role));
         let brought = supply.bring(item, &mut receiver, watch);
         let stored = receiver.finish().map_err(|error| Error::Store { file: item.name(), error })?;
         match (brought, stored) {

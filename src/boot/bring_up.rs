@@ -11,6 +11,8 @@ use crate::board::{Block, Board};
 use crate::boot::card::Slot;
 use crate::boot::layout::{self, Layout};
 use crate::boot::network::{self, BoardSession};
+use crate::boot::prompt::Kept;
+use crate::boot::timing::Timing;
 use crate::config::overrides::Overrides;
 use crate::console::{self, Console};
 use crate::device_tree::Tree;
@@ -77,6 +79,10 @@ pub struct Machine<B: Board> {
     pub card: Slot<B>,
     /// The `xenlift.*` words of the firmware's command line.
     pub overrides: Overrides,
+    /// What the firmware and the board said at the start, as the console showed it.
+    pub hello: String,
+    /// What scripts and visits to the prompt leave.
+    pub kept: Kept,
     /// What has to be looked after as long as the loader runs.
     pub keeper: Keeper<B>,
 }
@@ -88,6 +94,8 @@ pub struct Keeper<B: Board> {
     /// What the terminal is; `None` as long as it was not asked.
     pub terminal: Option<Kind>,
     clock: B::Clock,
+    /// The steps of the boot so far.
+    pub timing: Timing,
     start: &'static dyn StartBoard,
     watchdog: Option<Watchdog<B::Registers>>,
     mailbox: Option<BoardMailbox<B>>,
@@ -98,6 +106,9 @@ impl<B: Board> Machine<B> {
     pub fn bring_up(mut board: B, entry: Entry) -> Self {
         let Entry { found, image, memory, mut ram } = entry;
         let at_entry = board.start().watchdog_at_entry();
+        let clock = board.clock();
+        let mut timing = Timing::default();
+        timing.mark(clock.now(), format_args!("start"));
         let tree = match &memory {
             Ok(memory) => copy_tree(&mut ram, memory.tree),
             Err(error) => Err(no_tree(found.x[0], error)),
@@ -122,7 +133,8 @@ impl<B: Board> Machine<B> {
         }
         console::poll();
         let reset = parsed.and_then(reset_status).or(Some(ResetStatus(at_entry.reset_status)));
-        print_banner(&banner::Facts {
+        timing.mark(clock.now(), format_args!("console"));
+        let hello = say_hello(&banner::Facts {
             version: env!("CARGO_PKG_VERSION"),
             board: identity.revision,
             serial: identity.serial,
@@ -161,11 +173,27 @@ impl<B: Board> Machine<B> {
         console::poll();
         let network = network::open(&mut board, parsed, &identity);
         console::poll();
+        timing.mark(clock.now(), format_args!("Ethernet started"));
         let card = Slot::new(parsed, board.clock());
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
-        let (start, clock) = (board.start(), board.clock());
-        let keeper = Keeper { watched: false, terminal: None, clock, start, watchdog, mailbox };
-        Self { board, ram, identity, uart, tree, firmware_tree, initramfs, network, card, overrides, keeper }
+        let start = board.start();
+        let keeper = Keeper { watched: false, terminal: None, timing, clock, start, watchdog, mailbox };
+        let kept = Kept::default();
+        Self {
+            board,
+            ram,
+            identity,
+            uart,
+            tree,
+            firmware_tree,
+            initramfs,
+            network,
+            card,
+            overrides,
+            hello,
+            kept,
+            keeper,
+        }
     }
 }
 
@@ -220,6 +248,11 @@ impl<B: Board> Keeper<B> {
             (true, Some(Kind::Ansi { columns, .. })) => Manner::Ansi { columns },
             (true, Some(Kind::Plain) | None) => Manner::Plain,
         }
+    }
+
+    /// The watchdog, where the board has one.
+    pub fn watchdog(&self) -> Option<&Watchdog<B::Registers>> {
+        self.watchdog.as_ref()
     }
 
     /// Has the firmware give the card power, and asks for the rate in Hz of the clock that its controller makes the card's of. A firmware
@@ -339,8 +372,10 @@ fn reset_status(tree: Tree<'_>) -> Option<ResetStatus> {
     tree.find("/chosen/bootloader")?.property("rsts")?.u32().map(ResetStatus)
 }
 
-fn print_banner(facts: &banner::Facts<'_>) {
-    crate::print!("{facts}");
+fn say_hello(facts: &banner::Facts<'_>) -> String {
+    let hello = facts.to_string();
+    crate::print!("{hello}");
+    hello
 }
 
 fn overrides(bootargs: &str) -> Overrides {

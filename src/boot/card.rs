@@ -141,6 +141,11 @@ impl<B: Board> Slot<B> {
         self.present.is_some()
     }
 
+    /// The card, if there was one when it was last looked for.
+    pub fn card(&self) -> Option<Card> {
+        self.controllers.get(self.present?)?.driver.as_ref()?.card()
+    }
+
     /// Lends the card's blocks to `job`, while `observer` looks after the rest. `file` is what it is offered as progress, with its size.
     fn with_blocks<T>(
         &mut self,

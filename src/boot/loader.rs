@@ -7,12 +7,14 @@ use crate::arch;
 use crate::board::Board;
 use crate::boot::attempt;
 use crate::boot::bring_up::Machine;
+use crate::boot::prompt;
 use crate::boot::script::{self, Ended, Script};
 use crate::boot::settings::{self, Found};
-use crate::config::{Entry, Settings, Timeout};
+use crate::config::{Entry, Payload, Settings, Timeout};
 use crate::console;
 use crate::print;
 use crate::println;
+use crate::shell::Leave;
 use crate::time::{Clock, Duration, Instant};
 
 /// The first pause after a failure, and the longest: each is twice the one before.
@@ -35,16 +37,26 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
         {
             let ended = run_script(&mut machine, script);
             println!("{}: {ended}.", script.path);
-            found = settings::find(&mut machine, Some(script));
+            match stay(&mut machine, &Settings::default(), false) {
+                Some(Leave::Reload) => continue,
+                _ => found = settings::find(&mut machine, Some(script)),
+            }
         }
         match found {
             Ok(Found::Settings { settings, from_card }) => match choose(&mut machine, &settings) {
-                Some(entry) => boot_with_fallbacks(&mut machine, &settings, entry, from_card),
+                Some(entry) => {
+                    if boot_with_fallbacks(&mut machine, &settings, entry, from_card) {
+                        continue;
+                    }
+                }
                 None => println!("The settings have no [[entry]]: nothing to boot."),
             },
             Ok(Found::Script(script)) => {
                 let ended = run_script(&mut machine, &script);
                 println!("{}: {ended}.", script.path);
+                if stay(&mut machine, &Settings::default(), false).is_some() {
+                    continue;
+                }
             }
             Err(reason) => println!("No settings: {reason}"),
         }
@@ -54,6 +66,11 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// The prompt after a script that started nothing, for somebody who has watched it: its variables and files are still there.
+fn stay<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: bool) -> Option<Leave> {
+    machine.keeper.watched.then(|| prompt::run(machine, settings, from_card))
 }
 
 /// Runs a script that was found in the place of settings.
@@ -120,15 +137,30 @@ fn read_number<B: Board>(machine: &mut Machine<B>, end: Instant) -> Option<usize
     }
 }
 
-/// Boots `entry`; if that fails its fallback, and so on. Settings have no circles of fallbacks.
-fn boot_with_fallbacks<B: Board>(machine: &mut Machine<B>, settings: &Settings, entry: &Entry, from_card: bool) {
+/// Boots `entry`; if that fails its fallback, and so on. Settings have no circles of fallbacks. Where somebody watches a script fail, the prompt
+/// comes instead, and what is booted from there; true once he has left it.
+fn boot_with_fallbacks<B: Board>(
+    machine: &mut Machine<B>,
+    settings: &Settings,
+    entry: &Entry,
+    from_card: bool,
+) -> bool {
     let mut next = Some(entry);
+    let mut at_prompt = false;
     while let Some(entry) = next {
         println!("Booting {}.", entry.title());
         let error = attempt::boot(machine, entry, from_card);
         println!("{} was not booted: {error}", entry.name);
-        next = entry.fallback.as_deref().and_then(|name| settings.entry(name));
+        at_prompt |= machine.keeper.watched && matches!(entry.payload, Payload::Script(_));
+        next = match at_prompt {
+            false => entry.fallback.as_deref().and_then(|name| settings.entry(name)),
+            true => match prompt::run(machine, settings, from_card) {
+                Leave::Boot(index) => settings.entries.get(index),
+                Leave::Menu | Leave::Reload | Leave::Idle => None,
+            },
+        };
     }
+    at_prompt
 }
 
 /// The key that is pressed within `limit`: a printable character, Enter or Ctrl-C. Other bytes are noise, or part of an escape sequence.

@@ -3,18 +3,19 @@
 //! * [`image`] – what a kernel or hypervisor file is, and how much memory it needs. [`gzip`] – unpacking.
 //! * [`legacy_image`], [`fit`] – files in mkimage's two formats: scripts, kernels, several in one.
 //! * [`layout`] – who lies where in physical memory: the one allocator.
-//! * [`plan`] – what an entry takes, checked before a byte is fetched wherever it can be.
+//! * [`plan`] – what an entry takes, checked before a byte is fetched wherever it can be. [`outline`] – that in words.
 //! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it,
 //!   [`xen_modules`] – read back.
 //! * [`dom0_memory`] – whether Xen will find what `dom0_mem=` asks for.
 //! * [`digest`] – what a file's bytes were found to be. [`summary`] – the lines before the jump.
+//! * [`timing`] – when each step was taken.
 //!
 //! These are pure and host-tested. Over them, in the order of a boot:
 //!
 //! * [`bring_up`] – the console, and what the firmware tells. [`loader`] – settings, choice, fallbacks, starting over.
 //! * [`settings`] – where settings come from. [`card`] – the card slot. [`network`] – the session over the board's Ethernet.
 //! * [`attempt`] – one attempt at one entry; [`supply`] – where its files come from; [`store`] – where they go.
-//! * [`script`] – the board as scripts see it.
+//! * [`script`] – the board as scripts see it, [`prompt`] – as a person at the prompt does.
 //! * [`departure`] – the last part of it, which it shares with scripts: tree, checks, summary, jump.
 
 pub mod attempt;
@@ -30,7 +31,9 @@ pub mod layout;
 pub mod legacy_image;
 pub mod loader;
 pub mod network;
+pub mod outline;
 pub mod plan;
+pub mod prompt;
 pub mod script;
 pub mod settings;
 pub mod store;
@@ -38,6 +41,7 @@ pub mod summary;
 pub mod supply;
 #[cfg(test)]
 pub(crate) mod test_tree;
+pub mod timing;
 pub mod xen;
 pub mod xen_console;
 pub mod xen_modules;

@@ -7,6 +7,7 @@
 use crate::arch::bytes::copy;
 use crate::boot::image::{self, Header};
 use crate::boot::layout::{self, LOW_MEMORY_END, Layout, Request};
+use crate::boot::plan::Role;
 use crate::boot::xen;
 use crate::device_tree::Tree;
 use crate::net::tftp::{Refusal, Sink};
@@ -24,6 +25,26 @@ pub enum Need {
     Module,
     /// What only the loader reads: out of the way, at the top, because a tree can reserve memory at the bottom.
     Reading,
+}
+
+impl Need {
+    /// Of a file of a plan.
+    pub fn of(role: Role) -> Self {
+        match role {
+            Role::Xen => Self::Program,
+            Role::DeviceTree | Role::Overlay(_) => Self::Reading,
+            _ => Self::Module,
+        }
+    }
+
+    /// The place that it asks for with `size` bytes of memory.
+    pub fn request(self, size: u64) -> Request {
+        match self {
+            Self::Program => Request::xen(size),
+            Self::Module => Request::new(size),
+            Self::Reading => Request::new(size).below(LOW_MEMORY_END).high(),
+        }
+    }
 }
 
 /// Why a file has no place.
@@ -301,13 +322,10 @@ impl Receiver<'_, '_> {
                 match header.memory_size(announced.unwrap_or(0)) {
                     // A header from before Linux 3.17 from a server that does not tell sizes.
                     0 => layout.allocate_largest(self.name, layout::XEN_ALIGNMENT, low)?,
-                    size => layout.allocate(self.name, Request::xen(size))?,
+                    size => layout.allocate(self.name, self.need.request(size))?,
                 }
             }
-            (Need::Module, Some(size)) => layout.allocate(self.name, Request::new(size))?,
-            (Need::Reading, Some(size)) => {
-                layout.allocate(self.name, Request::new(size).below(LOW_MEMORY_END).high())?
-            }
+            (need, Some(size)) => layout.allocate(self.name, need.request(size))?,
             (Need::Module | Need::Reading, None) => layout.allocate_largest(self.name, layout::PAGE, low)?,
         };
         Ok(self.store.ram.claim(range)?)

@@ -5,14 +5,17 @@
 
 use crate::board::Board;
 use crate::boot::card::{self, Part, Slot};
+use crate::boot::image::HEADER_SIZE;
 use crate::boot::network::{BoardSession, Watch};
 use crate::boot::plan::{Item, Place};
+use crate::boot::store::Need;
 use crate::config::bundle::{self, Bundle};
 use crate::config::initramfs::{self, Initramfs};
 use crate::config::source::Source;
 use crate::drivers::genet;
 use crate::net::fetch;
 use crate::net::tftp::{Refusal, Sink};
+use alloc::vec::Vec;
 use core::fmt;
 
 /// Why a file could not be brought.
@@ -126,6 +129,49 @@ impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
         }
     }
 
+    /// How large `item`'s file is, and its beginning where it is a program, without bringing it: a server is asked and told at once that no more
+    /// is wanted.
+    ///
+    /// # Errors
+    /// Why it could not be asked, or could not be had.
+    pub fn look(&mut self, item: &Item, watch: &mut Watch<'_, B>) -> Result<Look, Error> {
+        let wanted = if Need::of(item.role) == Need::Program { HEADER_SIZE } else { 0 };
+        let whole = |bytes: &[u8]| Look {
+            size: Some(bytes.len() as u64),
+            beginning: bytes.get(..wanted).unwrap_or(bytes).to_vec(),
+        };
+        let (partition, path) = match (item.place, &item.file.source) {
+            (Place::Initramfs, _) => return self.initramfs.map(whole).ok_or(Error::NoInitramfs),
+            (Place::Bundle, Source::Path(path)) => {
+                let bundle = self.bundle()?.ok_or(Error::NotInBundle)?;
+                return bundle.find(path).map(|member| whole(member.data)).ok_or(Error::NotInBundle);
+            }
+            (Place::Card, Source::Card(partition, path)) => (*partition, path),
+            (Place::Card, Source::Path(path)) => (None, path),
+            (Place::Network, source) => {
+                let session = self.network.as_mut().ok_or(Error::NoWay)?;
+                let mut glance = Glance { wanted, look: None };
+                let fetched = session.fetch(source, &mut glance, watch);
+                return match (glance.look, fetched) {
+                    (Some(look), _) => Ok(look),
+                    (None, Err(error)) => Err(Error::Fetch(error)),
+                    (None, Ok(_)) => Ok(Look::default()),
+                };
+            }
+            _ => return Err(Error::NoWay),
+        };
+        let slot = self.card.as_mut().ok_or(Error::NoWay)?;
+        let entry = slot.find(partition, path, watch).map_err(Error::Card)?;
+        let mut glance = Glance { wanted, look: None };
+        if wanted > 0 {
+            let part = Part { offset: 0, length: Some(wanted as u64) };
+            // It ends the reading as soon as it has seen enough, which is an error to who reads.
+            let _ = slot.send(partition, path, part, &mut glance, watch);
+        }
+        let beginning = glance.look.map(|look| look.beginning).unwrap_or_default();
+        Ok(Look { size: Some(entry.size.into()), beginning })
+    }
+
     /// Makes the network silent, so that nothing writes to memory any more.
     ///
     /// # Errors
@@ -141,6 +187,41 @@ impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
         }
     }
 }
+
+/// What can be told of a file without bringing it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Its bytes; `None` where the server does not say.
+    pub size: Option<u64>,
+    /// Its first bytes, where it is a program.
+    pub beginning: Vec<u8>,
+}
+
+/// A sink that wants no more than a [`Look`].
+struct Glance {
+    /// Bytes of the beginning that are wanted.
+    wanted: usize,
+    look: Option<Look>,
+}
+
+impl Sink for Glance {
+    fn begin(&mut self, size: Option<u64>) -> Result<(), Refusal> {
+        self.look = Some(Look { size, beginning: Vec::new() });
+        if self.wanted == 0 { Err(ENOUGH) } else { Ok(()) }
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        if let Some(look) = self.look.as_mut().filter(|_| offset == 0) {
+            look.beginning = bytes.get(..self.wanted).unwrap_or(bytes).to_vec();
+        }
+        Err(ENOUGH)
+    }
+
+    fn end(&mut self, _: u64) {}
+}
+
+/// What the server is told.
+const ENOUGH: Refusal = Refusal::Other("only its size was wanted");
 
 fn hand_over(bytes: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
     let size = bytes.len() as u64;

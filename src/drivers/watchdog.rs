@@ -131,6 +131,11 @@ impl<B: Bus> Watchdog<B> {
         self.at_entry
     }
 
+    /// What it has left until it resets the board, by its registers; `None` where it is not armed.
+    pub fn left(&self) -> Option<Duration> {
+        AtEntry::read(&self.bus).left()
+    }
+
     /// Starts its time anew if it is armed. To be called where there is progress, and only there: a loader that is stuck is what
     /// the watchdog is for.
     pub fn feed(&mut self) {

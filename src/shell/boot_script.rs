@@ -79,7 +79,7 @@ impl Ended {
             Err(Failure::Interrupted) => Self::Interrupted,
             Err(Failure::Reason(reason)) => Self::NotRun(reason.to_string()),
             Err(Failure::Ended) => Self::GoneOn,
-            Err(Failure::Usage | Failure::Abandoned | Failure::Exit(_)) => Self::Abandoned,
+            Err(Failure::Usage | Failure::Abandoned | Failure::Exit(_) | Failure::Leave(_)) => Self::Abandoned,
         }
     }
 }

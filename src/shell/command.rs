@@ -33,8 +33,23 @@ pub enum Failure {
     Abandoned,
     /// `exit`: the script ends with this exit status.
     Exit(u8),
+    /// A person at the prompt wants to go on to something else: all that runs ends.
+    Leave(Leave),
     /// The message for the user, without the command's name: that and the line of the script are put before it.
     Reason(Box<dyn fmt::Display>),
+}
+
+/// What comes after the prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// The menu, which waits for a choice: `exit`, Ctrl-D.
+    Menu,
+    /// The entry with this index is booted: `boot NAME`.
+    Boot(usize),
+    /// The settings are looked for and read anew: `reload`.
+    Reload,
+    /// The menu, with its countdown: nobody has typed for long.
+    Idle,
 }
 
 impl Failure {
@@ -52,6 +67,7 @@ impl fmt::Debug for Failure {
             Self::Ended => f.write_str("Ended"),
             Self::Abandoned => f.write_str("Abandoned"),
             Self::Exit(status) => write!(f, "Exit({status})"),
+            Self::Leave(leave) => write!(f, "Leave({leave:?})"),
             Self::Reason(reason) => write!(f, "Reason({reason})"),
         }
     }

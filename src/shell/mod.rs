@@ -18,15 +18,18 @@ mod memory;
 pub mod number;
 pub mod pattern;
 pub mod platform;
+pub mod prompt;
 pub mod saved;
 #[cfg(not(target_os = "none"))]
 pub mod simulation;
+mod suspended;
 pub mod variables;
 pub mod working_tree;
 
-pub use command::{Command, Failure, Outcome};
+pub use command::{Command, Failure, Leave, Outcome};
 pub use environment::Environment;
 pub use platform::Platform;
+pub use suspended::Suspended;
 
 use crate::range::PhysicalRange;
 use alloc::string::String;
@@ -58,21 +61,14 @@ pub struct Shell<'p> {
     language: language::State,
     /// What `env default` goes back to.
     defaults: Environment,
+    /// Whether the variables on the card have been read: what was set since counts.
+    has_saved: bool,
 }
 
 impl<'p> Shell<'p> {
     /// A shell on `platform` with the variables in `environment`.
     pub fn new(platform: &'p mut dyn Platform, environment: Environment) -> Self {
-        let defaults = environment.clone();
-        let mut shell = Self {
-            platform,
-            environment,
-            working_tree: None,
-            loaded: Vec::new(),
-            image_place: landing::LOAD_ADDRESS,
-            language: language::State::default(),
-            defaults,
-        };
+        let mut shell = Self::resume(platform, Suspended::new(environment));
         shell.follow_load_address();
         shell
     }

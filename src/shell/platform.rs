@@ -7,6 +7,7 @@
 use super::landing::Landing;
 use super::{Failure, Loaded};
 use crate::boot::layout::Layout;
+use crate::config::Entry;
 use crate::device_tree::{Editor, edit};
 use crate::range::PhysicalRange;
 use crate::time::Instant;
@@ -14,6 +15,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
+use log::LevelFilter;
 
 /// The machine, as commands see it.
 pub trait Platform {
@@ -23,11 +25,26 @@ pub trait Platform {
     /// Looks after console and watchdog, and says whether Ctrl-C was pressed. Whatever loops asks at least every 0.5 ms.
     fn interrupted(&mut self) -> bool;
 
+    /// The oldest byte that was typed and not yet read. Ctrl-C is not among them.
+    fn typed(&mut self) -> Option<u8>;
+
     /// The present moment.
     fn now(&self) -> Instant;
 
     /// What is known of the board.
     fn facts(&self) -> &Facts;
+
+    /// What can be booted by name, where a person sits at the prompt; a script is no menu, and finds none.
+    fn entries(&self) -> &[Entry];
+
+    /// The firmware's device tree as it was passed, whatever became of it since.
+    fn firmware_tree(&self) -> Option<&[u8]>;
+
+    /// Writes what there is to say of `topic`, in whole lines.
+    ///
+    /// # Errors
+    /// This machine has no such thing; [`Failure::Interrupted`] where it had to ask somebody.
+    fn report(&mut self, topic: Report, out: &mut dyn fmt::Write) -> Result<(), Failure>;
 
     /// Memory, and what lies in it that no script may overwrite: page 0, the loader, reservations.
     fn layout(&self) -> &Layout;
@@ -110,6 +127,25 @@ pub trait Platform {
 
     /// Resets the board; on a host it ends the script.
     fn reset(&mut self) -> Failure;
+}
+
+/// What a machine can tell of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Link, address, server, and what was counted.
+    Network,
+    /// The Ethernet controller's and the PHY's registers, decoded.
+    NetworkRegisters,
+    /// The diagnosis that is kept, up to this level.
+    Log(LevelFilter),
+    /// When each step of the boot was taken.
+    Timing,
+    /// The watchdog: whether it runs, who armed it, what it has left.
+    Watchdog,
+    /// What this machine is and has, to be pasted into a bug report.
+    SelfTest,
+    /// What booting the entry with this index would take: files, sizes, addresses, arguments. Nothing of it is done.
+    Plan(usize),
 }
 
 /// What is known of the board, for the variables that scripts expect.

@@ -46,13 +46,16 @@ pub fn has_own_command(block: &[u8]) -> bool {
 
 impl Shell<'_> {
     /// Puts the saved variables into the environment, and says so; how many they are. Without a card, or such a file on it, nothing
-    /// happens. What `env default` goes back to stays.
+    /// happens. What `env default` goes back to stays. They are read once, so that what was set since is kept.
     ///
     /// The file goes through memory at `loadaddr`, so this comes before anything is loaded.
     ///
     /// # Errors
     /// [`Failure::Interrupted`] by Ctrl-C; as [`Shell::say`].
     pub fn load_saved_variables(&mut self) -> Result<usize, Failure> {
+        if core::mem::replace(&mut self.has_saved, true) {
+            return Ok(0);
+        }
         let partition = Partition { interface: "mmc".to_string(), device: 0, partition: None };
         match self.platform.size(&partition, FILE) {
             Ok(_) => {}

@@ -8,15 +8,17 @@
 
 use super::landing::Landing;
 use super::platform::{
-    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry, Platform,
+    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry,
+    Platform, Report,
 };
 use super::{Failure, Loaded};
 use crate::boot::layout::{self, Layout};
+use crate::config::Entry;
 use crate::device_tree::check::claimed_size;
 use crate::range::PhysicalRange;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -191,6 +193,9 @@ pub struct Simulation {
     pub facts: Facts,
     /// The firmware's device tree as it was put there.
     pub firmware_tree: Option<Vec<u8>>,
+    /// What can be booted by name.
+    pub entries: Vec<Entry>,
+    keyboard: Keyboard,
     files: Box<dyn Files>,
     layout: Layout,
     /// In the order of the layout's banks.
@@ -218,6 +223,8 @@ impl Simulation {
             hosts: Vec::new(),
             facts: Facts::default(),
             firmware_tree: None,
+            entries: Vec::new(),
+            keyboard: Keyboard::default(),
             files: Box::new(files),
             layout,
             memory,
@@ -266,6 +273,17 @@ impl Simulation {
     /// [`layout::Error::Overlap`] where something has been placed there already.
     pub fn reserve(&mut self, name: &str, range: PhysicalRange) -> Result<(), layout::Error> {
         self.layout.reserve(name, range)
+    }
+
+    /// Has `bytes` typed at the moment `at`, which is not before those that were typed last. Ctrl-C does what it does on the board: what was
+    /// typed before it and not yet read is forgotten.
+    pub fn type_at(&mut self, at: Instant, bytes: &[u8]) {
+        self.keyboard.coming.extend(bytes.iter().map(|byte| (at, *byte)));
+    }
+
+    /// Has `bytes` typed at once.
+    pub fn type_now(&mut self, bytes: &[u8]) {
+        self.type_at(self.now, bytes);
     }
 
     /// Lets time pass.
@@ -318,6 +336,32 @@ impl Simulation {
     }
 }
 
+/// Control-C.
+const INTERRUPT: u8 = 0x03;
+
+/// Somebody who types.
+#[derive(Default)]
+struct Keyboard {
+    coming: VecDeque<(Instant, u8)>,
+    typed: VecDeque<u8>,
+    interrupted: bool,
+}
+
+impl Keyboard {
+    /// Receives what has been typed up to `now`.
+    fn receive(&mut self, now: Instant) {
+        while let Some((_, byte)) = self.coming.pop_front_if(|(at, _)| *at <= now) {
+            match byte {
+                INTERRUPT => {
+                    self.typed.clear();
+                    self.interrupted = true;
+                }
+                byte => self.typed.push_back(byte),
+            }
+        }
+    }
+}
+
 fn plain(path: &str) -> &str {
     path.trim_matches('/')
 }
@@ -330,11 +374,16 @@ impl Platform for Simulation {
 
     fn interrupted(&mut self) -> bool {
         self.advance(TICK);
+        self.keyboard.receive(self.now);
         let pressed = self.interrupt_at.is_some_and(|at| at <= self.now);
         if pressed {
             self.interrupt_at = None;
         }
-        pressed
+        core::mem::take(&mut self.keyboard.interrupted) || pressed
+    }
+
+    fn typed(&mut self) -> Option<u8> {
+        self.keyboard.typed.pop_front()
     }
 
     fn now(&self) -> Instant {
@@ -343,6 +392,40 @@ impl Platform for Simulation {
 
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn firmware_tree(&self) -> Option<&[u8]> {
+        self.firmware_tree.as_deref()
+    }
+
+    fn report(&mut self, topic: Report, out: &mut dyn fmt::Write) -> Result<(), Failure> {
+        // Into a text: cannot fail.
+        let _ = match topic {
+            Report::Network => match &self.lease {
+                Some(Lease { address: Some(address), .. }) => writeln!(out, "simulated, address {address}"),
+                _ => writeln!(out, "simulated, no address"),
+            },
+            Report::Timing => {
+                writeln!(out, "[{:>3}.{:03}] now", self.now.micros() / 1_000_000, self.now.micros() / 1000 % 1000)
+            }
+            Report::SelfTest => {
+                let model = self.facts.model.as_deref().unwrap_or("unknown board");
+                let memory: u64 = self.layout.banks().iter().map(PhysicalRange::size).sum();
+                writeln!(out, "Xenlift {}, simulated {model}\n{} MiB", env!("CARGO_PKG_VERSION"), memory >> 20)
+            }
+            Report::Plan(index) => match self.entries.get(index) {
+                Some(entry) => writeln!(out, "{}: planned on a board alone", entry.title()),
+                None => return Err(Failure::because(format!("there is no entry {index}"))),
+            },
+            Report::NetworkRegisters | Report::Log(_) | Report::Watchdog => {
+                return Err(Failure::because("the simulated machine has none: only a board does"));
+            }
+        };
+        Ok(())
     }
 
     fn layout(&self) -> &Layout {

@@ -2,8 +2,10 @@
 
 use super::network::{configuration, configured, lease, not_fetched};
 use super::program::{self, Error, take};
+use super::report;
 use super::touchdown::Touchdown;
 use crate::board::Board;
+use crate::boot::attempt;
 use crate::boot::bring_up::Machine;
 use crate::boot::card::{self as boot_card, Part, Slot};
 use crate::boot::departure::{Jump, jump};
@@ -12,8 +14,9 @@ use crate::boot::network::{BoardSession, LOOK_AT_CONSOLE, Watch};
 use crate::boot::store::Store;
 use crate::boot::supply::Supply;
 use crate::card;
-use crate::config;
 use crate::config::source::Source;
+use crate::config::{self, Entry};
+use crate::console::{self, Console};
 use crate::device_tree::firmware::Known;
 use crate::net::fetch;
 use crate::net::tftp::{self, Refusal};
@@ -22,7 +25,8 @@ use crate::range::PhysicalRange;
 use crate::shell::Failure;
 use crate::shell::landing::Landing;
 use crate::shell::platform::{
-    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry, Platform,
+    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry,
+    Platform, Report,
 };
 use crate::time::{Clock, Instant};
 use crate::{print, println};
@@ -64,6 +68,9 @@ pub struct BoardPlatform<'m, B: Board> {
     facts: Facts,
     /// The network as the settings have it, for what the script's variables leave open, and for afterwards.
     network: config::Network,
+    /// What a person can boot by name, and whether the settings that say so came from the card.
+    entries: &'m [Entry],
+    from_card: bool,
     looked: Instant,
 }
 
@@ -73,6 +80,18 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
     /// # Errors
     /// Why it cannot be had.
     pub fn new(machine: &'m mut Machine<B>) -> Result<Self, NoPlatform> {
+        Self::with_entries(machine, &[], false)
+    }
+
+    /// The same for a person, who can boot `entries` by name.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_entries(
+        machine: &'m mut Machine<B>,
+        entries: &'m [Entry],
+        from_card: bool,
+    ) -> Result<Self, NoPlatform> {
         let mut layout = machine.free_memory().map_err(NoPlatform::Layout)?;
         if let Some(tree) = machine.firmware_tree {
             layout.reserve(FIRMWARE_TREE, tree).map_err(NoPlatform::Layout)?;
@@ -81,7 +100,7 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         let network = machine.network.as_ref().map(|session| *session.network()).unwrap_or_default();
         let facts = facts(machine);
         let looked = machine.board.clock().now();
-        Ok(Self { machine, workspace, layout, facts, network, looked })
+        Ok(Self { machine, workspace, layout, facts, network, entries, from_card, looked })
     }
 
     /// Gives everything back. What the script brought into memory stays there until somebody else takes the place.
@@ -251,6 +270,28 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         self.looked = now;
         self.machine.keeper.breathe();
         self.machine.keeper.take_interrupt()
+    }
+
+    fn typed(&mut self) -> Option<u8> {
+        console::with(Console::read).flatten()
+    }
+
+    fn entries(&self) -> &[Entry] {
+        self.entries
+    }
+
+    fn firmware_tree(&self) -> Option<&[u8]> {
+        self.machine.tree.as_deref().ok()
+    }
+
+    fn report(&mut self, topic: Report, out: &mut dyn fmt::Write) -> Result<(), Failure> {
+        match topic {
+            Report::Plan(index) => {
+                let entry = self.entries.get(index).ok_or_else(|| Failure::because("there is no such entry"))?;
+                attempt::outline(self.machine, entry, self.from_card, out).map_err(Failure::because)
+            }
+            topic => report::write(self.machine, topic, out),
+        }
     }
 
     fn now(&self) -> Instant {

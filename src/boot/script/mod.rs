@@ -6,6 +6,7 @@
 mod board;
 mod network;
 mod program;
+mod report;
 mod run;
 mod touchdown;
 

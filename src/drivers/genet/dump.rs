@@ -27,7 +27,7 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn dump(&mut self, out: &mut impl fmt::Write) -> fmt::Result {
+    pub fn dump(&mut self, out: &mut dyn fmt::Write) -> fmt::Result {
         self.dump_mac(out)?;
         dump_engine(self.bus, "RDMA", RDMA, out)?;
         dump_engine(self.bus, "TDMA", TDMA, out)?;
@@ -47,7 +47,7 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
         writeln!(out, "         {counted:?}")
     }
 
-    fn dump_mac(&self, out: &mut impl fmt::Write) -> fmt::Result {
+    fn dump_mac(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let bus = &self.bus;
         let revision = Reg::<_, REVISION::Register>::new(bus, SYS_REV_CTRL).extract();
         let port = Reg::<_, PORT::Register>::new(bus, SYS_PORT_CTRL).extract();
@@ -98,11 +98,11 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
     }
 }
 
-fn flag(out: &mut impl fmt::Write, set: bool, meaning: &str) -> fmt::Result {
+fn flag(out: &mut dyn fmt::Write, set: bool, meaning: &str) -> fmt::Result {
     if set { write!(out, ", {meaning}") } else { Ok(()) }
 }
 
-fn dump_engine<B: Bus>(bus: B, name: &str, engine: Engine, out: &mut impl fmt::Write) -> fmt::Result {
+fn dump_engine<B: Bus>(bus: B, name: &str, engine: Engine, out: &mut dyn fmt::Write) -> fmt::Result {
     let ctrl = Reg::<_, DMA_CTRL::Register>::new(&bus, engine.ctrl()).extract();
     let status = Reg::<_, DMA_STATUS::Register>::new(&bus, engine.status()).extract();
     let index = Reg::<_, HARDWARE_INDEX::Register>::new(&bus, engine.hardware_index()).extract();

@@ -23,7 +23,7 @@ pub use error::Error;
 pub(crate) use report::Rate;
 pub use report::{Event, FetchReport, Observer, Progress, Waiting};
 
-use super::device::EthernetController;
+use super::device::{Counters, EthernetController};
 use super::dhcp::Lease;
 use super::interface::{Interface, Received};
 use super::tftp::{self, Action, Client, Refusal, Sink};
@@ -31,6 +31,7 @@ use crate::config::Network;
 use crate::config::source::{ServerAddress, Source, TFTP_PORT};
 use crate::time::{Clock, Duration, Instant};
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::SocketAddrV4;
 
 /// How long the things that may never happen are waited for.
@@ -189,6 +190,35 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
     /// The interface, to look at link, address and counters.
     pub fn interface(&self) -> &Interface<C> {
         &self.interface
+    }
+
+    /// Looks at the link, for who only wants to know.
+    pub fn look_at(&mut self, now: Instant, observer: &mut dyn Observer) {
+        self.look_at_link(now, observer);
+    }
+
+    /// Writes address, link, own address, server and counters, in lines for a person.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn describe(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let [a, b, c, d, e, f] = self.interface.station();
+        let link = report::LinkState(self.interface.link());
+        writeln!(out, "Ethernet {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}, {link}")?;
+        match (self.interface.address(), &self.lease) {
+            (Some((address, prefix)), Some(lease)) => writeln!(out, "address {address}/{prefix}, by DHCP: {lease}")?,
+            (Some((address, prefix)), None) => writeln!(out, "address {address}/{prefix}, from the settings")?,
+            (None, _) => writeln!(out, "no address yet: the first fetch asks for one")?,
+        }
+        match self.server() {
+            Some(server) => writeln!(out, "TFTP server {server}")?,
+            None => writeln!(out, "no TFTP server known")?,
+        }
+        let Counters { received, sent, discarded, errors } = self.interface.counters();
+        writeln!(
+            out,
+            "frames: {received} received, {sent} sent, {discarded} dropped for want of room, {errors} with errors"
+        )
     }
 
     /// The controller, to stop it before the hand-off.

@@ -1,7 +1,7 @@
 //! Commands of the language itself: what scripts say, wait for and decide by.
 
 use crate::shell::language::find;
-use crate::shell::{Command, Failure, Outcome, Shell, commands, number};
+use crate::shell::{Command, Failure, Leave, Outcome, Shell, commands, number};
 use crate::time::Duration;
 use alloc::string::String;
 
@@ -14,7 +14,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "true", usage: "", help: "succeeds", run: |_, _| Ok(true) },
     Command { name: "false", usage: "", help: "fails", run: |_, _| Ok(false) },
     Command { name: "sleep", usage: "SECONDS", help: "waits; fractions count, Ctrl-C ends it", run: sleep },
-    Command { name: "exit", usage: "[STATUS]", help: "ends the script", run: exit },
+    Command { name: "exit", usage: "[STATUS]", help: "ends the script, or leaves the prompt", run: exit },
     Command { name: "run", usage: "VARIABLE...", help: "runs the commands in variables", run },
 ];
 
@@ -76,7 +76,10 @@ fn sleep(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     Ok(true)
 }
 
-fn exit(_: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+fn exit(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    if shell.is_typed() {
+        return Err(Failure::Leave(Leave::Menu));
+    }
     let status = arguments.get(1).map_or(0, |status| number::leading(status, 10));
     // Whatever does not fit is a failure all the same.
     Err(Failure::Exit(u8::try_from(status).unwrap_or(u8::MAX)))

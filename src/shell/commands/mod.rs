@@ -3,15 +3,18 @@
 pub mod boot;
 mod conditions;
 pub mod devices;
+mod entries;
 pub mod fdt;
 pub mod files;
 pub mod image;
 mod language;
+mod machine;
 pub mod memory;
 pub mod menu;
 pub mod network;
 mod setexpr;
 mod source;
+mod tree;
 mod variables;
 
 use super::Command;
@@ -28,8 +31,11 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         source::COMMANDS,
         boot::COMMANDS,
         menu::COMMANDS,
+        entries::COMMANDS,
+        machine::COMMANDS,
         devices::COMMANDS,
         fdt::COMMANDS,
+        tree::COMMANDS,
         image::COMMANDS,
         memory::COMMANDS,
         memory::digest::COMMANDS,

@@ -1,20 +1,16 @@
-//! Commands that run commands: `source`, `boot`.
+//! Commands that run commands: `source`.
 
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::String;
 
 /// The commands.
-pub const COMMANDS: &[Command] = &[
-    Command {
-        name: "source",
-        usage: "[ADDRESS][:FILE|#CONFIGURATION]",
-        help: "run a script that was loaded",
-        run: source,
-    },
-    Command { name: "boot", usage: "", help: "run the commands in bootcmd", run: boot },
-    Command { name: "bootd", usage: "", help: "the same as boot", run: boot },
-];
+pub const COMMANDS: &[Command] = &[Command {
+    name: "source",
+    usage: "[ADDRESS][:FILE|#CONFIGURATION]",
+    help: "run a script that was loaded",
+    run: source,
+}];
 
 fn source(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     match arguments {
@@ -22,10 +18,6 @@ fn source(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         [_, place] => shell.run_loaded(Some(place)),
         _ => Err(Failure::Usage),
     }
-}
-
-fn boot(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
-    shell.run_variable("bootcmd")
 }
 
 impl Shell<'_> {

@@ -16,6 +16,13 @@ pub(super) struct Place<'a> {
     line: u32,
 }
 
+/// In front of a message. What was typed has no name, and needs none.
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.script.is_empty() { Ok(()) } else { write!(f, "{}, line {}: ", self.script, self.line) }
+    }
+}
+
 impl Shell<'_> {
     /// Runs `text`, a line at a time. `name` is what messages call it: `boot.scr`, `the script at 0x2400000`.
     ///
@@ -245,13 +252,13 @@ impl Shell<'_> {
     }
 
     pub(super) fn complain(&mut self, place: Place<'_>, what: &dyn fmt::Display) -> Result<(), Failure> {
-        self.say(format_args!("{}, line {}: {what}\n", place.script, place.line))
+        self.say(format_args!("{place}{what}\n"))
     }
 
     /// Says which limit a script went beyond. It and all that started it end: they would only do it again.
     pub(super) fn abandon(&mut self, place: Place<'_>, exceeded: Exceeded) -> Failure {
         // The last word of all scripts under way, so it needs not be counted; it may say that too much has been printed.
-        self.platform.print(format_args!("{}, line {}: {exceeded}\n", place.script, place.line));
+        self.platform.print(format_args!("{place}{exceeded}\n"));
         Failure::Abandoned
     }
 }

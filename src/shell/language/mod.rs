@@ -17,9 +17,11 @@ pub mod limits;
 mod parser;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 pub(in crate::shell) use command_line::find;
 pub use lexer::SyntaxError;
+pub use typed::is_unfinished;
 
 use super::Environment;
 
@@ -31,4 +33,6 @@ pub(super) struct State {
     /// `$?`.
     pub(super) status: u8,
     pub(super) budget: limits::Budget,
+    /// What runs was typed at the prompt.
+    typed: bool,
 }

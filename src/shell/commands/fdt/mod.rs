@@ -9,7 +9,7 @@
 pub(super) mod change;
 mod get;
 mod place;
-mod print;
+pub(super) mod print;
 mod value;
 
 use super::super::{Command, Failure, Outcome, Shell};
