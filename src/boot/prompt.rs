@@ -51,6 +51,7 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
         Timeout::Never => None,
         Timeout::Seconds(_) => Some(PATIENCE),
     };
+    let kind = machine.keeper.terminal;
     let Kept { shell: suspended, mut visitor, .. } = core::mem::take(&mut machine.kept);
     let mut platform = match BoardPlatform::with_entries(machine, &settings.entries, from_card) {
         Ok(platform) => platform,
@@ -71,7 +72,7 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
             shell
         }
     };
-    let leave = prompt::run(&mut shell, &mut visitor, patience);
+    let leave = prompt::run(&mut shell, &mut visitor, kind, patience);
     let shell = Some(shell.suspend());
     platform.give_back();
     machine.kept = Kept { shell, visitor, visited: true };

@@ -9,6 +9,7 @@
 pub mod boot_script;
 pub mod command;
 pub mod commands;
+mod completion;
 pub mod environment;
 pub mod image;
 pub mod landing;

@@ -8,7 +8,10 @@
 
 use super::language::is_unfinished;
 use super::{Failure, Leave, Shell};
+use crate::terminal::Kind;
 use crate::terminal::key::{Decoder, Key};
+use crate::terminal::line::{LONGEST_LINE, LineEditor, Outcome};
+use crate::terminal::query::Query;
 use crate::time::{Duration, Instant};
 use alloc::string::String;
 
@@ -24,31 +27,61 @@ const LONGEST: usize = 16 << 10;
 const PROMPT: &str = "=> ";
 const CONTINUATION: &str = "> ";
 
-/// What is remembered of whoever sits at the prompt.
-#[derive(Default)]
-pub struct Visitor {}
+/// Whoever sits at the prompt: his terminal, his history, and how long he may keep still.
+pub struct Visitor {
+    editor: LineEditor,
+    decoder: Decoder,
+    /// The question what the terminal is, as long as nobody else has asked it.
+    query: Option<Query>,
+    /// When a key was typed last, and when a command last succeeded.
+    typed: Instant,
+    succeeded: Instant,
+}
 
-/// Lets a person type commands until he leaves. `patience` is how long nobody may type; without it, as long as he likes.
-pub fn run(shell: &mut Shell<'_>, _visitor: &mut Visitor, patience: Option<Duration>) -> Leave {
-    let mut keyboard = Keyboard { decoder: Decoder::new(), patience, typed: shell.platform.now() };
-    let mut command = shell.platform.now();
+impl Default for Visitor {
+    fn default() -> Self {
+        Self {
+            editor: LineEditor::new(Kind::Plain),
+            decoder: Decoder::new(),
+            query: None,
+            typed: Instant::default(),
+            succeeded: Instant::default(),
+        }
+    }
+}
+
+/// Lets a person type commands until he leaves. `kind` is what his terminal is, which is asked here if nobody has; `patience` is how long nobody
+/// may type; without it, as long as he likes.
+pub fn run(shell: &mut Shell<'_>, visitor: &mut Visitor, kind: Option<Kind>, patience: Option<Duration>) -> Leave {
+    let now = shell.platform.now();
+    visitor.decoder = Decoder::new();
+    (visitor.typed, visitor.succeeded) = (now, now);
+    if let Some(kind) = kind {
+        visitor.editor.set_kind(kind, &mut String::new());
+    } else if visitor.query.is_none() {
+        // The answer is not waited for: it is taken when it comes, and until then nothing is lost but the looks.
+        let mut question = String::new();
+        visitor.query = Some(Query::ask(now, &mut question));
+        shell.platform.print(format_args!("{question}"));
+    }
     let mut text = String::new();
     loop {
         let prompt = if text.is_empty() { PROMPT } else { CONTINUATION };
-        let line = match keyboard.line(shell, prompt) {
-            Typed::Line(line) => line,
-            Typed::Interrupt => {
-                shell.platform.print(format_args!("^C\n"));
+        let line = match visitor.line(shell, prompt, patience) {
+            Some(Outcome::Entered(line)) => line,
+            Some(Outcome::TooLong) => {
+                shell.platform.print(format_args!("a line has at most {LONGEST_LINE} bytes; nothing was run\n"));
                 text.clear();
                 continue;
             }
-            Typed::End if text.is_empty() => {
-                shell.platform.print(format_args!("exit\n"));
-                return Leave::Menu;
+            Some(Outcome::Interrupted) => {
+                text.clear();
+                continue;
             }
-            Typed::End => continue,
-            Typed::Nothing => {
-                shell.platform.print(format_args!("\nNobody types: the prompt is left.\n"));
+            Some(Outcome::EndOfInput) if text.is_empty() => return Leave::Menu,
+            Some(Outcome::EndOfInput) => continue,
+            None => {
+                shell.platform.print(format_args!("\nNobody is here: the prompt is left.\n"));
                 return Leave::Idle;
             }
         };
@@ -57,77 +90,57 @@ pub fn run(shell: &mut Shell<'_>, _visitor: &mut Visitor, patience: Option<Durat
         if text.len() <= LONGEST && is_unfinished(&text) {
             continue;
         }
-        let outcome = shell.run_typed(&text);
-        text.clear();
-        let now = shell.platform.now();
-        // A command has run: that was nobody's noise.
-        if shell.status() == 0 {
-            command = now;
-        }
-        keyboard.typed = now;
+        let outcome = shell.run_typed(&core::mem::take(&mut text));
         match outcome {
             Err(Failure::Leave(leave)) => return leave,
             Err(Failure::Interrupted) => shell.platform.print(format_args!("^C\n")),
             _ => {}
         }
-        if patience.is_some() && now.since(command) > LONGEST_NOISE {
-            shell.platform.print(format_args!("No command for an hour: the prompt is left.\n"));
-            return Leave::Idle;
+        visitor.typed = shell.platform.now();
+        if shell.status() == 0 {
+            // Nobody's noise.
+            visitor.succeeded = visitor.typed;
         }
     }
 }
 
-/// What comes of waiting for a line.
-enum Typed {
-    Line(String),
-    /// Ctrl-C.
-    Interrupt,
-    /// Ctrl-D in an empty line.
-    End,
-    /// Nobody has typed for longer than the patience.
-    Nothing,
-}
-
-/// Whoever types.
-struct Keyboard {
-    decoder: Decoder,
-    patience: Option<Duration>,
-    /// When a key was typed last.
-    typed: Instant,
-}
-
-impl Keyboard {
-    fn line(&mut self, shell: &mut Shell<'_>, prompt: &str) -> Typed {
-        shell.platform.print(format_args!("{prompt}"));
-        let mut line = String::new();
+impl Visitor {
+    /// A line, or how it ended otherwise; `None` where patience has.
+    fn line(&mut self, shell: &mut Shell<'_>, prompt: &str, patience: Option<Duration>) -> Option<Outcome> {
+        // The editor writes while it asks the shell for names, so it writes here first.
+        let mut out = String::new();
+        self.editor.begin(prompt, "", &mut out);
         loop {
-            if shell.platform.interrupted() {
-                return Typed::Interrupt;
-            }
+            let interrupted = shell.platform.interrupted();
             let now = shell.platform.now();
-            let key = match shell.platform.typed() {
+            let byte = if interrupted { None } else { shell.platform.typed() };
+            let key = match byte {
+                _ if interrupted => Some(Key::Control(b'c')),
                 Some(byte) => self.decoder.byte(now, byte),
-                None => self.decoder.idle(now),
+                None => {
+                    self.editor.idle(now, shell, &mut out);
+                    self.decoder.idle(now)
+                }
             };
-            let Some(key) = key else {
-                if self.patience.is_some_and(|patience| now.since(self.typed) >= patience) {
-                    return Typed::Nothing;
+            let mut outcome = None;
+            if let Some(key) = key {
+                self.typed = now;
+                if self.query.as_mut().is_some_and(|query| query.key(key)) {
+                    self.editor.set_kind(self.query.map_or(Kind::Plain, |query| query.kind()), &mut out);
+                } else {
+                    outcome = self.editor.key(now, key, shell, &mut out);
                 }
-                continue;
-            };
-            self.typed = now;
-            match key {
-                Key::Enter => {
-                    shell.platform.print(format_args!("\n"));
-                    return Typed::Line(line);
-                }
-                Key::Char(character) if line.len() < 4096 => {
-                    line.push(character);
-                    shell.platform.print(format_args!("{}", crate::terminal::shown(character)));
-                }
-                Key::Backspace if line.pop().is_some() => shell.platform.print(format_args!("\u{8} \u{8}")),
-                Key::Control(b'd') if line.is_empty() => return Typed::End,
-                _ => {}
+            }
+            if !out.is_empty() {
+                shell.platform.print(format_args!("{out}"));
+                out.clear();
+            }
+            if outcome.is_some() {
+                return outcome;
+            }
+            let still = |since: Instant, longest: Duration| now.since(since) >= longest;
+            if patience.is_some_and(|patience| still(self.typed, patience) || still(self.succeeded, LONGEST_NOISE)) {
+                return None;
             }
         }
     }

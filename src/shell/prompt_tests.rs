@@ -2,6 +2,7 @@ use super::*;
 use crate::config::settings;
 use crate::shell::simulation::{FileMap, Simulation};
 use crate::shell::{Environment, Platform as _};
+use crate::terminal::emulator::Emulator;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -25,8 +26,8 @@ fn talk_on(machine: &mut Simulation, typed: &str) -> (String, Leave) {
     let mut environment = Environment::default();
     environment.set("bootcmd", "echo by bootcmd");
     let mut shell = Shell::new(machine, environment);
-    let leave = run(&mut shell, &mut Visitor::default(), Some(LIMIT));
-    (core::mem::take(&mut machine.output), leave)
+    let leave = run(&mut shell, &mut Visitor::default(), Some(Kind::Plain), Some(LIMIT));
+    (machine.output.replace('\r', ""), leave)
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn a_prompt_at_which_nobody_types_is_left_and_one_that_may_wait_is_not() {
     let mut machine = self::machine();
     machine.type_at(Instant::default().after(LIMIT * 3), b"exit\r");
     let mut shell = Shell::new(&mut machine, Environment::default());
-    assert_eq!(run(&mut shell, &mut Visitor::default(), None), Leave::Menu);
+    assert_eq!(run(&mut shell, &mut Visitor::default(), Some(Kind::Plain), None), Leave::Menu);
 }
 
 #[test]
@@ -113,9 +114,132 @@ fn variables_survive_leaving_and_coming_back() {
     machine.type_now(b"setenv a kept; b=local; false\rexit\recho $a $b $?\rexit\r");
     let mut shell = Shell::new(&mut machine, Environment::default());
     let mut visitor = Visitor::default();
-    run(&mut shell, &mut visitor, None);
+    run(&mut shell, &mut visitor, Some(Kind::Plain), None);
     let suspended = shell.suspend();
     let mut shell = Shell::resume(&mut machine, suspended);
-    run(&mut shell, &mut visitor, None);
+    run(&mut shell, &mut visitor, Some(Kind::Plain), None);
     assert!(machine.output.contains("\nkept local 1\n"), "{}", machine.output);
+}
+
+/// The screen after `typed`, with a moment between any two keys, on a terminal of 80 by 24 that answers the question.
+fn screen_of(typed: &[&str]) -> String {
+    let mut machine = machine();
+    machine.type_at(Instant::from_micros(20_000), b"\x1b[24;80R");
+    let mut at = Instant::from_micros(100_000);
+    for key in typed {
+        machine.type_at(at, key.as_bytes());
+        at = at.after(Duration::from_millis(100));
+    }
+    let mut environment = Environment::default();
+    environment.set("serverip", "10.0.0.1");
+    let mut shell = Shell::new(&mut machine, environment);
+    run(&mut shell, &mut Visitor::default(), None, Some(LIMIT));
+    let mut screen = Emulator::new(80, 24);
+    screen.show(&machine.output.replace("\r\n", "\n").replace('\n', "\r\n"));
+    screen.trimmed()
+}
+
+#[test]
+fn lines_are_edited_recalled_and_completed_on_a_terminal() {
+    let typed = [
+        "ehco x", "\x1b[H", "\x1b[C", "\x1b[3~", "\x1b[C", "h", "\r", "\x1b[A", "y", "\r", "pla", "\t", "re", "\t",
+        "\r",
+    ];
+    assert_eq!(
+        screen_of(&typed),
+        "=> echo x\nx\n=> echo xy\nxy\n=> plan rescue\nThe rescue: planned on a board alone\n=>\nNobody is here: the prompt is left."
+    );
+    assert_eq!(screen_of(&["echo $ser", "\t", "\r", "exit\r"]), "=> echo $serverip\n10.0.0.1\n=> exit");
+    let listed = screen_of(&["fdt re", "\x15", "tree ", "\t", "\t", "d", "\t", "\x03", "exit\r"]);
+    assert_eq!(listed, "=> tree\nprint  diff\n=> tree diff ^C\n=> exit");
+}
+
+#[test]
+fn a_pasted_tab_is_a_blank_and_a_line_that_is_too_long_is_not_run() {
+    let (said, _) = talk("if true; then\r\techo pasted\rfi\rexit\r");
+    assert!(said.contains("\npasted\n"), "{said}");
+    let (said, _) = talk(&format!("echo {}\rexit\r", "x".repeat(5000)));
+    assert!(said.ends_with("; nothing was run\n=> exit\n"), "{}", &said[said.len() - 100..]);
+}
+
+#[test]
+fn a_paste_of_ten_kilobytes_is_run_whole() {
+    let lines: String = (0..400).map(|number| format!("setenv v{number} value{number}\n")).collect();
+    assert!(lines.len() > 8_000);
+    let (said, _) = talk(&format!("{lines}printenv v399\rexit\r"));
+    assert!(said.contains("\nv399=value399\n"), "{}", &said[said.len() - 200..]);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 96, ..Default::default() })]
+
+    #[test]
+    fn any_bytes_end_in_a_prompt_and_say_little(
+        typed in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600),
+        answers in proptest::prelude::any::<bool>(),
+    ) {
+        survives(&typed, answers)?;
+    }
+
+    #[test]
+    fn any_words_and_keys_end_in_a_prompt(words in proptest::collection::vec(0..WORDS.len(), 0..120)) {
+        let typed: String = words.iter().map(|word| WORDS[*word]).collect();
+        survives(typed.as_bytes(), true)?;
+    }
+}
+
+const WORDS: [&str; 28] = [
+    " ",
+    "\r",
+    "\t",
+    "\x03",
+    "\x04",
+    "\x1b",
+    "\x1b[A",
+    "\x1b[B",
+    "\x1b[D",
+    "\x1b[3~",
+    "\x15",
+    "\x17",
+    "\x0c",
+    "if true; then ",
+    "fi",
+    "for x in ",
+    "do ",
+    "done",
+    "'",
+    "\"",
+    "echo ",
+    "$x",
+    "${",
+    "setenv x ",
+    "fdt print /",
+    "load mmc 0:1 ",
+    "printenv ",
+    "sleep 100",
+];
+
+/// Whatever was typed, `echo` answers afterwards.
+fn survives(typed: &[u8], answers: bool) -> Result<(), proptest::test_runner::TestCaseError> {
+    let mut machine = machine();
+    machine.type_at(Instant::from_micros(1000), typed);
+    // Ends what runs, what is begun and half a sequence.
+    let late = Duration::from_secs(3600 * 24);
+    for second in 1..4 {
+        machine.type_at(Instant::default().after(Duration::from_secs(second * 2)), b"\x03");
+    }
+    machine.type_at(Instant::default().after(Duration::from_secs(9)), b"echo still $((here\r");
+    let kind = if answers { Kind::Ansi { columns: 40, rows: 12 } } else { Kind::Plain };
+    let mut shell = Shell::new(&mut machine, Environment::default());
+    let mut visitor = Visitor::default();
+    let mut left = 0;
+    // A prompt that was left by Ctrl-D or `exit` is entered again.
+    while run(&mut shell, &mut visitor, Some(kind), Some(Duration::from_secs(20))) != Leave::Idle {
+        left += 1;
+        proptest::prop_assert!(left <= typed.len() + 1);
+    }
+    proptest::prop_assert!(machine.output.contains("\nstill $((here"), "{:?}", machine.output);
+    proptest::prop_assert!(machine.now() < Instant::default().after(late));
+    proptest::prop_assert!(machine.output.len() < 4096 + typed.len() * 400, "{} bytes", machine.output.len());
+    Ok(())
 }
