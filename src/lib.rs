@@ -2,7 +2,7 @@
 //!
 //! The module list below is the architecture. Dependencies point one way:
 //! `shell -> boot -> {net, device_tree, config, card, drivers} -> {mmio, dma, ram} -> arch`; `boot::script`, the board under the shell, and
-//! the flow that calls it stand above both. `device_tree`, `config`, `card`, `shell`, `terminal`, `boot::layout`, `boot::plan` and
+//! the flow that calls it stand above both. `device_tree`, `config`, `card`, `shell`, `terminal`, `menu`, `boot::layout`, `boot::plan` and
 //! `net::tftp` import nothing from `arch` or `drivers`: they are tested on the host.
 //! `docs/architecture.md` says the same at more length, with the reasons.
 #![cfg_attr(not(test), no_std)]
@@ -23,6 +23,7 @@ pub mod device_tree;
 pub mod dma;
 pub mod drivers;
 pub mod logger;
+pub mod menu;
 #[allow(unsafe_code)]
 pub mod mmio;
 pub mod net;

@@ -299,7 +299,7 @@ pub enum Error {
         /// The first bytes that it has.
         found: [u8; 4],
     },
-    /// A file has more than [`MOST_DIGESTS`] digests and signatures.
+    /// A file has more than `MOST_DIGESTS` digests and signatures.
     ManyDigests {
         /// Its name.
         image: Label,

@@ -12,7 +12,8 @@
 //!
 //! These are pure and host-tested. Over them, in the order of a boot:
 //!
-//! * [`bring_up`] – the console, and what the firmware tells. [`loader`] – settings, choice, fallbacks, starting over.
+//! * [`bring_up`] – the console, and what the firmware tells. [`loader`] – settings, scripts, starting over. [`choice`] – menu, shell, fallbacks,
+//!   with the [`keyboard`] of whoever sits there.
 //! * [`settings`] – where settings come from. [`card`] – the card slot. [`network`] – the session over the board's Ethernet.
 //! * [`attempt`] – one attempt at one entry; [`supply`] – where its files come from; [`store`] – where they go.
 //! * [`script`] – the board as scripts see it, [`prompt`] – as a person at the prompt does.
@@ -21,12 +22,14 @@
 pub mod attempt;
 pub mod bring_up;
 pub mod card;
+pub mod choice;
 pub mod departure;
 pub mod digest;
 pub mod dom0_memory;
 pub mod fit;
 pub mod gzip;
 pub mod image;
+pub mod keyboard;
 pub mod layout;
 pub mod legacy_image;
 pub mod loader;

@@ -243,11 +243,12 @@ fn entry(table: &Table<'_, '_>) -> Result<Entry, Error> {
         return Err(table.bad("name", name, offset, expected));
     }
     let title = match table.string("title")? {
-        Some((title, offset)) if title.chars().any(char::is_control) || title.chars().count() > LONGEST_TITLE => {
-            let expected = alloc::format!("one line of at most {LONGEST_TITLE} characters");
+        Some((title, offset)) if title.chars().count() > LONGEST_TITLE => {
+            let expected = alloc::format!("at most {LONGEST_TITLE} characters");
             return Err(table.bad("title", title, offset, expected));
         }
-        title => title.map(|(title, _)| String::from(title)),
+        // A title is there to be shown, so what is no character of it is shown as one, and boots nothing less.
+        title => title.map(|(title, _)| title.chars().map(|c| if c.is_control() { '?' } else { c }).collect()),
     };
     Ok(Entry {
         name: String::from(name),

@@ -4,6 +4,9 @@
 //! bursts, with line errors or with bytes that no keyboard sends, and a person's keys come one by one: even a held key repeats
 //! only every 30 ms. A script's few (`2`, Enter) come together and are let through. A terminal's answer counts as a key.
 //!
+//! Noise does not keep its bursts together: a pause in the middle of a flood is no reason to take the single byte after it for a key. So after a
+//! burst of noise only [`CALM`] brings keys back.
+//!
 //! A line that is looped back, so that whatever is printed comes in again, is a long burst.
 
 use super::key::{Decoder, Key};
@@ -12,6 +15,9 @@ use alloc::collections::VecDeque;
 
 /// Bytes less than this apart belong together: 10 characters at 9600 baud.
 pub const GAP: Duration = Duration::from_millis(10);
+
+/// How long the line must be quiet after noise before what comes counts as keys again. Longer than a person needs to see that a key did nothing.
+pub const CALM: Duration = Duration::from_millis(500);
 
 /// A longer burst is noise. Four cursor keys and an Enter fit, and so does the answer to the question for the size with a key.
 pub const LONGEST: usize = 16;
@@ -28,6 +34,8 @@ pub struct Guard {
     noise: bool,
     /// When the last byte or line error came.
     last: Instant,
+    /// When the last burst of noise ended.
+    noise_ended: Option<Instant>,
     /// The keys of the burst.
     held: VecDeque<Key>,
     /// Keys of bursts that are over.
@@ -50,6 +58,7 @@ impl Guard {
             length: 0,
             noise: false,
             last: Instant::from_micros(0),
+            noise_ended: None,
             held: VecDeque::new(),
             ready: VecDeque::new(),
             ignored: 0,
@@ -61,7 +70,7 @@ impl Guard {
         self.look(now);
         self.last = now;
         self.length = self.length.saturating_add(1);
-        if self.length > LONGEST {
+        if self.length > LONGEST || self.noise_ended.is_some_and(|ended| now.since(ended) < CALM) {
             self.noise = true;
         }
         let key = self.decoder.byte(now, byte);
@@ -107,6 +116,7 @@ impl Guard {
         }
         if self.noise || self.decoder.swallowed() != self.swallowed {
             self.ignored = self.ignored.saturating_add(1);
+            self.noise_ended = Some(self.last);
             self.held.clear();
         }
         // Keys that nobody fetches are not kept without bound.
@@ -169,7 +179,7 @@ mod tests {
     fn a_long_burst_is_ignored_and_what_comes_after_it_counts() {
         let mut bench = Bench::new();
         bench.send(b"\r1234567890123456\r");
-        assert_eq!(bench.keys_after(GAP), []);
+        assert_eq!(bench.keys_after(CALM), []);
         bench.send(b"\r");
         assert_eq!(bench.keys_after(GAP), [Key::Enter]);
         assert_eq!(bench.0.ignored(), 1);
@@ -180,7 +190,7 @@ mod tests {
         for noise in [&b"\r\0"[..], b"\xff\r", b"\r\xc3", b"\x1b[\r", b"\x1bO\x80\r", b"2\r\x1b["] {
             let mut bench = Bench::new();
             bench.send(noise);
-            assert_eq!(bench.keys_after(HALF_SEQUENCE), [], "{noise:?}");
+            assert_eq!(bench.keys_after(HALF_SEQUENCE + CALM), [], "{noise:?}");
             bench.send(b"1");
             assert_eq!(bench.keys_after(GAP), [Key::Char('1')], "{noise:?}");
         }
@@ -195,7 +205,20 @@ mod tests {
         assert_eq!(bench.keys_after(GAP), []);
         bench.0.line_error(bench.1);
         bench.send(b"\r");
-        assert_eq!(bench.keys_after(GAP), []);
+        assert_eq!(bench.keys_after(CALM), []);
+        bench.send(b"\r");
+        assert_eq!(bench.keys_after(GAP), [Key::Enter]);
+    }
+
+    #[test]
+    fn a_pause_in_the_middle_of_noise_makes_no_key_of_what_follows() {
+        let mut bench = Bench::new();
+        bench.send(b"\r1234567890123456\xff");
+        for _ in 0..10 {
+            assert_eq!(bench.keys_after(Duration::from_millis(400)), []);
+            bench.send(b"\r");
+        }
+        assert_eq!(bench.keys_after(CALM), []);
         bench.send(b"\r");
         assert_eq!(bench.keys_after(GAP), [Key::Enter]);
     }
@@ -225,7 +248,7 @@ mod tests {
             let mut bench = Bench::new();
             bench.send(&bytes);
             prop_assert!(bench.0.held.len() <= LONGEST && bench.0.ready.is_empty());
-            prop_assert_eq!(bench.keys_after(HALF_SEQUENCE), []);
+            prop_assert_eq!(bench.keys_after(HALF_SEQUENCE + CALM), []);
             bench.send(b"\r");
             prop_assert_eq!(bench.keys_after(GAP), [Key::Enter]);
         }

@@ -29,11 +29,13 @@ fn boots(board: &mut Board, name: &str) -> Result<()> {
 #[test]
 fn a_number_chooses_an_entry_and_one_that_is_not_there_is_told() -> Result<()> {
     let mut board = start("\"never\"")?;
-    let menu = board.says("Number and Enter, or Enter alone for The first one:")?;
+    let menu = board.says("Number and Enter, or Enter alone for The first one;")?;
     ensure!(menu.contains("  1  The first one") && menu.contains("  2  The second one"), "{menu}");
     board.press("9\r")?;
     board.says("There is no entry 9, they are 1 to 2.")?;
-    board.press("x2\r")?;
+    board.press("x\r")?;
+    board.says("'x' is not understood; ? is help.")?;
+    board.press("2\r")?;
     boots(&mut board, "two")
 }
 
@@ -60,4 +62,66 @@ fn without_a_key_the_countdown_ends_in_the_default() -> Result<()> {
     let mut board = start("1")?;
     board.says("The first one in 1 s.")?;
     boots(&mut board, "one")
+}
+
+#[test]
+fn a_command_line_is_edited_for_this_boot() -> Result<()> {
+    let mut board = start("600")?;
+    board.says("The first one in 600 s. Any key: choose.")?;
+    board.press("e")?;
+    board.says("Number and Enter")?;
+    board.press(" 2\r")?;
+    board.says("Xen: dom0_mem=256M")?;
+    board.press("\r")?;
+    board.says("Dom0: console=hvc0 entry=two")?;
+    board.press("-edited\r")?;
+    board.says("Number and Enter")?;
+    board.press("2\r")?;
+    boots(&mut board, "two-edited")
+}
+
+#[test]
+fn details_tell_what_would_be_done() -> Result<()> {
+    let mut board = start("\"never\"")?;
+    board.says("Number and Enter")?;
+    board.press("d 2\r")?;
+    let details = board.says("Number and Enter")?;
+    ensure!(details.contains("What would be done") && details.contains("entry=two"), "{details}");
+    board.press("\r")?;
+    boots(&mut board, "one")
+}
+
+#[test]
+fn the_shell_is_left_for_the_menu() -> Result<()> {
+    let mut board = start("\"never\"")?;
+    board.says("Number and Enter")?;
+    board.press("s\r")?;
+    board.says("=> ")?;
+    board.press("echo in the 'shell'; exit\r")?;
+    board.says("in the shell")?;
+    board.says("Number and Enter")?;
+    board.press("2\r")?;
+    boots(&mut board, "two")
+}
+
+/// Bytes as an open receive pin makes them, Enter among them.
+#[test]
+fn noise_boots_nothing_and_the_menu_is_still_there() -> Result<()> {
+    let mut board = start("\"never\"")?;
+    board.says("Number and Enter")?;
+    let mut state = 0x2545_f491_u32;
+    let noise: String = (0..4096)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // One character a byte on the line; Control-C and what is no ASCII are left to the host's tests.
+            match (state >> 24) as u8 & 0x7f {
+                3 => '\r',
+                byte => char::from(byte),
+            }
+        })
+        .collect();
+    board.press(&noise)?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    board.press("2\r")?;
+    boots(&mut board, "two")
 }

@@ -1,0 +1,63 @@
+//! The keyboard of whoever sits at the console, guarded against noise where a key can boot something.
+
+use crate::board::Board;
+use crate::boot::bring_up::Keeper;
+use crate::console::{self, Console};
+use crate::drivers::uart::LineErrors;
+use crate::terminal::burst::Guard;
+use crate::terminal::key::{Decoder, Key};
+use crate::time::Instant;
+
+/// Keys out of the console's bytes: by way of the guard where a key can boot something, and all of them where a text is edited.
+#[derive(Default)]
+pub struct Keyboard {
+    guard: Guard,
+    decoder: Decoder,
+    /// Faults of the line that have been told to the guard.
+    faults: u32,
+}
+
+impl Keyboard {
+    /// The next key that acts, if it has come.
+    pub fn key(&mut self, now: Instant, console: &mut Console) -> Option<Key> {
+        if console.take_interrupt() {
+            return Some(Key::Control(b'c'));
+        }
+        let faults = count(console.line_errors());
+        if faults != self.faults {
+            self.faults = faults;
+            self.guard.line_error(now);
+        }
+        while let Some(byte) = console.read() {
+            self.guard.byte(now, byte);
+        }
+        self.guard.key(now)
+    }
+
+    /// The next key of a text, which may be pasted.
+    pub fn text_key(&mut self, now: Instant, console: &mut Console) -> Option<Key> {
+        if console.take_interrupt() {
+            return Some(Key::Control(b'c'));
+        }
+        while let Some(byte) = console.read() {
+            let key = self.decoder.byte(now, byte);
+            if key.is_some() {
+                return key;
+            }
+        }
+        self.decoder.idle(now)
+    }
+
+    /// One look at the console: the next key that acts, and is no terminal's answer.
+    pub fn wait<B: Board>(&mut self, keeper: &mut Keeper<B>) -> Option<Key> {
+        keeper.breathe();
+        let now = keeper.now();
+        let key = console::with(|console| self.key(now, console)).flatten();
+        key.filter(|key| !matches!(key, Key::Report { .. }))
+    }
+}
+
+fn count(errors: LineErrors) -> u32 {
+    let LineErrors { overruns, framing, parity, breaks } = errors;
+    overruns.wrapping_add(framing).wrapping_add(parity).wrapping_add(breaks)
+}

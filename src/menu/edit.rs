@@ -1,0 +1,184 @@
+//! Editing an entry's command lines, for the next boot only.
+
+use super::{Action, Menu, Page, Shown};
+use crate::config::command_line;
+use crate::config::{Entry, Payload};
+use crate::terminal::Kind;
+use crate::terminal::frame::{Frame, Style};
+use crate::terminal::key::Key;
+use crate::terminal::line::Outcome;
+use crate::time::Instant;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+/// The command lines of an entry: whose each is, and what it says.
+pub(super) fn lines(entry: &Entry) -> Vec<(&str, &str)> {
+    let mut lines = Vec::new();
+    match &entry.payload {
+        Payload::Xen(xen) => {
+            lines.push(("Xen", xen.args.as_str()));
+            lines.extend(xen.dom0.iter().map(|dom0| ("Dom0", dom0.args.as_str())));
+            lines.extend(xen.domains.iter().map(|domain| (domain.name.as_str(), domain.args.as_str())));
+        }
+        Payload::Linux(linux) => lines.push(("Linux", linux.args.as_str())),
+        // A script has its lines in itself.
+        Payload::Script(_) | Payload::ImageBuilder(_) => {}
+    }
+    lines
+}
+
+/// Puts `text` in the place of the line with that index in [`lines`].
+fn set_line(entry: &mut Entry, index: usize, text: String) {
+    let mut lines: Vec<&mut String> = Vec::new();
+    match &mut entry.payload {
+        Payload::Xen(xen) => {
+            lines.push(&mut xen.args);
+            lines.extend(xen.dom0.iter_mut().map(|dom0| &mut dom0.args));
+            lines.extend(xen.domains.iter_mut().map(|domain| &mut domain.args));
+        }
+        Payload::Linux(linux) => lines.push(&mut linux.args),
+        Payload::Script(_) | Payload::ImageBuilder(_) => {}
+    }
+    if let Some(line) = lines.into_iter().nth(index) {
+        *line = text;
+    }
+}
+
+/// What is wrong with `text` as the line of that index, in words.
+fn check(entry: &Entry, index: usize, text: &str) -> Result<(), String> {
+    let checked = match &entry.payload {
+        Payload::Xen(_) if index == 0 => command_line::check_xen(text),
+        _ => command_line::check(text),
+    };
+    checked.map_err(|error| error.to_string())
+}
+
+impl Menu<'_> {
+    pub(super) fn lines_key(&mut self, key: Key, out: &mut dyn Write) -> Option<Action> {
+        let Page::Lines(selected) = &mut self.page else { return None };
+        let index = self.selected;
+        let entry = self.edited.get(&index).or_else(|| self.entries.get(index));
+        let last = entry.map_or(0, |entry| lines(entry).len()).saturating_sub(1);
+        match key {
+            Key::Up => *selected = selected.saturating_sub(1),
+            Key::Down => *selected = (*selected + 1).min(last),
+            Key::Home => *selected = 0,
+            Key::End => *selected = last,
+            Key::Enter | Key::Char('e') => {
+                let selected = *selected;
+                self.begin_line(selected, out);
+            }
+            Key::Char('b') | Key::Control(b'x') => {
+                self.page = Page::List;
+                return Some(Action::Boot(index));
+            }
+            Key::Char('u') => {
+                self.edited.remove(&index);
+            }
+            Key::Escape | Key::Char('q') | Key::Left | Key::Backspace | Key::Control(b'c') => self.page = Page::List,
+            _ => {}
+        }
+        None
+    }
+
+    pub(super) fn draw_lines(&self, selected: usize, status: &str, frame: &mut Frame) {
+        let Some(entry) = self.entry(self.selected) else { return };
+        frame.line(Style::Bold, format_args!("{}: command lines", Shown(entry.title())));
+        let lines = lines(entry);
+        let widest = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0).min(frame.width() / 3);
+        let room = frame.room().saturating_sub(3).max(1);
+        let first = selected.saturating_sub(room / 2).min(lines.len().saturating_sub(room));
+        let mut cursor = 0;
+        for (index, (label, line)) in lines.iter().enumerate().skip(first).take(room) {
+            let is_selected = index == selected;
+            let (style, mark) = if is_selected { (Style::Reverse, '>') } else { (Style::Normal, ' ') };
+            frame.line(style, format_args!("{mark} {}", Shown(label)));
+            frame.fill_to(widest + 2, style);
+            frame.add(style, format_args!("  {}", Shown(line)));
+            if is_selected {
+                frame.fill(style);
+                cursor = frame.rows().len().saturating_sub(1);
+            }
+        }
+        frame.line(Style::Normal, format_args!(""));
+        frame.line(Style::Bold, format_args!("{status}"));
+        frame.line(Style::Normal, format_args!("Enter: edit  b: boot  u: undo  Escape: back"));
+        frame.put_cursor_at(cursor, 0);
+    }
+
+    /// Begins to edit the line with that index, below what is on the screen.
+    pub(super) fn begin_line(&mut self, index: usize, out: &mut dyn Write) {
+        let Some(entry) = self.entry(self.selected) else { return };
+        let Some((label, text)) = lines(entry).get(index).map(|(label, text)| (label.to_string(), text.to_string()))
+        else {
+            self.page = Page::List;
+            return;
+        };
+        self.painter.erase(out);
+        if index == 0 || self.kind != Kind::Plain {
+            let _ = out.write_str("For this boot only. Enter: take it. Control-C: leave it as it was.\r\n");
+        }
+        self.page = Page::Line(index);
+        let prompt = alloc::format!("{label}: ");
+        self.editor.begin(&prompt, &text, out);
+    }
+
+    pub(super) fn edit_key(&mut self, now: Instant, key: Key, out: &mut dyn Write) -> Option<Action> {
+        let Page::Line(index) = self.page else { return None };
+        // No key of its own leaves a line, and an Escape says the same as Control-C.
+        let key = if key == Key::Escape { Key::Control(b'c') } else { key };
+        let outcome = self.editor.key(now, key, &mut (), out)?;
+        let taken = match outcome {
+            Outcome::Entered(text) => self.take_line(index, text),
+            Outcome::TooLong => Err((String::from("the line was too long to be kept whole"), None)),
+            Outcome::Interrupted | Outcome::EndOfInput => {
+                self.after_line(index, false, out);
+                return None;
+            }
+        };
+        match taken {
+            Ok(()) => self.after_line(index, true, out),
+            Err((reason, text)) => {
+                let _ = write!(out, "Not taken: {reason}.\r\n");
+                self.begin_line(index, out);
+                if let Some(text) = text {
+                    self.editor.hide(out);
+                    let label = self.entry(self.selected).and_then(|entry| lines(entry).get(index).map(|line| line.0));
+                    let prompt = alloc::format!("{}: ", label.unwrap_or_default());
+                    self.editor.begin(&prompt, &text, out);
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes a line as it was edited; or why not, and the text.
+    fn take_line(&mut self, index: usize, text: String) -> Result<(), (String, Option<String>)> {
+        let Some(entry) = self.entry(self.selected) else { return Ok(()) };
+        if let Err(reason) = check(entry, index, &text) {
+            return Err((reason, Some(text)));
+        }
+        if lines(entry).get(index).is_some_and(|(_, old)| *old == text) {
+            return Ok(());
+        }
+        let mut entry = entry.clone();
+        set_line(&mut entry, index, text);
+        self.edited.insert(self.selected, entry);
+        Ok(())
+    }
+
+    /// What comes after a line: on a plain line the next one, on a terminal the entry's lines, or the list if there is only one.
+    fn after_line(&mut self, index: usize, taken: bool, out: &mut dyn Write) {
+        let count = self.entry(self.selected).map_or(0, |entry| lines(entry).len());
+        match self.kind {
+            Kind::Plain if taken && index + 1 < count => self.begin_line(index + 1, out),
+            Kind::Plain => {
+                self.page = Page::List;
+                self.prompt(out);
+            }
+            Kind::Ansi { .. } if count > 1 => self.page = Page::Lines(index),
+            Kind::Ansi { .. } => self.page = Page::List,
+        }
+    }
+}
