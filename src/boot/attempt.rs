@@ -230,8 +230,8 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
     let ready = load
         .bring_all(&plan, &mut supply, &mut Watch::new(keeper, board.clock().now()))
         .and_then(|()| load.write_tree(&plan, tree.as_deref().ok(), &known))
-        .and_then(|tree| load.departure(&plan, tree));
-    let result = ready.map(|departure| departure.start(board, keeper, &mut supply, &mut store, uart.uart).into());
+        .and_then(|tree| load.departure(tree));
+    let result = ready.map(|departure| departure.start(board, keeper, &mut supply, &mut store, *uart).into());
     store.give_up();
     result
 }
@@ -366,11 +366,10 @@ impl Load<'_, '_> {
     }
 
     /// Everything that is now in memory, ready to be started.
-    fn departure(&mut self, plan: &Plan<'_>, tree: Stored) -> Result<Departure, Error> {
+    fn departure(&mut self, tree: Stored) -> Result<Departure, Error> {
         let source = self.files.iter().find(|file| file.role == Role::DeviceTree);
         let tree_source = source.map_or("from the firmware", |file| &file.source).to_string();
-        let mut notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
-        notes.append(&mut self.notes);
+        let notes = core::mem::take(&mut self.notes);
         let files = (self.files.iter().filter(|file| file.role != Role::DeviceTree))
             .map(|file| File {
                 label: file.label.clone(),

@@ -6,27 +6,25 @@
 
 use super::bring_up::Keeper;
 use super::digest::Digest;
-use super::dom0_memory;
 use super::image::{self, Kernel, System};
 use super::layout;
-use super::plan;
 use super::store::{self, Store, Stored};
 use super::summary::{CommandLine, Loaded, Next, Summary};
 use super::supply::Supply;
+use super::warnings::{self, Ready};
 use super::xen;
-use super::xen_console::{self, Ours, XenConsole};
+use super::xen_console::{self, Ours, Uart, XenConsole};
 use super::xen_modules::{self, Kind, TooManyModules};
 use crate::arch::handoff::{self, HandOffError};
 use crate::board::Board;
-use crate::config::command_line;
 use crate::console;
 use crate::device_tree::{Editor, Tree, edit, read};
 use crate::drivers::uart::UartKind;
-use crate::drivers::uart_choice::stdout_uart;
+use crate::drivers::uart_choice::{Choice, stdout_uart};
 use crate::println;
 use crate::ram::{Claim, Ram};
 use crate::range::PhysicalRange;
-use alloc::format;
+use crate::terminal::progress::{Manner, USUAL_COLUMNS};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -137,18 +135,18 @@ impl Departure {
         keeper: &mut Keeper<B>,
         supply: &mut Supply<'_, '_, B>,
         store: &mut Store<'_>,
-        uart: UartKind,
+        uart: Choice,
     ) -> Error {
-        match self.make_ready(store, uart, keeper.watched) {
+        match self.make_ready(store, uart, keeper.manner()) {
             Ok(()) => self.leave(board, keeper, supply, store),
             Err(error) => error,
         }
     }
 
-    fn make_ready(&mut self, store: &mut Store<'_>, uart: UartKind, watched: bool) -> Result<(), Error> {
+    fn make_ready(&mut self, store: &mut Store<'_>, uart: Choice, manner: Manner) -> Result<(), Error> {
         let mut editor = Editor::new(store.bytes_mut(self.tree))?;
         let console = match xen_modules::is_for_xen(&editor.tree()?) {
-            true => Some(prepare_for_xen(&mut editor, uart)?),
+            true => Some(prepare_for_xen(&mut editor, uart.uart)?),
             false => None,
         };
         console::poll();
@@ -159,17 +157,36 @@ impl Departure {
         xen::check_size(length).map_err(Error::TreeSize)?;
         console::poll();
         xen::check_reservations(&tree, store.layout()).map_err(Error::Layout)?;
+        let system = match (&console, manner) {
+            // Nothing is said of it, and a kernel has tens of megabytes to look through.
+            (None, Manner::Unattended) => System::Unknown,
+            _ => System::identify(store.bytes(self.program)),
+        };
         if let Some(console) = &console {
             console::poll();
-            self.check_xen(store, &tree, console)?;
+            self.check_xen(store, &tree, console, system)?;
         }
+        let own = uart_path(&tree, uart.uart);
+        let pins: &[u32] = if uart.is_on_header() { &HEADER_PINS } else { &[] };
+        let path = console.as_ref().and_then(|console| console.path.as_deref());
+        let uart = path.and_then(|path| Uart::find(&tree, path, Ours { path: &own, pins }));
+        let next = match &console {
+            Some(_) => Next::Xen { console: uart.as_ref() },
+            None => Next::Kernel,
+        };
         console::poll();
-        self.say(store, &tree, console.as_ref(), watched);
+        self.say(store, &tree, next, system, manner);
         Ok(())
     }
 
     /// What Xen would stop over, and what a person should know.
-    fn check_xen(&mut self, store: &Store<'_>, tree: &Tree<'_>, console: &XenConsole) -> Result<(), Error> {
+    fn check_xen(
+        &mut self,
+        store: &Store<'_>,
+        tree: &Tree<'_>,
+        console: &XenConsole,
+        system: System,
+    ) -> Result<(), Error> {
         let modules = xen_modules::modules(tree).map_err(Error::Modules)?;
         for module in &modules {
             let range = module.range.ok_or_else(|| Error::Module { path: module.path.clone() })?;
@@ -179,20 +196,14 @@ impl Departure {
                 Kernel::identify(bytes).map_err(|error| Error::Image { label: module.label(), error })?;
             }
         }
-        if let Err(error) = command_line::check_xen(&console.args) {
-            self.notes.push(format!("Xen args: expected {error}"));
-        }
-        self.notes.extend(plan::about(System::identify(store.bytes(self.program))).map(|note| note.to_string()));
-        let has_dom0 = modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none());
-        if let (true, Ok(Some(asked))) = (has_dom0, command_line::dom0_memory(&console.args)) {
-            let shortage = dom0_memory::check(store.layout(), tree, asked).err();
-            self.notes.extend(shortage.map(|short| short.to_string()));
-        }
+        let ready = Ready { tree, modules: &modules, layout: store.layout(), system, console };
+        self.notes.extend(warnings::look(&ready).iter().map(ToString::to_string));
         Ok(())
     }
 
     /// The last words; with digests of everything if somebody watches.
-    fn say(&self, store: &Store<'_>, tree: &Tree<'_>, console: Option<&XenConsole>, watched: bool) {
+    fn say(&self, store: &Store<'_>, tree: &Tree<'_>, next: Next<'_>, system: System, manner: Manner) {
+        let watched = manner != Manner::Unattended;
         let mut files: Vec<Loaded<'_>> = (self.files.iter())
             .map(|File { label, source, range, sha256 }| {
                 let bytes = || store.bytes_at(*range).unwrap_or_default();
@@ -207,32 +218,32 @@ impl Departure {
         let modules = xen_modules::modules(tree).unwrap_or_default();
         let lines = xen_modules::command_lines(tree);
         let mut command_lines = Vec::new();
-        match console {
-            None => command_lines.extend(tree.bootargs().map(|args| CommandLine { label: "Kernel", args })),
-            Some(console) => {
-                command_lines.push(CommandLine { label: "Xen", args: &console.args });
-                let has_dom0 = modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none());
-                command_lines.extend(lines.dom0.filter(|_| has_dom0).map(|args| CommandLine { label: "Dom0", args }));
-                command_lines.extend(
-                    modules.iter().filter_map(|module| Some(CommandLine { label: module.domain?, args: module.args? })),
-                );
-            }
+        if let Next::Kernel = next {
+            command_lines.extend(tree.bootargs().map(|args| CommandLine { label: "Kernel", args }));
+        } else {
+            command_lines.push(CommandLine { label: "Xen", args: lines.xen });
+            let has_dom0 = modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none());
+            command_lines.extend(lines.dom0.filter(|_| has_dom0).map(|args| CommandLine { label: "Dom0", args }));
+            command_lines.extend(
+                modules.iter().filter_map(|module| Some(CommandLine { label: module.domain?, args: module.args? })),
+            );
         }
-        let mut notes: Vec<&dyn fmt::Display> = self.notes.iter().map(|note| note as &dyn fmt::Display).collect();
-        notes.extend(console.iter().flat_map(|console| &console.notes).map(|note| note as &dyn fmt::Display));
-        let next = match console {
-            Some(console) => Next::Xen { console: console.path.as_deref() },
-            None => Next::Kernel,
-        };
+        let entry = store.claim(self.program).map_or(0, |claim| claim.range().start) + self.entry;
         let summary = Summary {
             files: &files,
             command_lines: &command_lines,
+            entry,
+            system,
             next,
-            notes: &notes,
+            notes: &self.notes,
             memory: store.layout().occupants(),
         };
         // The console's writer never fails.
-        console::with(|console| summary.short(console).ok());
+        console::with(|console| match manner {
+            Manner::Unattended => summary.short(console).ok(),
+            Manner::Plain => summary.long(USUAL_COLUMNS, console).ok(),
+            Manner::Ansi { columns } => summary.long(columns, console).ok(),
+        });
     }
 
     fn leave<B: Board>(

@@ -7,7 +7,8 @@
 //! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it,
 //!   [`xen_modules`] – read back.
 //! * [`dom0_memory`] – whether Xen will find what `dom0_mem=` asks for.
-//! * [`digest`] – what a file's bytes were found to be. [`summary`] – the lines before the jump.
+//! * [`digest`] – what a file's bytes were found to be. [`warnings`] – mistakes that keep nothing from being started. [`summary`] – the lines
+//!   before the jump.
 //! * [`timing`] – when each step was taken.
 //!
 //! These are pure and host-tested. Over them, in the order of a boot:
@@ -45,6 +46,7 @@ pub mod supply;
 #[cfg(test)]
 pub(crate) mod test_tree;
 pub mod timing;
+pub mod warnings;
 pub mod xen;
 pub mod xen_console;
 pub mod xen_modules;

@@ -2,13 +2,27 @@
 //!
 //! Most of Xen's early failures are silent, so these lines are often the only diagnosis there is. Two forms: [`Summary::short`] for a
 //! boot that nobody watches (a line a file, then the command lines and notes; a UART prints 11 characters in a millisecond), and
-//! [`Summary::long`] with sizes, longer digests and everything else that lies in memory.
+//! [`Summary::long`], a table with sizes and digests, what else lies in memory, and where Xen will speak, as wide as the terminal.
+//!
+//! Names and command lines come from outside, and are printed so that nothing in them can move the cursor.
 
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::digest::Digest;
+use super::image::System;
 use super::layout::Occupant;
+use super::xen_console::Uart;
 use crate::range::PhysicalRange;
+use crate::terminal::Shown;
+
+/// Columns that are left for the names of files in the table; where there are fewer, each file has lines of its own.
+const LEAST_FOR_NAMES: usize = 12;
+
+/// Fewer columns than this are not believed.
+const LEAST_COLUMNS: u16 = 20;
 
 /// Bytes of a command line that are shown: as many as Linux takes on arm64 (COMMAND_LINE_SIZE). A tree can have one that takes minutes to print.
 const LONGEST_ARGS: usize = 2048;
@@ -40,8 +54,8 @@ pub struct CommandLine<'a> {
 pub enum Next<'a> {
     /// Xen's.
     Xen {
-        /// Path of the UART that Xen will use; `None` where it will be silent.
-        console: Option<&'a str>,
+        /// The UART that Xen will use; `None` where it will be silent.
+        console: Option<&'a Uart>,
     },
     /// That of a kernel without Xen, whose command line alone says where its console is.
     Kernel,
@@ -54,180 +68,203 @@ pub struct Summary<'a> {
     pub files: &'a [Loaded<'a>],
     /// Xen's command line, Dom0's, the domains'.
     pub command_lines: &'a [CommandLine<'a>],
+    /// The physical address of the first instruction.
+    pub entry: u64,
+    /// What the program says that it is.
+    pub system: System,
     /// Who speaks next, and where.
     pub next: Next<'a>,
     /// What a person should know.
-    pub notes: &'a [&'a dyn fmt::Display],
+    pub notes: &'a [String],
     /// Everything that lies in memory; for the long form.
     pub memory: &'a [Occupant],
 }
 
 impl Summary<'_> {
     /// Writes the short form.
-    pub fn short(&self, out: &mut impl fmt::Write) -> fmt::Result {
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn short(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let width = self.label_width();
         for file in self.files {
             let Loaded { label, source, range, digest } = file;
-            write!(out, "{label:width$} {range} ")?;
+            write!(out, "{:width$} {range} ", Shown(label).to_string())?;
             if let Some(digest) = digest {
                 write!(out, "{digest} ")?;
             }
-            writeln!(out, "{source}")?;
+            writeln!(out, "{}", Shown(source))?;
         }
-        self.rest(out)
-    }
-
-    /// Writes the long form.
-    pub fn long(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let width = self.label_width();
-        for file in self.files {
-            let Loaded { label, source, range, digest } = file;
-            let size = range.size();
-            write!(out, "{label:width$} {range} {size:>9} bytes, ")?;
-            if let Some(digest) = digest {
-                write!(out, "{digest:#}, ")?;
-            }
-            writeln!(out, "{source}")?;
-        }
-        let others = self.memory.iter().filter(|occupant| !self.files.iter().any(|file| file.range == occupant.range));
-        for (index, occupant) in others.enumerate() {
-            let title = if index == 0 { "Also in memory:\n" } else { "" };
-            writeln!(out, "{title}  {} {}", occupant.range, occupant.name)?;
-        }
-        self.rest(out)
-    }
-
-    fn rest(&self, out: &mut impl fmt::Write) -> fmt::Result {
         for CommandLine { label, args } in self.command_lines {
-            let shown = args.get(..args.floor_char_boundary(LONGEST_ARGS)).unwrap_or(args);
-            let rest = if shown.len() < args.len() { "..." } else { "" };
-            writeln!(out, "{label} args: {shown}{rest}")?;
+            let (shown, rest) = cut(args);
+            writeln!(out, "{} args: {}{rest}", Shown(label), Shown(shown))?;
         }
         for note in self.notes {
-            writeln!(out, "Note: {note}")?;
+            writeln!(out, "Note: {}", Shown(note))?;
         }
         match self.next {
-            Next::Xen { console: Some(path) } => writeln!(out, "Xen's console is {path}; the next line is Xen's."),
-            Next::Xen { console: None } => writeln!(out, "Xen has no console; nothing more will be seen here."),
-            Next::Kernel => writeln!(out, "The next line is the kernel's, if its command line names this console."),
+            Next::Xen { console: Some(uart) } => {
+                writeln!(out, "Xen's console is {}; the next line is Xen's.", Shown(&uart.path))
+            }
+            Next::Xen { console: None } => writeln!(out, "{SILENT_XEN}"),
+            Next::Kernel => writeln!(out, "{KERNEL_NEXT}"),
         }
+    }
+
+    /// Writes the long form for a terminal of so many columns.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn long(&self, columns: u16, out: &mut dyn fmt::Write) -> fmt::Result {
+        // Nothing is written into the last column: what terminals do then differs.
+        let mut page = Page { out, width: usize::from(columns.max(LEAST_COLUMNS)) - 1 };
+        self.table(&mut page)?;
+        let mut others: Vec<&Occupant> = Vec::new();
+        for occupant in self.memory {
+            // A page can be reserved for several reasons.
+            let is_told = self.files.iter().any(|file| file.range == occupant.range)
+                || others.iter().any(|other| other.range == occupant.range);
+            if !is_told {
+                others.push(occupant);
+            }
+        }
+        for (index, occupant) in others.into_iter().enumerate() {
+            if index == 0 {
+                page.text(0, 0, "Also in memory:")?;
+            }
+            page.text(2, 4, &format!("{} {}", occupant.range, occupant.name))?;
+        }
+        for CommandLine { label, args } in self.command_lines {
+            page.text(0, 0, &format!("{label} args:"))?;
+            let (shown, rest) = cut(args);
+            page.text(2, 2, &format!("{shown}{rest}"))?;
+        }
+        for note in self.notes {
+            page.text(0, 2, &format!("Note: {note}"))?;
+        }
+        page.text(0, 2, &format!("Entry: {} at {:#010x}, EL2, device tree in x0", Program(self.system), self.entry))?;
+        match self.next {
+            Next::Xen { console: Some(uart) } => {
+                page.text(0, 2, &format!("Xen's console is {} ({uart}).", uart.path))?;
+                page.text(0, 0, "The next line is Xen's.")
+            }
+            Next::Xen { console: None } => page.text(0, 2, SILENT_XEN),
+            Next::Kernel => page.text(0, 2, KERNEL_NEXT),
+        }
+    }
+
+    /// The files: a row each where there is room for their names, else some lines each.
+    fn table(&self, page: &mut Page<'_>) -> fmt::Result {
+        let rows: Vec<Row<'_>> = self.files.iter().map(Row::new).collect();
+        let widest = |cell: fn(&Row<'_>) -> usize, head: &str| rows.iter().map(cell).max().unwrap_or(0).max(head.len());
+        let label = self.label_width().max(4);
+        let range = widest(|row| row.range.len(), "where");
+        let size = widest(|row| row.size.len(), "bytes");
+        let digest = widest(|row| row.digest.len(), "digest");
+        let before = label + range + size + digest + 4;
+        if before + LEAST_FOR_NAMES > page.width {
+            for row in &rows {
+                let Loaded { label, source, .. } = row.file;
+                page.text(0, 2, &format!("{label}: {source}"))?;
+                page.text(2, 4, &format!("{}, {} bytes", row.range, row.size))?;
+                page.text(2, 4, &row.digest)?;
+            }
+            return Ok(());
+        }
+        writeln!(page.out, "{:label$} {:range$} {:>size$} {:digest$} file", "what", "where", "bytes", "digest")?;
+        for row in &rows {
+            let name = Shown(row.file.source).to_string();
+            let what = Shown(row.file.label).to_string();
+            write!(page.out, "{what:label$} {:range$} {:>size$} {:digest$}", row.range, row.size, row.digest)?;
+            if before + name.chars().count() <= page.width {
+                writeln!(page.out, " {name}")?;
+            } else {
+                writeln!(page.out)?;
+                page.text(2, 2, &name)?;
+            }
+        }
+        Ok(())
     }
 
     fn label_width(&self) -> usize {
-        self.files.iter().map(|file| file.label.len()).max().unwrap_or(0)
+        self.files.iter().map(|file| file.label.chars().count()).max().unwrap_or(0)
+    }
+}
+
+const SILENT_XEN: &str = "Xen has no console; nothing more will be seen here.";
+const KERNEL_NEXT: &str = "The next line is the kernel's, if its command line names this console.";
+
+/// A file's row, as text.
+struct Row<'a> {
+    file: &'a Loaded<'a>,
+    range: String,
+    size: String,
+    digest: String,
+}
+
+impl<'a> Row<'a> {
+    fn new(file: &'a Loaded<'a>) -> Self {
+        let digest = file.digest.map(|digest| digest.to_string()).unwrap_or_default();
+        Self { file, range: file.range.to_string(), size: file.range.size().to_string(), digest }
+    }
+}
+
+/// As much of a command line as is shown, and what stands for the rest.
+fn cut(args: &str) -> (&str, &str) {
+    let shown = args.get(..args.floor_char_boundary(LONGEST_ARGS)).unwrap_or(args);
+    (shown, if shown.len() < args.len() { "..." } else { "" })
+}
+
+/// What is started.
+struct Program(System);
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            System::Xen { version: Some((major, minor)), .. } => write!(f, "Xen {major}.{minor}"),
+            System::Xen { version: None, .. } => f.write_str("Xen (its image does not tell its version)"),
+            System::Linux => f.write_str("Linux"),
+            System::Unknown => f.write_str("the program (nothing in it says what it is)"),
+        }
+    }
+}
+
+/// Text of a certain width.
+struct Page<'a> {
+    out: &'a mut dyn fmt::Write,
+    width: usize,
+}
+
+impl Page<'_> {
+    /// Writes `text` in as many lines as it takes, broken between words, the first with so many blanks before it and each other with as many
+    /// as `hanging` says. A word that is longer than a line is broken anywhere.
+    fn text(&mut self, first: usize, hanging: usize, text: &str) -> fmt::Result {
+        let mut line = " ".repeat(first);
+        let (mut length, mut blank) = (first, true);
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            let mut left = word.chars().count();
+            if !blank && length + 1 + left > self.width {
+                writeln!(self.out, "{line}")?;
+                (line, length, blank) = (" ".repeat(hanging), hanging, true);
+            }
+            if !blank {
+                line.push(' ');
+                length += 1;
+            }
+            for character in Shown(word).to_string().chars() {
+                if length >= self.width && left > 0 {
+                    writeln!(self.out, "{line}")?;
+                    (line, length) = (" ".repeat(hanging), hanging);
+                }
+                line.push(character);
+                (length, blank) = (length + 1, false);
+                left -= 1;
+            }
+        }
+        if blank { Ok(()) } else { writeln!(self.out, "{line}") }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::boot::plan::Note;
-    use alloc::string::String;
-
-    fn range(start: u64, size: u64) -> PhysicalRange {
-        PhysicalRange::sized(start, size).unwrap()
-    }
-
-    const FILES: [Loaded<'static>; 4] = [
-        Loaded {
-            label: "Xen",
-            source: "xen-4.17-arm64",
-            range: PhysicalRange { start: 0x20_0000, end: 0x33_60c8 },
-            digest: Some(Digest::Sha256([0x1a; 32])),
-        },
-        Loaded {
-            label: "device tree",
-            source: "firmware",
-            range: PhysicalRange { start: 0x1000, end: 0xe123 },
-            digest: Some(Digest::Crc32(0x1234_abcd)),
-        },
-        Loaded {
-            label: "Dom0 kernel",
-            source: "vmlinuz-6.1.0-50-arm64",
-            range: PhysicalRange { start: 0x40_0000, end: 0x236_de00 },
-            digest: Some(Digest::Sha256([0xfe; 32])),
-        },
-        Loaded {
-            label: "Dom0 ramdisk",
-            source: "rootfs.cpio.gz",
-            range: PhysicalRange { start: 0x236_e000, end: 0x246_e067 },
-            digest: None,
-        },
-    ];
-    const LINES: [CommandLine<'static>; 2] = [
-        CommandLine {
-            label: "Xen",
-            args: "console=dtuart dtuart=serial1 dom0_mem=768M dom0_max_vcpus=1 bootscrub=0 vwfi=native",
-        },
-        CommandLine { label: "Dom0", args: "console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0" },
-    ];
-
-    #[test]
-    fn the_short_form_has_a_line_a_file() {
-        let summary = Summary {
-            files: &FILES,
-            command_lines: &LINES,
-            next: Next::Xen { console: Some("/soc/serial@7e215040") },
-            notes: &[&Note::NoDom0Memory],
-            memory: &[],
-        };
-        let mut text = String::new();
-        summary.short(&mut text).unwrap();
-        assert_eq!(
-            text,
-            "\
-Xen          0x00200000-0x003360c7 sha256 1a1a1a1a xen-4.17-arm64
-device tree  0x00001000-0x0000e122 crc32 1234abcd firmware
-Dom0 kernel  0x00400000-0x0236ddff sha256 fefefefe vmlinuz-6.1.0-50-arm64
-Dom0 ramdisk 0x0236e000-0x0246e066 rootfs.cpio.gz
-Xen args: console=dtuart dtuart=serial1 dom0_mem=768M dom0_max_vcpus=1 bootscrub=0 vwfi=native
-Dom0 args: console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0
-Note: no dom0_mem= in Xen's args: Dom0 gets 512 MiB
-Xen's console is /soc/serial@7e215040; the next line is Xen's.
-"
-        );
-        assert!(text.len() < 600, "an unattended boot prints 1,500 bytes at most: {}", text.len());
-    }
-
-    #[test]
-    fn the_long_form_has_sizes_digests_and_the_rest_of_memory() {
-        let occupant = |name: &str, range| Occupant { name: name.into(), range, block: range, reserved: true };
-        let memory = [
-            occupant("page 0", range(0, 0x1000)),
-            occupant("Xen", FILES[0].range),
-            occupant("loader", range(0x3b20_0000, 0x20_0000)),
-        ];
-        let summary = Summary {
-            files: &FILES[..2],
-            command_lines: &LINES[1..],
-            next: Next::Xen { console: None },
-            notes: &[],
-            memory: &memory,
-        };
-        let mut text = String::new();
-        summary.long(&mut text).unwrap();
-        assert_eq!(
-            text,
-            "\
-Xen         0x00200000-0x003360c7   1269960 bytes, sha256 1a1a1a1a1a1a1a1a, xen-4.17-arm64
-device tree 0x00001000-0x0000e122     53539 bytes, crc32 1234abcd, firmware
-Also in memory:
-  0x00000000-0x00000fff page 0
-  0x3b200000-0x3b3fffff loader
-Dom0 args: console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0
-Xen has no console; nothing more will be seen here.
-"
-        );
-    }
-
-    #[test]
-    fn a_command_line_that_takes_minutes_to_print_is_cut() {
-        let args = "é".repeat(1 << 20);
-        let command_lines = [CommandLine { label: "Dom0", args: &args }];
-        let summary =
-            Summary { files: &[], command_lines: &command_lines, next: Next::Kernel, notes: &[], memory: &[] };
-        let mut text = String::new();
-        summary.short(&mut text).unwrap();
-        assert!(text.starts_with(&format!("Dom0 args: {}...\n", "é".repeat(1024))), "{}", text.len());
-    }
-}
+#[path = "summary_tests.rs"]
+mod tests;

@@ -17,8 +17,12 @@ const PL011: &str = "arm,pl011";
 /// UARTs of a tree, and groups of pins of one of them, that are looked at. A Raspberry Pi 4's tree has eight UARTs, with two groups at most.
 const MOST_UARTS: usize = 32;
 const MOST_GROUPS: usize = 16;
+const MINI_UART: &str = "brcm,bcm2835-aux-uart";
 /// UARTs that Xen has a driver for and that the board may have.
-const DRIVEN: [&str; 4] = [PL011, "brcm,bcm2835-aux-uart", "ns16550a", "snps,dw-apb-uart"];
+const DRIVEN: [&str; 4] = [PL011, MINI_UART, "ns16550a", "snps,dw-apb-uart"];
+
+/// A UART has at most so many pins: two for data, two for flow control.
+const MOST_PINS: usize = 8;
 
 /// The UART of the loader's own console: the one that a person is looking at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,79 @@ pub struct Ours<'a> {
     pub path: &'a str,
     /// The pins that it is on, as `brcm,pins` of the tree counts them; empty where it is not known to be on any.
     pub pins: &'a [u32],
+}
+
+/// A UART, as people know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uart {
+    /// Path of its node.
+    pub path: String,
+    /// What it is.
+    pub model: &'static str,
+    /// Where its line ends.
+    pub leads: Leads,
+}
+
+/// Where a UART's line ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// At the person who reads this, through these pins, where they are known.
+    Here(Vec<u32>),
+    /// Inside the board, at the Bluetooth chip.
+    Bluetooth,
+    /// At these pins, by the tree; nobody has looked at the pins themselves.
+    Pins(Vec<u32>),
+    /// The tree does not say.
+    Unknown,
+}
+
+impl Uart {
+    /// What `tree` says of the UART at `path`; `None` where there is no such node.
+    pub fn find(tree: &Tree<'_>, path: &str, ours: Ours<'_>) -> Option<Self> {
+        let node = tree.find(path)?;
+        let model = match () {
+            () if node.is_compatible(PL011) => "PL011",
+            () if node.is_compatible(MINI_UART) => "mini UART",
+            () if is_uart(&node) => "16550",
+            () => "not a UART",
+        };
+        let pins = pins(tree, &node);
+        let leads = match () {
+            () if path == ours.path => Leads::Here(ours.pins.to_vec()),
+            () if is_for_bluetooth(&node) => Leads::Bluetooth,
+            () if pins.is_empty() => Leads::Unknown,
+            () => Leads::Pins(pins),
+        };
+        Some(Self { path: String::from(path), model, leads })
+    }
+}
+
+/// What it is and where it leads; the path is for its caller.
+impl fmt::Display for Uart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.model)?;
+        match &self.leads {
+            Leads::Here(pins) => write!(f, "{}, this console", Gpio(pins)),
+            Leads::Bluetooth => f.write_str(", wired to the Bluetooth chip"),
+            Leads::Pins(pins) => Gpio(pins).fmt(f),
+            Leads::Unknown => Ok(()),
+        }
+    }
+}
+
+/// `, GPIO14/15`; nothing where there are none.
+struct Gpio<'a>(&'a [u32]);
+
+impl fmt::Display for Gpio<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = ", GPIO";
+        self.0.iter().try_for_each(|pin| write!(f, "{}{pin}", core::mem::replace(&mut separator, "/")))
+    }
+}
+
+/// Whether what hangs on a UART is the Bluetooth chip, as far as its node says.
+pub fn is_for_bluetooth(uart: &Node<'_>) -> bool {
+    uart.children().any(|child| child.name().starts_with("bluetooth") && child.is_enabled())
 }
 
 /// What Xen's console will be.
@@ -48,7 +125,7 @@ pub enum Note {
     /// Xen's console is on another UART than ours.
     Elsewhere {
         /// Where it is.
-        path: String,
+        uart: Uart,
         /// Where ours is.
         ours: String,
     },
@@ -73,8 +150,9 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Added(word) => write!(f, "Xen had no dtuart=: added {word}"),
-            Self::Elsewhere { path, ours } => {
-                write!(f, "Xen's console will be on {path}, not here; for here say dtuart={ours}")
+            Self::Elsewhere { uart, ours } => {
+                let path = &uart.path;
+                write!(f, "Xen's console will be on {path} ({uart}), not here; for here say dtuart={ours}")
             }
             Self::NotFound { named, ours } => {
                 write!(f, "Xen will be silent: dtuart={named} is not in the tree; for here say dtuart={ours}")
@@ -157,8 +235,10 @@ pub fn resolve(tree: &Tree<'_>, args: &str, ours: Ours<'_>) -> Result<XenConsole
         console.notes.push(Note::NoDriver(path));
         return Ok(console);
     }
-    if path != ours.path {
-        console.notes.push(Note::Elsewhere { path: path.clone(), ours: String::from(ours.path) });
+    if path != ours.path
+        && let Some(uart) = Uart::find(tree, &path, ours)
+    {
+        console.notes.push(Note::Elsewhere { uart, ours: String::from(ours.path) });
     }
     if !node.is_enabled() {
         if path != ours.path {
@@ -229,12 +309,20 @@ fn is_uart(node: &Node<'_>) -> bool {
     DRIVEN.iter().any(|name| node.is_compatible(name))
 }
 
-/// Whether one of the pin groups that the node asks for has one of `pins` (binding `brcm,bcm2835-gpio`).
-fn uses_pins(tree: &Tree<'_>, node: &Node<'_>, pins: &[u32]) -> bool {
-    let Some(groups) = node.property("pinctrl-0") else { return false };
-    groups.cells().take(MOST_GROUPS).filter_map(|phandle| tree.by_phandle(phandle)).any(|group| {
-        group.property("brcm,pins").is_some_and(|property| property.cells().any(|pin| pins.contains(&pin)))
-    })
+/// Whether one of the pins that the node asks for is one of `wanted`.
+fn uses_pins(tree: &Tree<'_>, node: &Node<'_>, wanted: &[u32]) -> bool {
+    pins(tree, node).iter().any(|pin| wanted.contains(pin))
+}
+
+/// The pins that the node asks for, as far as its groups name them by number (binding `brcm,bcm2835-gpio`), the first [`MOST_PINS`].
+fn pins(tree: &Tree<'_>, node: &Node<'_>) -> Vec<u32> {
+    let groups = node.property("pinctrl-0");
+    let groups = groups
+        .iter()
+        .flat_map(|groups| groups.cells())
+        .take(MOST_GROUPS)
+        .filter_map(|phandle| tree.by_phandle(phandle));
+    groups.filter_map(|group| group.property("brcm,pins")).flat_map(|pins| pins.cells()).take(MOST_PINS).collect()
 }
 
 #[cfg(test)]
@@ -292,8 +380,35 @@ mod tests {
         assert_eq!(console.path.as_deref(), Some(MAIN));
         assert_eq!(
             console.notes[0].to_string(),
-            "Xen's console will be on /soc/serial@7e201000, not here; for here say dtuart=/soc/serial@7e215040"
+            "Xen's console will be on /soc/serial@7e201000 (PL011, GPIO32/33), not here; for here say dtuart=/soc/serial@7e215040"
         );
+    }
+
+    #[test]
+    fn aliases_of_the_raspberry_pis_own_tree_are_the_other_way_round_and_raise_no_alarm() {
+        let mut tree = TestTree::board();
+        tree.editor().set_string("/aliases", "serial0", MINI).unwrap();
+        tree.editor().set_string("/aliases", "serial1", MAIN).unwrap();
+        let console = resolve_in(&mut tree, "console=dtuart dtuart=serial0 dom0_mem=1G", MINI);
+        assert_eq!((console.path.as_deref(), console.notes), (Some(MINI), vec![]));
+    }
+
+    #[test]
+    fn a_uart_is_told_with_what_it_is_and_where_it_leads() {
+        let mut tree = TestTree::board();
+        let mut editor = tree.editor();
+        let told = |editor: &Editor<'_>, path: &str| {
+            Uart::find(&editor.tree().unwrap(), path, here(MINI)).unwrap().to_string()
+        };
+        assert_eq!(told(&editor, MINI), "mini UART, GPIO14/15, this console");
+        assert_eq!(told(&editor, MAIN), "PL011, GPIO32/33");
+        assert_eq!(told(&editor, "/soc/serial@7e201400"), "PL011");
+        editor.add_node(MAIN, "bluetooth").unwrap();
+        assert_eq!(told(&editor, MAIN), "PL011, wired to the Bluetooth chip");
+        editor.set_string(&format!("{MAIN}/bluetooth"), "status", "disabled").unwrap();
+        assert_eq!(told(&editor, MAIN), "PL011, GPIO32/33");
+        assert_eq!(Uart::find(&editor.tree().unwrap(), "/soc/serial@1", here(MINI)), None);
+        assert_eq!(told(&editor, "/soc/watchdog@7e100000"), "not a UART");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod pieces;
 mod reader;
 pub mod settings;
 pub mod source;
+pub mod xen_options;
 
 use alloc::string::String;
 use alloc::vec::Vec;

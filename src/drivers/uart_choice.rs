@@ -66,6 +66,11 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// Whether it is connected to GPIO 14 and 15, as far as [`connect`](Self::connect) and the multiplexer say.
+    pub fn is_on_header(&self) -> bool {
+        matches!(self.reason, Reason::OnHeader | Reason::StdoutPathPinsFree)
+    }
+
     /// Connects GPIO 14 and 15 to the chosen UART if [`Reason::StdoutPathPinsFree`] says so, with the receive line pulled up, so
     /// that an open one is not a break without end. Does nothing otherwise.
     pub fn connect<B: Bus>(&self, gpio: &mut Gpio<B>) {

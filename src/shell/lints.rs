@@ -8,6 +8,7 @@ use super::Loaded;
 use super::platform::Boot;
 use crate::boot::image::Header;
 use crate::boot::layout::Layout;
+use crate::boot::xen_console::is_for_bluetooth;
 use crate::boot::xen_modules::{Module, TooManyModules, modules};
 use crate::config::command_line;
 use crate::device_tree::{Node, Tree};
@@ -288,8 +289,7 @@ pub fn console(tree: &Tree<'_>, args: &str) -> Option<Lint> {
         return Some(Lint::NoUart { named: named.to_string() });
     };
     let path = node.path().to_string();
-    let bluetooth = node.children().any(|child| child.name().starts_with("bluetooth") && child.is_enabled());
-    match (node.is_enabled(), bluetooth) {
+    match (node.is_enabled(), is_for_bluetooth(&node)) {
         (false, _) => Some(Lint::UartDisabled { path }),
         (true, true) => Some(Lint::Bluetooth { named: named.to_string(), path }),
         (true, false) => None,

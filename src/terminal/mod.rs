@@ -53,3 +53,12 @@ pub fn is_one_cell(character: char) -> bool {
         | '\u{370}'..='\u{377}' | '\u{37a}'..='\u{37f}' | '\u{384}'..='\u{38a}' | '\u{38c}' | '\u{38e}'..='\u{3a1}'
         | '\u{3a3}'..='\u{482}' | '\u{48a}'..='\u{52f}') // U+0483 to U+0489 combine
 }
+
+/// Text from outside, in which nothing can move the cursor: every character as [`shown`] has it.
+pub struct Shown<'a>(pub &'a str);
+
+impl core::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.chars().map(shown).try_for_each(|character| core::fmt::Write::write_char(f, character))
+    }
+}

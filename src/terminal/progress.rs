@@ -10,7 +10,7 @@
 //!
 //! Whatever was shown ends in one line: that of the file that has come, or where one was given up.
 
-use super::shown;
+use super::{Shown, shown};
 use crate::net::fetch::{Event, Progress, Rate, Waiting};
 use crate::time::{Duration, Instant};
 use alloc::format;
@@ -194,11 +194,11 @@ impl Display {
     }
 
     fn find(&mut self, name: &str) -> Option<&mut File> {
-        self.files.iter_mut().find(|file| file.name.chars().eq(Printable(name).chars()))
+        self.files.iter_mut().find(|file| file.name.chars().eq(name.chars().map(shown)))
     }
 
     fn take(&mut self, name: &str) -> Option<File> {
-        let index = self.files.iter().position(|file| file.name.chars().eq(Printable(name).chars()))?;
+        let index = self.files.iter().position(|file| file.name.chars().eq(name.chars().map(shown)))?;
         Some(self.files.remove(index))
     }
 
@@ -206,7 +206,7 @@ impl Display {
         match self.find(name) {
             Some(file) => file.progress = progress,
             None => {
-                let name = format!("{}", Printable(name));
+                let name = format!("{}", Shown(name));
                 self.files.push(File { name, progress, next: FIRST_LINE, tenths: 0, shown: false });
             }
         }
@@ -398,21 +398,6 @@ fn clipped(text: String, width: usize) -> String {
         return text;
     }
     text.chars().take(width.saturating_sub(1)).chain(['~']).collect()
-}
-
-/// A name from outside, in which nothing can move the cursor.
-struct Printable<'a>(&'a str);
-
-impl Printable<'_> {
-    fn chars(&self) -> impl Iterator<Item = char> + '_ {
-        self.0.chars().map(shown)
-    }
-}
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.chars().try_for_each(|character| fmt::Write::write_char(f, character))
-    }
 }
 
 /// `3.2 s`.

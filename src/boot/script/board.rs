@@ -192,7 +192,7 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         let mut store = Store::new(ram, layout);
         let mut supply: Supply<'_, '_, B> = Supply::new(None, network.as_mut().ok());
         let error = match take(&mut store, boot, &tree, &known) {
-            Ok(departure) => Error::Departure(departure.start(board, keeper, &mut supply, &mut store, uart.uart)),
+            Ok(departure) => Error::Departure(departure.start(board, keeper, &mut supply, &mut store, *uart)),
             Err(error) => error,
         };
         store.give_up();
