@@ -137,8 +137,12 @@ impl Departure {
         store: &mut Store<'_>,
         uart: Choice,
     ) -> Error {
+        keeper.timing.mark(keeper.now(), format_args!("tree and files"));
         match self.make_ready(store, uart, keeper.manner()) {
-            Ok(()) => self.leave(board, keeper, supply, store),
+            Ok(()) => {
+                keeper.timing.mark(keeper.now(), format_args!("jump"));
+                self.leave(board, keeper, supply, store)
+            }
             Err(error) => error,
         }
     }

@@ -7,6 +7,7 @@ use crate::config::Network;
 use crate::console;
 use crate::device_tree::{Node, Tree};
 use crate::drivers::genet::{self, Genet, RECEIVE_MEMORY, SEND_MEMORY, Settings};
+use crate::net::device::Link;
 use crate::net::fetch::{Event, Observer, Progress, Session};
 use crate::println;
 use crate::terminal::progress::Display;
@@ -173,6 +174,13 @@ impl<B: Board> Observer for Watch<'_, B> {
     }
 
     fn event(&mut self, event: Event<'_>) {
+        let (now, timing) = (self.keeper.now(), &mut self.keeper.timing);
+        match event {
+            Event::Link(Link::Up { .. }) => timing.mark(now, format_args!("link")),
+            Event::Lease(_) => timing.mark(now, format_args!("lease")),
+            Event::Ended { file, came: true } => timing.mark(now, format_args!("{file}")),
+            _ => {}
+        }
         self.show(|display, now, out| display.event(now, &event, out));
     }
 }

@@ -135,6 +135,7 @@ pub fn find<B: Board>(machine: &mut Machine<B>, script: Option<&Script>) -> Resu
     let mut settings = settings::parse_in_pieces(&file.bytes, &mut || machine.keeper.breathe())
         .map_err(|error| format!("{}: {error}", file.name))?;
     tell(&file.name, &looked);
+    machine.keeper.timing.mark(machine.keeper.now(), format_args!("settings"));
     for error in machine.overrides.apply(&mut settings) {
         println!("cmdline.txt: {error}.");
     }

@@ -13,6 +13,8 @@ pub struct Command {
     pub usage: &'static str,
     /// What it does, in a line.
     pub help: &'static str,
+    /// A line that uses it, such as people type.
+    pub example: &'static str,
     /// Does it. The first argument is the name as it was typed.
     pub run: fn(&mut Shell<'_>, &[String]) -> Outcome,
 }

@@ -9,6 +9,7 @@ use super::commands::files::partition;
 use super::language::find;
 use super::working_tree::tree_at;
 use super::{Shell, commands};
+use crate::config::nearest::nearest;
 use crate::device_tree::Tree;
 use crate::terminal::line::{Candidates, Completer};
 use alloc::borrow::ToOwned;
@@ -168,6 +169,13 @@ fn command_words(before: &str) -> Vec<&str> {
     }
     let (last, rest) = words.split_last().unwrap_or((&"", &[]));
     rest.iter().copied().skip_while(is_not_yet).chain([*last]).collect()
+}
+
+/// The word that `command` knows as its first argument and that `word` was most likely meant to be.
+pub(super) fn nearest_word(command: &Command, word: &str) -> Option<&'static str> {
+    let forms = forms(command);
+    let first = forms.iter().filter_map(|form| form.first()).filter(|token| is_literal(token));
+    nearest(word, first.flat_map(|token| token.split('|')))
 }
 
 /// The forms of a command's usage, each as its words, without brackets and options.

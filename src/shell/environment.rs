@@ -3,6 +3,7 @@
 use super::language::limits::{COMMAND, Exceeded, MOST_VARIABLES, VARIABLES};
 use super::{Failure, Shell};
 use crate::boot::digest::crc32;
+use crate::config::nearest::nearest;
 use crate::range::PhysicalRange;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -218,17 +219,22 @@ impl fmt::Display for BadBlock {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotDefined {
     name: String,
+    nearest: Option<String>,
 }
 
 impl NotDefined {
-    /// It is called `name`.
-    pub fn new(name: &str) -> Self {
-        Self { name: name.to_string() }
+    /// It is called `name`, and these there are.
+    pub fn new(name: &str, environment: &Environment) -> Self {
+        let nearest = nearest(name, environment.iter().map(|(name, _)| name)).map(String::from);
+        Self { name: name.to_string(), nearest }
     }
 }
 
 impl fmt::Display for NotDefined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no variable {} (printenv shows all)", self.name)
+        match &self.nearest {
+            Some(nearest) => write!(f, "there is no variable {}: did you mean {nearest}?", self.name),
+            None => write!(f, "there is no variable {} (printenv shows all)", self.name),
+        }
     }
 }

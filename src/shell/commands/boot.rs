@@ -17,12 +17,42 @@ const START: &str = "[ADDRESS [RAMDISK[:SIZE]|- [TREE]]]";
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "booti", usage: START, help: "start Xen or Linux, an arm64 Image, plain or gzip", run: booti },
-    Command { name: "bootm", usage: START, help: "start Xen or Linux in a U-Boot image (mkimage)", run: bootm },
-    Command { name: "go", usage: "ADDRESS", help: "jump to a program, as the firmware would have", run: go },
-    Command { name: "reset", usage: "", help: "reset the board", run: reset },
-    Command { name: "bootefi", usage: "...", help: "EFI is not here", run: bootefi },
-    Command { name: "bootelf", usage: "...", help: "ELF files are not started here", run: bootelf },
+    Command {
+        name: "booti",
+        usage: START,
+        help: "start Xen or Linux, an arm64 Image, plain or gzip",
+        example: "booti 0x1000000 - $fdt_addr",
+        run: booti,
+    },
+    Command {
+        name: "bootm",
+        usage: START,
+        help: "start Xen or Linux in a U-Boot image (mkimage)",
+        example: "bootm 0x1000000 - $fdt_addr",
+        run: bootm,
+    },
+    Command {
+        name: "go",
+        usage: "ADDRESS",
+        help: "jump to a program, as the firmware would have",
+        example: "go 0x80000",
+        run: go,
+    },
+    Command { name: "reset", usage: "", help: "reset the board", example: "reset", run: reset },
+    Command {
+        name: "bootefi",
+        usage: "...",
+        help: "EFI is not here",
+        example: "booti 0x1000000 - $fdt_addr",
+        run: bootefi,
+    },
+    Command {
+        name: "bootelf",
+        usage: "...",
+        help: "ELF files are not started here",
+        example: "booti 0x1000000 - $fdt_addr",
+        run: bootelf,
+    },
 ];
 
 pub(super) fn booti(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {

@@ -11,12 +11,25 @@ use core::cmp::Ordering;
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "test", usage: TEST, help: "decides: strings, numbers, files", run: test },
-    Command { name: "[", usage: "TEST ]", help: "the same as test", run: bracket },
+    Command {
+        name: "test",
+        usage: TEST,
+        help: "decides: strings, numbers, files",
+        example: "if test -e mmc 0:1 boot.scr; then echo there; fi",
+        run: test,
+    },
+    Command {
+        name: "[",
+        usage: "TEST ]",
+        help: "the same as test",
+        example: "[ \"$board_rev\" = \"0x11\" ] && echo 4B",
+        run: bracket,
+    },
     Command {
         name: "itest",
         usage: ITEST,
         help: "compares numbers (.b .w .l .q) or strings (.s), in memory by *",
+        example: "itest $filesize -gt 0 && echo loaded",
         run: itest,
     },
 ];

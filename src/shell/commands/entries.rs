@@ -12,11 +12,29 @@ const BOOT: &str = "[ENTRY]";
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "entries", usage: "", help: "what can be booted by name", run: entries },
-    Command { name: "plan", usage: "ENTRY", help: "what booting an entry would take, without doing it", run: plan },
-    Command { name: "boot", usage: BOOT, help: "boot an entry; without one, run bootcmd", run: boot },
-    Command { name: "bootd", usage: BOOT, help: "the same as boot", run: boot },
-    Command { name: "reload", usage: "", help: "look for the settings and read them anew", run: reload },
+    Command { name: "entries", usage: "", help: "what can be booted by name", example: "entries", run: entries },
+    Command {
+        name: "plan",
+        usage: "ENTRY",
+        help: "what booting an entry would take, without doing it",
+        example: "plan xen",
+        run: plan,
+    },
+    Command {
+        name: "boot",
+        usage: BOOT,
+        help: "boot an entry; without one, run bootcmd",
+        example: "boot xen",
+        run: boot,
+    },
+    Command { name: "bootd", usage: BOOT, help: "the same as boot", example: "bootd", run: boot },
+    Command {
+        name: "reload",
+        usage: "",
+        help: "look for the settings and read them anew",
+        example: "reload",
+        run: reload,
+    },
 ];
 
 fn entries(shell: &mut Shell<'_>, _: &[String]) -> Outcome {

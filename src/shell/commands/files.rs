@@ -12,22 +12,65 @@ const SIZE: &str = "INTERFACE DEVICE[:PARTITION] FILE";
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "load", usage: LOAD, help: "load a file from a card", run: load },
-    Command { name: "fatload", usage: LOAD, help: "load a file from a FAT file system", run: load },
-    Command { name: "ls", usage: LIST, help: "list a directory of a card", run: ls },
-    Command { name: "fatls", usage: LIST, help: "list a directory of a FAT file system", run: ls },
-    Command { name: "size", usage: SIZE, help: "set filesize to the size of a file on a card", run: size },
+    Command {
+        name: "load",
+        usage: LOAD,
+        help: "load a file from a card",
+        example: "load mmc 0:1 0x1000000 xen",
+        run: load,
+    },
+    Command {
+        name: "fatload",
+        usage: LOAD,
+        help: "load a file from a FAT file system",
+        example: "fatload mmc 0:1 0x1000000 xen",
+        run: load,
+    },
+    Command { name: "ls", usage: LIST, help: "list a directory of a card", example: "ls mmc 0:1 /overlays", run: ls },
+    Command {
+        name: "fatls",
+        usage: LIST,
+        help: "list a directory of a FAT file system",
+        example: "fatls mmc 0:1",
+        run: ls,
+    },
+    Command {
+        name: "size",
+        usage: SIZE,
+        help: "set filesize to the size of a file on a card",
+        example: "size mmc 0:1 xen; echo $filesize",
+        run: size,
+    },
     Command {
         name: "fatsize",
         usage: SIZE,
         help: "set filesize to the size of a file on a FAT file system",
+        example: "fatsize mmc 0:1 xen",
         run: size,
     },
-    Command { name: "ext4load", usage: LOAD, help: "not here: only FAT is read", run: not_fat },
-    Command { name: "ext4ls", usage: LIST, help: "not here: only FAT is read", run: not_fat },
-    Command { name: "ext4size", usage: SIZE, help: "not here: only FAT is read", run: not_fat },
-    Command { name: "ext2load", usage: LOAD, help: "not here: only FAT is read", run: not_fat },
-    Command { name: "ext2ls", usage: LIST, help: "not here: only FAT is read", run: not_fat },
+    Command {
+        name: "ext4load",
+        usage: LOAD,
+        help: "not here: only FAT is read",
+        example: "load mmc 0:1 0x1000000 xen",
+        run: not_fat,
+    },
+    Command { name: "ext4ls", usage: LIST, help: "not here: only FAT is read", example: "ls mmc 0:1", run: not_fat },
+    Command {
+        name: "ext4size",
+        usage: SIZE,
+        help: "not here: only FAT is read",
+        example: "size mmc 0:1 xen",
+        run: not_fat,
+    },
+    Command {
+        name: "ext2load",
+        usage: LOAD,
+        help: "not here: only FAT is read",
+        example: "load mmc 0:1 0x1000000 xen",
+        run: not_fat,
+    },
+    Command { name: "ext2ls", usage: LIST, help: "not here: only FAT is read", example: "ls mmc 0:1", run: not_fat },
 ];
 
 /// `mmc 0:1` as two arguments; `0` alone is the first partition that can be booted from. Numbers are hexadecimal.

@@ -17,12 +17,14 @@ pub const COMMANDS: &[Command] = &[
         name: "iminfo",
         usage: "[ADDRESS...]",
         help: "show and verify the image at ADDRESS (mkimage's formats: legacy and FIT)",
+        example: "iminfo 0x1000000",
         run: show,
     },
     Command {
         name: "imxtract",
         usage: "ADDRESS PART [DESTINATION]",
         help: "find part PART (a number in a legacy image, a name in a FIT image), and copy or unpack it to DESTINATION; sets fileaddr and filesize",
+        example: "imxtract 0x1000000 kernel 0x2000000",
         run: extract,
     },
 ];

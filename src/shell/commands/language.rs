@@ -7,15 +7,39 @@ use alloc::string::String;
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "help", usage: "[COMMAND...]", help: "what there is, or how a command is called", run: help },
-    Command { name: "?", usage: "[COMMAND...]", help: "the same as help", run: help },
-    Command { name: "version", usage: "", help: "which loader this is", run: version },
-    Command { name: "echo", usage: "[-n] [TEXT...]", help: "prints; -n without ending the line", run: echo },
-    Command { name: "true", usage: "", help: "succeeds", run: |_, _| Ok(true) },
-    Command { name: "false", usage: "", help: "fails", run: |_, _| Ok(false) },
-    Command { name: "sleep", usage: "SECONDS", help: "waits; fractions count, Ctrl-C ends it", run: sleep },
-    Command { name: "exit", usage: "[STATUS]", help: "ends the script, or leaves the prompt", run: exit },
-    Command { name: "run", usage: "VARIABLE...", help: "runs the commands in variables", run },
+    Command {
+        name: "help",
+        usage: "[COMMAND...]",
+        help: "what there is, or how a command is called",
+        example: "help fdt",
+        run: help,
+    },
+    Command { name: "?", usage: "[COMMAND...]", help: "the same as help", example: "? boot", run: help },
+    Command { name: "version", usage: "", help: "which loader this is", example: "version", run: version },
+    Command {
+        name: "echo",
+        usage: "[-n] [TEXT...]",
+        help: "prints; -n without ending the line",
+        example: "echo $serverip",
+        run: echo,
+    },
+    Command { name: "true", usage: "", help: "succeeds", example: "true && echo yes", run: |_, _| Ok(true) },
+    Command { name: "false", usage: "", help: "fails", example: "false || echo no", run: |_, _| Ok(false) },
+    Command {
+        name: "sleep",
+        usage: "SECONDS",
+        help: "waits; fractions count, Ctrl-C ends it",
+        example: "sleep 0.5",
+        run: sleep,
+    },
+    Command {
+        name: "exit",
+        usage: "[STATUS]",
+        help: "ends the script, or leaves the prompt",
+        example: "exit",
+        run: exit,
+    },
+    Command { name: "run", usage: "VARIABLE...", help: "runs the commands in variables", example: "run bootcmd", run },
 ];
 
 fn help(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
@@ -32,6 +56,7 @@ fn help(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             Ok(command) => {
                 shell.say(format_args!("{} - {}\n", command.name, command.help))?;
                 shell.print_usage(command)?;
+                shell.say(format_args!("    example: {}\n", command.example))?;
             }
             Err(unknown) => {
                 shell.say(format_args!("unknown command '{name}'{unknown}\n"))?;

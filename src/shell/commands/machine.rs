@@ -2,7 +2,6 @@
 //!
 //! All but `memory` are the machine's own reports ([`Report`]): the commands only print them, and can be left by Ctrl-C while they do.
 
-use crate::config::nearest::nearest;
 use crate::shell::platform::Report;
 use crate::shell::{Command, Failure, Outcome, Shell};
 use alloc::format;
@@ -13,30 +12,40 @@ use log::LevelFilter;
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "net", usage: "[registers]", help: "link, address, server, counters", run: net },
-    Command { name: "memory", usage: "", help: "what lies where, and what is free", run: memory },
+    Command {
+        name: "net",
+        usage: "[registers]",
+        help: "link, address, server, counters",
+        example: "net registers",
+        run: net,
+    },
+    Command { name: "memory", usage: "", help: "what lies where, and what is free", example: "memory", run: memory },
     Command {
         name: "log",
-        usage: "[error|warn|info|debug]",
+        usage: "[error|warn|info|debug|trace]",
         help: "the diagnosis of late; it is kept up to the level asked for",
+        example: "log warn",
         run: log,
     },
     Command {
         name: "timing",
         usage: "",
         help: "when each step of the boot was taken",
+        example: "timing",
         run: |shell, arguments| plain(shell, arguments, Report::Timing),
     },
     Command {
         name: "watchdog",
         usage: "",
         help: "whether it runs, who armed it, what it has left",
+        example: "watchdog",
         run: |shell, arguments| plain(shell, arguments, Report::Watchdog),
     },
     Command {
         name: "selftest",
         usage: "",
         help: "what this board is and has, for a bug report",
+        example: "selftest",
         run: |shell, arguments| plain(shell, arguments, Report::SelfTest),
     },
 ];
@@ -92,13 +101,9 @@ fn net(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 }
 
 fn log(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
-    const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
     let level = match arguments {
         [_] => LevelFilter::Info,
-        [_, name] => name.parse().map_err(|_| {
-            let near = nearest(name, LEVELS).unwrap_or("warn");
-            Failure::because(format!("there is no level {name}: did you mean {near}?"))
-        })?,
+        [_, name] => name.parse().map_err(|_| Failure::Usage)?,
         _ => return Err(Failure::Usage),
     };
     tell(shell, Report::Log(level))

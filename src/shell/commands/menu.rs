@@ -13,6 +13,7 @@ pub const COMMANDS: &[Command] = &[Command {
     name: "sysboot",
     usage: "[-p] INTERFACE DEVICE[:PARTITION] fat|any [ADDRESS] [FILE]",
     help: "boot the default label of an extlinux.conf, or the next one that starts",
+    example: "sysboot mmc 0:1 any 0x5500000 /extlinux/extlinux.conf",
     run: sysboot,
 }];
 

@@ -9,14 +9,21 @@ use core::net::Ipv4Addr;
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "tftpboot", usage: "[ADDRESS] [[SERVER:]FILE]", help: "load a file by TFTP", run: tftpboot },
+    Command {
+        name: "tftpboot",
+        usage: "[ADDRESS] [[SERVER:]FILE]",
+        help: "load a file by TFTP",
+        example: "tftpboot 0x1000000 xen",
+        run: tftpboot,
+    },
     Command {
         name: "dhcp",
         usage: "[ADDRESS] [[SERVER:]FILE]",
         help: "get an address by DHCP, and, unless autoload says no, a file by TFTP",
+        example: "dhcp 0x2400000 boot.scr",
         run: dhcp,
     },
-    Command { name: "ping", usage: "HOST", help: "see whether a host answers", run: ping },
+    Command { name: "ping", usage: "HOST", help: "see whether a host answers", example: "ping $serverip", run: ping },
 ];
 
 impl Lease {

@@ -9,8 +9,13 @@ use alloc::format;
 use alloc::string::String;
 
 /// The command.
-pub const COMMANDS: &[Command] =
-    &[Command { name: "setexpr", usage: USAGE, help: "sets a variable to the result of an expression", run: setexpr }];
+pub const COMMANDS: &[Command] = &[Command {
+    name: "setexpr",
+    usage: USAGE,
+    help: "sets a variable to the result of an expression",
+    example: "setexpr next $fileaddr + $filesize",
+    run: setexpr,
+}];
 
 const USAGE: &str = "NAME [*]A (+ - * / % & | ^) [*]B\nNAME [*]A\nNAME gsub PATTERN TEXT [IN]\nNAME sub PATTERN TEXT [IN]\nNAME fmt FORMAT [VALUE...]";
 
@@ -81,7 +86,7 @@ fn substitute(shell: &mut Shell<'_>, name: &str, pattern: &str, by: &str, text: 
         Some(text) => text.clone(),
         None => match shell.environment.get(name) {
             Some(text) => String::from(text),
-            None => return Err(Failure::because(NotDefined::new(name))),
+            None => return Err(Failure::because(NotDefined::new(name, &shell.environment))),
         },
     };
     let pattern = Pattern::new(pattern).map_err(Failure::because)?;

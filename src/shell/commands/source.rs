@@ -9,6 +9,7 @@ pub const COMMANDS: &[Command] = &[Command {
     name: "source",
     usage: "[ADDRESS][:FILE|#CONFIGURATION]",
     help: "run a script that was loaded",
+    example: "tftpboot 0x2400000 boot.scr; source 0x2400000",
     run: source,
 }];
 

@@ -485,3 +485,81 @@ fn sysboot_goes_on_to_the_next_label_and_says_why() {
     let said = reason(&mut shell, "sysboot mmc 0:1 any 2400000 none.conf");
     assert!(said.contains("none.conf: a: absent: no such file"), "{said}");
 }
+
+#[test]
+fn every_command_has_an_example_that_it_takes() {
+    for command in all() {
+        let mut files = FileMap::default();
+        for name in ["xen", "boot.scr"] {
+            files.server.insert(name.into(), Vec::from(*b"echo from a script\n"));
+            files.card.insert(name.into(), Vec::from(*b"echo from the card\n"));
+        }
+        let mut machine = Simulation::raspberry_pi_4(files).unwrap();
+        machine.lease = Some(Lease::default());
+        let mut shell = Shell::new(
+            &mut machine,
+            environment(&[("serverip", "10.0.0.1"), ("board_rev", "0x11"), ("filesize", "10"), ("fileaddr", "1000")]),
+        );
+        let example = command.example;
+        assert!(!crate::shell::language::is_unfinished(example), "{example}");
+        let _ = shell.run_typed(example);
+        let said = &machine.output;
+        for mistake in ["syntax error", "unknown command", "does not take", "did you mean"] {
+            assert!(!said.contains(mistake), "{}: {example}: {said}", command.name);
+        }
+    }
+}
+
+#[test]
+fn mistyped_subcommands_and_variables_get_the_nearest_name() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[("serverip", "10.0.0.1")]));
+    let lines = [
+        "env prnit",
+        "tree dfif",
+        "log inof",
+        "net registres",
+        "fdt kmnode",
+        "printenv serverpi",
+        "mmc rescna",
+        "run serverpi",
+        "help selftst",
+    ];
+    for line in lines {
+        let _ = shell.run_typed(line);
+    }
+    let said = machine.output;
+    for near in ["print", "diff", "info", "registers", "fdt mknode", "serverip", "rescan", "serverip", "selftest"] {
+        assert!(said.contains(&format!("did you mean {near}?")), "{near}: {said}");
+    }
+}
+
+#[test]
+fn help_shows_forms_and_an_example() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(shell.run_typed("help tree").unwrap());
+    assert!(
+        machine.output.ends_with("    tree print [PATH [PROPERTY]]\n    tree diff [ADDRESS]\n    example: tree diff\n"),
+        "{}",
+        machine.output
+    );
+}
+
+#[test]
+fn what_only_a_board_has_is_said_to_be_missing_and_the_rest_is_answered() {
+    let mut machine = machine_with_scripts();
+    machine.reserve("the loader", PhysicalRange { start: 0x3b00_0000, end: 0x3b10_0000 }).unwrap();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    for line in ["net registers", "log", "watchdog"] {
+        assert!(!shell.run_typed(line).unwrap(), "{line}");
+    }
+    for line in ["net", "timing", "selftest", "memory"] {
+        assert!(shell.run_typed(line).unwrap(), "{line}");
+    }
+    assert!(!shell.run_typed("plan xen").unwrap() && !shell.run_typed("entries").unwrap());
+    let said = machine.output;
+    assert_eq!(said.matches("only a board does").count(), 3, "{said}");
+    assert!(said.contains("  0x3b000000-0x3b0fffff   1024 KiB  the loader\n"), "{said}");
+    assert!(said.contains("there is no entry xen"), "{said}");
+}

@@ -2,12 +2,10 @@
 
 use super::fdt::print;
 use super::machine::Text;
-use crate::config::nearest::nearest;
 use crate::device_tree::Tree;
 use crate::device_tree::difference::{self, difference};
 use crate::shell::working_tree::tree_at;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
-use alloc::format;
 use alloc::string::String;
 
 /// The command.
@@ -15,6 +13,7 @@ pub const COMMANDS: &[Command] = &[Command {
     name: "tree",
     usage: "print [PATH [PROPERTY]]\ndiff [ADDRESS]",
     help: "show the tree that fdt works on, or the firmware's; how it differs from what the firmware passed",
+    example: "tree diff",
     run: tree,
 }];
 
@@ -36,10 +35,7 @@ fn tree(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             };
             diff(shell, address)
         }
-        other => Err(Failure::because(match nearest(other, ["print", "diff"]) {
-            Some(near) => format!("tree has no {other}: did you mean tree {near}?"),
-            None => format!("tree has no {other}; it has print and diff"),
-        })),
+        _ => Err(Failure::Usage),
     }
 }
 

@@ -14,12 +14,31 @@ pub const COMMANDS: &[Command] = &[
         name: "setenv",
         usage: "NAME [VALUE...]",
         help: "sets a variable; without a value takes it away",
+        example: "setenv bootargs console=hvc0 root=/dev/ram0",
         run: set,
     },
-    Command { name: "printenv", usage: "[NAME...]", help: "shows variables", run: print },
-    Command { name: "env", usage: ENV, help: "sets, shows, deletes, imports and exports variables", run: env },
-    Command { name: "saveenv", usage: "", help: "says why variables are not saved", run: save },
-    Command { name: "editenv", usage: "NAME", help: "says how to change a variable", run: edit },
+    Command {
+        name: "printenv",
+        usage: "[NAME...]",
+        help: "shows variables",
+        example: "printenv bootcmd ipaddr",
+        run: print,
+    },
+    Command {
+        name: "env",
+        usage: ENV,
+        help: "sets, shows, deletes, imports and exports variables",
+        example: "env print -a",
+        run: env,
+    },
+    Command { name: "saveenv", usage: "", help: "says why variables are not saved", example: "saveenv", run: save },
+    Command {
+        name: "editenv",
+        usage: "NAME",
+        help: "says how to change a variable",
+        example: "editenv bootargs",
+        run: edit,
+    },
 ];
 
 const ENV: &str = "set NAME [VALUE...]\nprint [NAME...]\ndefault -a\ndefault NAME...\ndelete NAME...\nexists NAME\nrun VARIABLE...\nimport [-d] [-t [-r] | -b | -c] ADDRESS [SIZE] [NAME...]\nexport [-t | -b] ADDRESS [NAME...]";
@@ -86,7 +105,7 @@ fn print(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     }
     for name in names {
         let Some(value) = shell.environment.get(name) else {
-            return Err(Failure::because(NotDefined::new(name)));
+            return Err(Failure::because(NotDefined::new(name, &shell.environment)));
         };
         let line = format!("{name}={value}\n");
         shell.say(format_args!("{line}"))?;

@@ -4,6 +4,7 @@ use super::interpreter::Place;
 use super::lexer::{Lexer, Rules, SyntaxError, Token, Word, assignment};
 use super::limits::{COMMAND, Exceeded};
 use crate::config::nearest::nearest;
+use crate::shell::completion::nearest_word;
 use crate::shell::{Command, Failure, Outcome, Shell, commands};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -109,7 +110,11 @@ impl Shell<'_> {
         budget.text -= bytes;
         match outcome {
             Err(Failure::Usage) => {
-                self.complain(place, &format_args!("{name} does not take these arguments"))?;
+                let word = arguments.get(1).map_or("", String::as_str);
+                match nearest_word(command, word).filter(|near| *near != word) {
+                    Some(near) => self.complain(place, &format_args!("{name} has no {word}: did you mean {near}?"))?,
+                    None => self.complain(place, &format_args!("{name} does not take these arguments"))?,
+                }
                 self.print_usage(command)?;
                 Ok(false)
             }

@@ -43,7 +43,7 @@ impl Shell<'_> {
     /// As [`run_script`](Self::run_script), and [`Failure::Reason`] where there is no such variable.
     pub fn run_variable(&mut self, name: &str) -> Outcome {
         let Some(text) = self.environment.get(name).map(String::from) else {
-            return Err(Failure::because(NotDefined::new(name)));
+            return Err(Failure::because(NotDefined::new(name, &self.environment)));
         };
         self.run_text(name, &text, Unit::Whole)
     }

@@ -13,6 +13,7 @@ pub(super) mod print;
 mod value;
 
 use super::super::{Command, Failure, Outcome, Shell};
+use crate::shell::completion::nearest_word;
 use alloc::format;
 use alloc::string::String;
 
@@ -42,6 +43,7 @@ bootcpu ID
 boardsetup
 systemsetup",
     help: "work on a device tree; VALUE is <CELLS>, [BYTES] or texts; a PATH without / begins with an alias",
+    example: "fdt addr $fdt_addr; fdt set /chosen bootargs console=hvc0",
     run,
 }];
 
@@ -72,10 +74,12 @@ const WORK: &[(&str, Work)] = &[
 
 fn run(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let [_, name, rest @ ..] = arguments else { return Err(Failure::Usage) };
-    let (_, work) = WORK
-        .iter()
-        .find(|(start, _)| name.starts_with(start))
-        .ok_or_else(|| Failure::because(format!("fdt has no {name}; `help fdt` shows what it has")))?;
+    let (_, work) = WORK.iter().find(|(start, _)| name.starts_with(start)).ok_or_else(|| {
+        match COMMANDS.first().and_then(|fdt| nearest_word(fdt, name)) {
+            Some(near) => Failure::because(format!("fdt has no {name}: did you mean fdt {near}?")),
+            None => Failure::because(format!("fdt has no {name}; `help fdt` shows what it has")),
+        }
+    })?;
     work(shell, rest)
 }
 

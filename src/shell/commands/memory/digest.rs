@@ -14,18 +14,21 @@ pub const COMMANDS: &[Command] = &[
         name: "crc32",
         usage: "ADDRESS SIZE [DESTINATION]\n-v ADDRESS SIZE CRC",
         help: "compute the CRC-32 of SIZE bytes and write it to DESTINATION, or compare it",
+        example: "crc32 0x1000000 100",
         run: crc,
     },
     Command {
         name: "hash",
         usage: "crc32|sha256 ADDRESS SIZE [VARIABLE|*DESTINATION]\n-v crc32|sha256 ADDRESS SIZE DIGEST|VARIABLE|*ADDRESS",
         help: "compute a digest of SIZE bytes and keep it, or compare it",
+        example: "hash crc32 0x1000000 100",
         run: hash,
     },
     Command {
         name: "sha256sum",
         usage: "ADDRESS SIZE [VARIABLE|*DESTINATION]\n-v ADDRESS SIZE DIGEST|VARIABLE|*ADDRESS",
         help: "compute the SHA-256 of SIZE bytes and keep it, or compare it",
+        example: "sha256sum 0x1000000 100",
         run: sha256,
     },
 ];

@@ -17,19 +17,62 @@ use core::fmt::Write as _;
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "md", usage: "ADDRESS [COUNT]", help: "show memory (md.b, md.w, md.l, md.q)", run: show },
-    Command { name: "mw", usage: "ADDRESS VALUE [COUNT]", help: "fill memory (mw.b, mw.w, mw.l, mw.q)", run: fill },
-    Command { name: "cp", usage: "FROM TO COUNT", help: "copy memory (cp.b, cp.w, cp.l, cp.q)", run: copy },
+    Command {
+        name: "md",
+        usage: "ADDRESS [COUNT]",
+        help: "show memory (md.b, md.w, md.l, md.q)",
+        example: "md.l 0x1000000 10",
+        run: show,
+    },
+    Command {
+        name: "mw",
+        usage: "ADDRESS VALUE [COUNT]",
+        help: "fill memory (mw.b, mw.w, mw.l, mw.q)",
+        example: "mw.b 0x1000000 0 100",
+        run: fill,
+    },
+    Command {
+        name: "cp",
+        usage: "FROM TO COUNT",
+        help: "copy memory (cp.b, cp.w, cp.l, cp.q)",
+        example: "cp.b 0x1000000 0x2000000 100",
+        run: copy,
+    },
     Command {
         name: "cmp",
         usage: "FIRST SECOND COUNT",
         help: "compare memory (cmp.b, cmp.w, cmp.l, cmp.q)",
+        example: "cmp.b 0x1000000 0x2000000 100",
         run: compare,
     },
-    Command { name: "base", usage: "[0]", help: "show the offset of addresses, which is always 0", run: base },
-    Command { name: "bdinfo", usage: "", help: "show the board's memory, and who lies where", run: board_info },
-    Command { name: "mm", usage: "ADDRESS", help: "not here: use md and mw", run: not_by_hand },
-    Command { name: "nm", usage: "ADDRESS", help: "not here: use md and mw", run: not_by_hand },
+    Command {
+        name: "base",
+        usage: "[0]",
+        help: "show the offset of addresses, which is always 0",
+        example: "base",
+        run: base,
+    },
+    Command {
+        name: "bdinfo",
+        usage: "",
+        help: "show the board's memory, and who lies where",
+        example: "bdinfo",
+        run: board_info,
+    },
+    Command {
+        name: "mm",
+        usage: "ADDRESS",
+        help: "not here: use md and mw",
+        example: "md 0x1000000; mw 0x1000000 1",
+        run: not_by_hand,
+    },
+    Command {
+        name: "nm",
+        usage: "ADDRESS",
+        help: "not here: use md and mw",
+        example: "md 0x1000000; mw 0x1000000 1",
+        run: not_by_hand,
+    },
 ];
 
 /// Bytes in a line of `md`.
