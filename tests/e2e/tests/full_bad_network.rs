@@ -124,12 +124,12 @@ fn a_server_that_nobody_runs_is_told_with_its_address_and_port() -> Result<()> {
 }
 
 /// A network whose files come through a relay that falls silent after `packets` packets.
-fn relayed(files: &Files, packets: i64) -> Result<(Network, Network, Relay)> {
+fn relayed(files: &Files, packets: i64, settings: &str) -> Result<(Network, Network, Relay)> {
     let served = files.on(Network::new()?)?;
     let port = free_port()?;
     start_tftp(&served.served(), IpAddr::V4(Ipv4Addr::LOCALHOST), port)?;
     let relay = Relay::before(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), packets)?;
-    let text = format!("{}[network]\nserver = \"10.0.2.2:{}\"\n", good(), relay.port);
+    let text = format!("{settings}[network]\nserver = \"10.0.2.2:{}\"\n", relay.port);
     let network = Network::new()?.with(SETTINGS, text.as_bytes())?;
     Ok((network, served, relay))
 }
@@ -137,7 +137,7 @@ fn relayed(files: &Files, packets: i64) -> Result<(Network, Network, Relay)> {
 #[test]
 fn a_server_that_falls_silent_in_the_middle_and_comes_back_serves_every_byte() -> Result<()> {
     let files = Files::new()?;
-    let (network, _served, relay) = relayed(&files, 800)?;
+    let (network, _served, relay) = relayed(&files, 800, &good())?;
     let mut board = start(&network, false)?;
     let said = board.line("kernel: 10.0.2.2:")?;
     ensure!(said.contains(" fell silent for 15 s after ") && said.ends_with("; trying again."), "{said}");
@@ -147,9 +147,29 @@ fn a_server_that_falls_silent_in_the_middle_and_comes_back_serves_every_byte() -
 }
 
 #[test]
+fn whoever_watches_at_a_terminal_sees_a_bar_stand_still_with_its_losses_and_go_on() -> Result<()> {
+    let files = Files::new()?;
+    let settings = format!("timeout = \"never\"\n{}", entry("good", "kernel", "ramdisk", ""));
+    let (network, _served, relay) = relayed(&files, 800, &settings)?;
+    let mut board = start(&network, false)?;
+    board.says("\x1b[6n")?;
+    board.press("\x1b[24;80R")?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    board.press("\r")?;
+    let said = board.says(" sent again")?;
+    ensure!(said.contains("\rkernel [#") && said.contains(" % ") && said.contains(" lost  "), "{said:?}");
+    relay.speak();
+    // The bar goes, and one line stays.
+    let said = board.says("\x1b[Jkernel: 2797859 bytes in ")?;
+    ensure!(!said.contains('\n'), "{said:?}");
+    board.says("The next line is Xen's.")?;
+    files.arrive(&mut board)
+}
+
+#[test]
 fn a_link_that_is_lost_in_the_middle_of_a_file_and_returns_costs_no_byte() -> Result<()> {
     let files = Files::new()?;
-    let (network, _served, relay) = relayed(&files, 800)?;
+    let (network, _served, relay) = relayed(&files, 800, &good())?;
     let mut board = start(&network, false)?;
     board.says("link is up")?;
     // Silence, so that the cable is pulled in the middle of the kernel and not behind its end.
