@@ -217,7 +217,8 @@ fn a_screen_that_goes_out_at_9600_baud_does_not_delay_what_is_typed() {
         assert!(when.unwrap().since(due(200)) < Duration::from_millis(1));
         assert!(rig.shown().len() < 250, "most of the screens is still to come");
         assert!(rig.console.drain(Duration::from_secs(5)));
-        assert_eq!(rig.shown().len(), 2 * 80 * 24);
+        assert!(rig.shown().len() < 800, "and is not waited for after Ctrl-C");
+        assert_eq!(rig.console.lost(), 0);
     }
 }
 

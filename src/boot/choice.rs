@@ -71,7 +71,7 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
                 }
             }
             Step::Boot { entry, by_itself, from_prompt } => {
-                let error = boot_with_fallbacks(machine, settings, &entry, from_card);
+                let error = boot_with_fallbacks(machine, settings, &entry, from_card, from_prompt);
                 if by_itself && !machine.keeper.watched {
                     return End::Failed;
                 }
@@ -99,11 +99,14 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
 }
 
 /// Boots `entry`; if that fails its fallback, and so on. Settings have no circles of fallbacks. Comes back with why the first one was not booted.
+///
+/// Who boots from the prompt wants this entry and no other, and who watches a script fail wants to look at what it left.
 fn boot_with_fallbacks<B: Board>(
     machine: &mut Machine<B>,
     settings: &Settings,
     entry: &Entry,
     from_card: bool,
+    from_prompt: bool,
 ) -> String {
     let mut reason = None;
     let mut next = Some(entry);
@@ -112,7 +115,9 @@ fn boot_with_fallbacks<B: Board>(
         let error = attempt::boot(machine, entry, from_card).to_string();
         println!("{} was not booted: {error}", entry.name);
         reason.get_or_insert(error);
-        next = entry.fallback.as_deref().and_then(|name| settings.entry(name));
+        let is_watched = machine.keeper.watched && matches!(entry.payload, Payload::Script(_));
+        let fallback = entry.fallback.as_deref().filter(|_| !from_prompt && !is_watched);
+        next = fallback.and_then(|name| settings.entry(name));
     }
     reason.unwrap_or_default()
 }

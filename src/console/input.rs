@@ -48,6 +48,11 @@ impl Input {
         core::mem::take(&mut self.interrupted)
     }
 
+    /// Whether Ctrl-C has come and nobody has asked yet.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
     pub(super) fn take_typed(&mut self) -> bool {
         core::mem::take(&mut self.typed)
     }

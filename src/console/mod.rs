@@ -82,10 +82,15 @@ impl Console {
         self.input.read()
     }
 
-    /// Whether Ctrl-C has come since this was last asked. What was typed before it is forgotten, what was typed after it is kept.
+    /// Whether Ctrl-C has come since this was last asked. What was typed before it is forgotten, what was typed after it is kept. Of what was
+    /// printed and has not been sent yet only a few lines stay: nobody wants to wait for the rest.
     pub fn take_interrupt(&mut self) -> bool {
         self.poll();
-        self.input.take_interrupt()
+        let interrupted = self.input.take_interrupt();
+        if interrupted {
+            self.output.cut();
+        }
+        interrupted
     }
 
     /// Whether a key was pressed since this was last asked, by all that can be told without reading it: a byte that keyboards send, which
@@ -188,7 +193,7 @@ impl Console {
 
     /// Whether there is room for a byte, after waiting for it as long as the line moves.
     fn make_room(&mut self) {
-        if self.output.has_room() {
+        if self.output.has_room() || self.input.is_interrupted() {
             return;
         }
         self.poll();
@@ -198,7 +203,7 @@ impl Console {
         let from = self.clock.now();
         while self.clock.now().since(from) < STALL {
             self.poll();
-            if self.output.has_room() {
+            if self.output.has_room() || self.input.is_interrupted() {
                 return;
             }
         }
@@ -207,11 +212,17 @@ impl Console {
 
     fn put(&mut self, byte: u8) {
         if self.output.wants_return(byte) {
-            self.make_room();
-            self.output.put(b'\r');
+            self.put_as_it_is(b'\r');
         }
+        self.put_as_it_is(byte);
+    }
+
+    fn put_as_it_is(&mut self, byte: u8) {
         self.make_room();
-        self.output.put(byte);
+        // What Ctrl-C ends is about to be cut anyway.
+        if self.output.has_room() || !self.input.is_interrupted() {
+            self.output.put(byte);
+        }
     }
 
     /// Says in the output how much is missing from it, once there is room again.

@@ -6,6 +6,9 @@ use alloc::collections::VecDeque;
 /// Size in bytes of the output buffer: 1.4 s of a line at 115,200 baud, and ten times a whole unattended boot.
 pub const OUTPUT_BUFFER: usize = 16 * 1024;
 
+/// What is sent in 45 ms at 115,200 baud: so much stays when the rest is not wanted any more.
+const SOON: usize = 512;
+
 /// Room that the note about lost output needs.
 const NOTE: usize = 64;
 
@@ -67,6 +70,17 @@ impl Output {
         } else {
             self.lost = self.lost.saturating_add(1);
             self.lost_unreported = self.lost_unreported.saturating_add(1);
+        }
+    }
+
+    /// Forgets what takes longer than a moment to send, from the end of a line on.
+    pub(super) fn cut(&mut self) {
+        if self.bytes.len() > SOON {
+            self.bytes.truncate(SOON);
+            while self.bytes.back().is_some_and(|byte| *byte != b'\n') {
+                self.bytes.pop_back();
+            }
+            self.after_return = false;
         }
     }
 

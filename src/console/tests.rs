@@ -82,6 +82,28 @@ fn a_writer_faster_than_the_line_is_slowed_down_and_loses_nothing() {
 }
 
 #[test]
+fn ctrl_c_ends_a_long_output_within_a_tenth_of_a_second() {
+    let (mut console, peer, clock) = on_mini_uart();
+    write!(console, "{}", "a line that came before\n".repeat(600)).unwrap();
+    peer.type_text("\x03");
+    let before = clock.nanos();
+    clock.advance(CHARACTER * 2);
+    write!(console, "{}", "a line that nobody waits for\n".repeat(4000)).unwrap();
+    assert!(console.take_interrupt());
+    let sent = peer.sent().len();
+    writeln!(console, "^C").unwrap();
+    assert!(console.drain(Duration::from_secs(1)));
+    assert!(clock.nanos() - before < 100_000_000, "{} ns", clock.nanos() - before);
+    let text = peer.sent_text();
+    assert!(text.ends_with("before\r\n^C\r\n"), "{:?}", &text[text.len() - 60..]);
+    assert!(peer.sent().len() - sent < 600);
+    assert_eq!(console.lost(), 0, "what was not wanted is not lost");
+    write!(console, "{}", "x".repeat(OUTPUT_BUFFER * 2)).unwrap();
+    assert!(console.drain(Duration::from_secs(3)));
+    assert!(peer.sent().len() > OUTPUT_BUFFER * 2, "afterwards all is sent again");
+}
+
+#[test]
 fn a_dead_line_costs_the_stall_time_once_and_the_loss_is_reported_when_it_moves_again() {
     let (mut console, peer, clock) = on_mini_uart();
     peer.stop_transmitter(true);
