@@ -11,6 +11,7 @@ pub mod ethernet;
 pub mod qmp;
 pub mod relay;
 pub mod servers;
+pub mod terminal;
 
 use std::path::PathBuf;
 

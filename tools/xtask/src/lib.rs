@@ -27,6 +27,7 @@ pub mod qemu_build;
 pub mod ramdisk;
 pub mod serve;
 pub mod terminal;
+pub mod tmux;
 pub mod toolchain;
 pub mod tutorial;
 pub mod u_boot_tools;

@@ -9,10 +9,11 @@ use crate::cache::Cache;
 use crate::emulator::Emulator;
 use crate::packages::{self, Release, Server};
 use crate::ramdisk::ramdisk;
+use crate::tmux;
 use crate::toolchain::Toolchain;
 
 /// What tests call that a machine with Rust may lack.
-const PACKAGES: [&str; 4] = ["cpio", "device-tree-compiler", "u-boot-tools", "xz-utils"];
+const PACKAGES: [&str; 5] = ["cpio", "device-tree-compiler", tmux::PACKAGE, "u-boot-tools", "xz-utils"];
 
 /// Everything the other commands need.
 pub struct Needed {
