@@ -127,3 +127,131 @@ fn arguments(out: &mut dyn fmt::Write, xen: &Xen) -> fmt::Result {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::plan::Facts;
+    use crate::config::settings;
+
+    const TOML: &str = r#"
+[[entry]]
+name = "xen"
+title = "Xen + Dom0"
+device-tree = "t.dtb"
+fallback = "other"
+[entry.xen]
+image = "xen"
+args = "bootscrub=0"
+[entry.dom0]
+kernel = "Image"
+ramdisk = "rootfs"
+args = "console=hvc0"
+[[entry.domu]]
+name = "guest"
+memory = "128M"
+cpus = 2
+vpl011 = true
+kernel = "k"
+args = "quiet"
+[[entry]]
+name = "other"
+script = "boot2.scr"
+"#;
+
+    const FACTS: Facts<'static> = Facts {
+        memory: 948 << 20,
+        firmware_tree: true,
+        board_tree: None,
+        bundle: None,
+        initramfs: None,
+        network: true,
+        card: None,
+        card_first: false,
+    };
+
+    fn layout() -> Layout {
+        let mut layout = Layout::new([PhysicalRange { start: 0, end: 0x3b40_0000 }]).unwrap();
+        layout.reserve("page 0", PhysicalRange { start: 0, end: 0x1000 }).unwrap();
+        layout
+    }
+
+    fn file(size: u64) -> Seen {
+        Seen { size: Some(size), ..Seen::default() }
+    }
+
+    /// The beginning of an arm64 Image that takes 3 MiB.
+    fn program() -> Vec<u8> {
+        let mut bytes = alloc::vec![0; 64];
+        bytes[16..24].copy_from_slice(&(3_u64 << 20).to_le_bytes());
+        bytes[24] = 8;
+        bytes[56..60].copy_from_slice(b"ARM\x64");
+        bytes
+    }
+
+    fn outline(seen: &[Seen]) -> String {
+        let entries = settings::parse(TOML.as_bytes()).unwrap().entries;
+        let plan = Plan::new(&entries[0], &FACTS).unwrap();
+        let mut text = String::new();
+        write(&mut text, &entries[0], &plan, seen, layout()).unwrap();
+        text
+    }
+
+    #[test]
+    fn files_have_sizes_and_the_places_that_a_boot_gives_them() {
+        let xen = Seen { beginning: program(), ..file(1_000_000) };
+        let text = outline(&[file(50_000), xen, file(30 << 20), file(5000), file(100)]);
+        let expected = "\
+Xen + Dom0 (xen)
+device tree: t.dtb, by TFTP
+    50000 bytes, read at 0x3b3f3000-0x3b3ff34f
+Xen: xen, by TFTP
+    1000000 bytes, to 0x00200000-0x004fffff
+Dom0 kernel: Image, by TFTP
+    31457280 bytes, to 0x00600000-0x023fffff
+Dom0 ramdisk: rootfs, by TFTP
+    5000 bytes, to 0x00001000-0x00002387
+guest kernel: k, by TFTP
+    100 bytes, to 0x00003000-0x00003063
+Xen args: bootscrub=0
+Dom0 args: console=hvc0
+guest: 131072 KiB, 2 CPU, vpl011; args: quiet
+Note: no dom0_mem= in Xen's args: Dom0 gets 512 MiB
+If that fails: other
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_and_the_rest_is_told_all_the_same() {
+        let trouble = Seen { trouble: Some("file not found".into()), ..Seen::default() };
+        let text = outline(&[trouble, file(10), Seen::default()]);
+        assert!(text.contains("device tree: t.dtb, by TFTP\n    file not found\n"), "{text}");
+        assert!(
+            text.contains("Xen: xen, by TFTP\n    10 bytes\n"),
+            "a beginning that is no program has no place: {text}"
+        );
+        assert!(text.contains("guest kernel: k, by TFTP\n    size not known\n"), "{text}");
+    }
+
+    #[test]
+    fn sizes_that_fit_nowhere_have_no_place() {
+        for size in [u64::MAX, 1 << 40, 0] {
+            let text = outline(&[file(size), file(size), file(size)]);
+            assert!(text.contains(&alloc::format!("{size} bytes\n")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_script_is_one_file_that_says_the_rest_itself() {
+        let entries = settings::parse(TOML.as_bytes()).unwrap().entries;
+        let crate::config::Payload::Script(script) = &entries[1].payload else { panic!("no script") };
+        let item = crate::boot::plan::script(script, &FACTS).unwrap();
+        let mut text = String::new();
+        write_script(&mut text, &entries[1], &item, &file(700)).unwrap();
+        assert_eq!(
+            text,
+            "other (other)\nscript: boot2.scr, by TFTP\n    700 bytes\nWhat else it loads and starts, it says itself.\n"
+        );
+    }
+}
