@@ -170,6 +170,9 @@ impl<B: Board> Machine<B> {
             test.run();
         }
         let overrides = overrides(bootargs);
+        if let Some(level) = overrides.log {
+            logger::set_level(level);
+        }
         console::poll();
         let network = network::open(&mut board, parsed, &identity);
         console::poll();
@@ -221,11 +224,8 @@ impl<B: Board> Machine<B> {
 impl<B: Board> Keeper<B> {
     /// What everything that loops calls, at least every 0.5 ms: the console's bytes move, and an armed watchdog sees progress.
     pub fn breathe(&mut self) {
-        self.watched |= console::with(|console| {
-            console.poll();
-            console.take_typed()
-        })
-        .unwrap_or(false);
+        console::poll();
+        self.watched |= console::with(Console::take_typed).unwrap_or(false);
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.feed();
         }

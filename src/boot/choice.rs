@@ -205,6 +205,7 @@ impl<'s> Visit<'s> {
             let now = clock.now();
             let Self { menu, keyboard, query, early } = self;
             let found = console::with(|console| {
+                menu.set_line_busy(console.is_printing());
                 while let Some(key) = early.pop_front().or_else(|| match menu.takes_text() {
                     true => keyboard.text_key(now, console),
                     false => keyboard.key(now, console),

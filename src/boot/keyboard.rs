@@ -20,7 +20,7 @@ pub struct Keyboard {
 impl Keyboard {
     /// The next key that acts, if it has come.
     pub fn key(&mut self, now: Instant, console: &mut Console) -> Option<Key> {
-        if console.take_interrupt() {
+        if console.take_interrupt_key() {
             return Some(Key::Control(b'c'));
         }
         let faults = count(console.line_errors());
@@ -36,7 +36,7 @@ impl Keyboard {
 
     /// The next key of a text, which may be pasted.
     pub fn text_key(&mut self, now: Instant, console: &mut Console) -> Option<Key> {
-        if console.take_interrupt() {
+        if console.take_interrupt_key() {
             return Some(Key::Control(b'c'));
         }
         while let Some(byte) = console.read() {

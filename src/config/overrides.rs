@@ -7,6 +7,7 @@
 //! | `xenlift.address=ADDRESS/PREFIX` | `[network] address`; no DHCP then |
 //! | `xenlift.gateway=ADDRESS` | `[network] gateway` |
 //! | `xenlift.server=ADDRESS[:PORT]` | `[network] server` |
+//! | `xenlift.log=LEVEL` | what of the log is shown: `off`, `error`, `warn` (as without it), `info`, `debug`, `trace` |
 //! | `xenlift.config=PATH` or `tftp://ADDRESS/PATH` | where settings are fetched from, before every other place on the network |
 //!
 //! A word that is wrong is reported and left out; the rest counts. Of a repeated word the last counts.
@@ -15,6 +16,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
+use log::LevelFilter;
 
 use super::reader::shown;
 use super::settings::{LONGEST_TIMEOUT, parse_gateway, parse_interface_address};
@@ -22,7 +24,7 @@ use super::source::{ServerAddress, Source, SourceError, TFTP_PORT};
 use super::{InterfaceAddress, Settings, Timeout, command_line, nearest};
 
 const PREFIX: &str = "xenlift.";
-const KEYS: [&str; 6] = ["default", "timeout", "address", "gateway", "server", "config"];
+const KEYS: [&str; 7] = ["default", "timeout", "address", "gateway", "server", "config", "log"];
 
 /// What the words say; `None` where there is no such word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct Overrides {
     pub server: Option<ServerAddress>,
     /// `xenlift.config=`
     pub config: Option<Source>,
+    /// `xenlift.log=`
+    pub log: Option<LevelFilter>,
 }
 
 /// A word that was left out.
@@ -113,6 +117,10 @@ impl Overrides {
             }
             "server" => self.server = Some(ServerAddress::parse(value, TFTP_PORT).map_err(Problem::Source)?),
             "config" => self.config = Some(Source::parse(value).map_err(Problem::Source)?),
+            "log" => {
+                let expected = Problem::Value("off, error, warn, info, debug or trace");
+                self.log = Some(value.parse().map_err(|_| expected)?);
+            }
             _ => return Err(Problem::Unknown(nearest::nearest(key, KEYS))),
         }
         Ok(())
@@ -202,7 +210,7 @@ mod tests {
             [
                 "command line: xenlift.timeuot=1 ignored: no such key; nearest: xenlift.timeout",
                 "command line: xenlift.timeout=soon ignored: expected seconds from 0 to 3600, or never",
-                "command line: xenlift.zz ignored: no such key; known: default timeout address gateway server config",
+                "command line: xenlift.zz ignored: no such key; known: default timeout address gateway server config log",
             ]
         );
         for bad in

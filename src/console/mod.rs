@@ -4,7 +4,8 @@
 //! neither starves the network: at 115,200 baud a line of 80 characters takes 7 ms, and a ring of 256 received frames fills in
 //! 3.1 ms. **Whatever loops calls [`Console::poll`] at least every 0.5 ms**: the mini UART's FIFOs of eight characters empty, or
 //! overflow, in 0.7 ms. A pause longer than that costs speed on the way out and typed characters on the way in, nothing else;
-//! [`Console::longest_gap`] tells how long the longest was.
+//! [`Console::longest_gap`] tells how long the longest was, and each that is longer than [`PROMISED`] is a message of the log's lowest
+//! level but one (`xenlift.log=debug` on the firmware's command line shows them).
 //!
 //! When the output buffer is full, a writer waits as long as the line moves. A line that does not move for [`STALL`] is taken for
 //! dead (flow control held, clock stopped): what does not fit is dropped and counted, without waiting again until it moves, so
@@ -32,6 +33,9 @@ pub use shared::{install, missed, poll, print, with};
 /// How long a line may not move before it is taken for dead: 50 characters at 9600 baud.
 pub const STALL: Duration = Duration::from_millis(50);
 
+/// How often the console is looked at, at least.
+pub const PROMISED: Duration = Duration::from_micros(500);
+
 /// Characters that one [`Console::poll`] reads at most, so that a receive flag stuck at "ready" cannot hold it.
 const READ_AT_ONCE: usize = 64;
 
@@ -44,6 +48,10 @@ pub struct Console {
     input: Input,
     polled: Instant,
     longest_gap: Gap,
+    /// The longest gap over [`PROMISED`] that nobody was told of.
+    untold_gap: Option<Gap>,
+    /// What [`Console::take_input_lost`] has told of.
+    told_lost: u64,
 }
 
 /// The time between two polls.
@@ -67,6 +75,8 @@ impl Console {
             input: Input::new(),
             polled,
             longest_gap: Gap::default(),
+            untold_gap: None,
+            told_lost: 0,
         }
     }
 
@@ -82,15 +92,21 @@ impl Console {
         self.input.read()
     }
 
-    /// Whether Ctrl-C has come since this was last asked. What was typed before it is forgotten, what was typed after it is kept. Of what was
-    /// printed and has not been sent yet only a few lines stay: nobody wants to wait for the rest.
+    /// Whether Ctrl-C has come since this was last asked. What was typed before it is forgotten, what was typed after it is kept. What was
+    /// printed and has not been sent is dropped, as a terminal driver does it: at 9600 baud a full buffer takes 17 s.
     pub fn take_interrupt(&mut self) -> bool {
         self.poll();
         let interrupted = self.input.take_interrupt();
         if interrupted {
-            self.output.cut();
+            self.output.discard();
         }
         interrupted
+    }
+
+    /// The same for whoever paints a picture by its differences, for whom Ctrl-C is a key: all that was printed is sent.
+    pub fn take_interrupt_key(&mut self) -> bool {
+        self.poll();
+        self.input.take_interrupt()
     }
 
     /// Whether a key was pressed since this was last asked, by all that can be told without reading it: a byte that keyboards send, which
@@ -136,6 +152,11 @@ impl Console {
         let _ = fmt::Write::write_fmt(self, format_args!("{stamp} {text}\n"));
     }
 
+    /// Whether what was printed has not all gone to the UART yet.
+    pub fn is_printing(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// Bytes taken for output since the start, carriage returns included, lost ones not.
     pub fn printed(&self) -> u64 {
         self.output.printed()
@@ -151,6 +172,12 @@ impl Console {
         self.input.lost()
     }
 
+    /// Whether typed characters were lost since this was last asked, because nobody read the input buffer or nobody looked in time.
+    pub fn take_input_lost(&mut self) -> bool {
+        let lost = self.input.lost().saturating_add(self.uart.errors().overruns.into());
+        core::mem::replace(&mut self.told_lost, lost) != lost
+    }
+
     /// What went wrong on the line since the start. Whoever has to tell noise from keys compares it with what it was before.
     pub fn line_errors(&self) -> LineErrors {
         self.uart.errors()
@@ -159,6 +186,11 @@ impl Console {
     /// The longest time between two polls since the start, or since [`restart_gaps`](Self::restart_gaps).
     pub fn longest_gap(&self) -> Gap {
         self.longest_gap
+    }
+
+    /// The longest time over [`PROMISED`] between two polls since this was last asked.
+    pub fn take_gap(&mut self) -> Option<Gap> {
+        self.untold_gap.take()
     }
 
     /// Lets [`longest_gap`](Self::longest_gap) begin anew, to measure one piece of work.
@@ -174,9 +206,12 @@ impl Console {
 
     fn receive(&mut self) {
         let now = self.clock.now();
-        let length = now.since(self.polled);
-        if length > self.longest_gap.length {
-            self.longest_gap = Gap { length, ended: now.since(self.started) };
+        let gap = Gap { length: now.since(self.polled), ended: now.since(self.started) };
+        if gap.length > self.longest_gap.length {
+            self.longest_gap = gap;
+        }
+        if gap.length > PROMISED && self.untold_gap.is_none_or(|untold| gap.length > untold.length) {
+            self.untold_gap = Some(gap);
         }
         self.polled = now;
 
@@ -219,7 +254,7 @@ impl Console {
 
     fn put_as_it_is(&mut self, byte: u8) {
         self.make_room();
-        // What Ctrl-C ends is about to be cut anyway.
+        // What Ctrl-C ends is about to be dropped anyway.
         if self.output.has_room() || !self.input.is_interrupted() {
             self.output.put(byte);
         }
@@ -230,6 +265,12 @@ impl Console {
         if let Some(lost) = self.output.loss_to_report() {
             let _ = fmt::Write::write_fmt(self, format_args!("\n[{lost} bytes lost: the line stood still]\n"));
         }
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not looked at for {} us until {} us", self.length.as_micros(), self.ended.as_micros())
     }
 }
 

@@ -6,9 +6,6 @@ use alloc::collections::VecDeque;
 /// Size in bytes of the output buffer: 1.4 s of a line at 115,200 baud, and ten times a whole unattended boot.
 pub const OUTPUT_BUFFER: usize = 16 * 1024;
 
-/// What is sent in 45 ms at 115,200 baud: so much stays when the rest is not wanted any more.
-const SOON: usize = 512;
-
 /// Room that the note about lost output needs.
 const NOTE: usize = 64;
 
@@ -16,6 +13,8 @@ const NOTE: usize = 64;
 pub(super) struct Output {
     bytes: VecDeque<u8>,
     after_return: bool,
+    /// How far into an escape sequence the terminal is by what has left.
+    sequence: Sequence,
     /// The line was taken for dead, and has not moved since.
     pub(super) stalled: bool,
     printed: u64,
@@ -23,11 +22,40 @@ pub(super) struct Output {
     lost_unreported: u64,
 }
 
+/// A place in an escape sequence (ECMA-48, 5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sequence {
+    /// In none.
+    None,
+    /// Behind the Escape.
+    Escape,
+    /// Behind `ESC [`.
+    Control,
+}
+
+impl Sequence {
+    /// The place one byte on.
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (_, ESCAPE) => Self::Escape,
+            (Self::Escape, b'[') => Self::Control,
+            (Self::Control, b' '..=b'?') => Self::Control,
+            _ => Self::None,
+        }
+    }
+}
+
+const ESCAPE: u8 = 0x1b;
+
+/// Ends reverse and bold.
+const PLAIN: &[u8] = b"\x1b[m";
+
 impl Output {
     pub(super) fn new() -> Self {
         Self {
             bytes: VecDeque::with_capacity(OUTPUT_BUFFER),
             after_return: false,
+            sequence: Sequence::None,
             stalled: false,
             printed: 0,
             lost: 0,
@@ -73,14 +101,21 @@ impl Output {
         }
     }
 
-    /// Forgets what takes longer than a moment to send, from the end of a line on.
-    pub(super) fn cut(&mut self) {
-        if self.bytes.len() > SOON {
-            self.bytes.truncate(SOON);
-            while self.bytes.back().is_some_and(|byte| *byte != b'\n') {
-                self.bytes.pop_back();
-            }
-            self.after_return = false;
+    /// Drops what has not left. A terminal is left in no half of a sequence, and in no style that was to end in what is dropped.
+    pub(super) fn discard(&mut self) {
+        let mut sequence = self.sequence;
+        let mut kept = 0;
+        while sequence != Sequence::None
+            && let Some(byte) = self.bytes.get(kept)
+        {
+            sequence = sequence.after(*byte);
+            kept += 1;
+        }
+        let styled = self.bytes.range(kept..).any(|byte| *byte == ESCAPE);
+        self.after_return &= kept == self.bytes.len();
+        self.bytes.truncate(kept);
+        if styled {
+            self.bytes.extend(PLAIN);
         }
     }
 
@@ -90,6 +125,7 @@ impl Output {
         while let Some(byte) = self.bytes.front()
             && uart.try_write(*byte)
         {
+            self.sequence = self.sequence.after(*byte);
             self.bytes.pop_front();
             count += 1;
         }

@@ -27,9 +27,15 @@ pub fn with<R>(work: impl FnOnce(&mut Console) -> R) -> Option<R> {
     CONSOLE.try_lock()?.as_mut().map(work)
 }
 
-/// Moves what can be moved at once: [`Console::poll`] of the one console, if it is free.
+/// Moves what can be moved at once: [`Console::poll`] of the one console, if it is free. A look that came late is a message of the log.
 pub fn poll() {
-    with(Console::poll);
+    let gap = with(|console| {
+        console.poll();
+        console.take_gap()
+    });
+    if let Some(gap) = gap.flatten() {
+        log::debug!("{gap}");
+    }
 }
 
 /// Prints on the one console; counted in [`missed`] if it is missing or in use. For the macros.

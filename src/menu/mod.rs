@@ -99,6 +99,8 @@ pub struct Menu<'s> {
     digits: Digits,
     kind: Kind,
     painter: Painter,
+    /// Nothing is painted: the line still brings out what was.
+    line_is_busy: bool,
     editor: LineEditor,
 }
 
@@ -120,6 +122,7 @@ impl<'s> Menu<'s> {
             digits: Digits::default(),
             kind,
             painter: painter(kind),
+            line_is_busy: false,
             editor: LineEditor::new(kind),
         })
     }
@@ -176,6 +179,12 @@ impl<'s> Menu<'s> {
             self.open = false;
             self.open(now, false, out);
         }
+    }
+
+    /// Says whether the line still brings out what was printed. While it does nothing is painted, and afterwards what has become of it all at once: else
+    /// a held key would let a slow line fall behind, and the keys wait for it.
+    pub fn set_line_busy(&mut self, busy: bool) {
+        self.line_is_busy = busy;
     }
 
     /// Takes a key that came at `now`. Moments must not go back.
@@ -246,6 +255,9 @@ impl<'s> Menu<'s> {
     /// Shows what has changed, on a terminal.
     fn paint(&mut self, now: Instant, out: &mut dyn Write) {
         let Kind::Ansi { columns, rows } = self.kind else { return };
+        if self.line_is_busy {
+            return;
+        }
         let mut frame = Frame::new(columns, rows);
         match &self.page {
             Page::List => self.draw_list(now, &mut frame),

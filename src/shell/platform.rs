@@ -28,6 +28,9 @@ pub trait Platform {
     /// The oldest byte that was typed and not yet read. Ctrl-C is not among them.
     fn typed(&mut self) -> Option<u8>;
 
+    /// Whether typed characters were lost since this was last asked.
+    fn take_input_lost(&mut self) -> bool;
+
     /// The present moment.
     fn now(&self) -> Instant;
 

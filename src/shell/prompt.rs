@@ -107,6 +107,9 @@ pub fn run(shell: &mut Shell<'_>, visitor: &mut Visitor, kind: Option<Kind>, pat
 impl Visitor {
     /// A line, or how it ended otherwise; `None` where patience has.
     fn line(&mut self, shell: &mut Shell<'_>, prompt: &str, patience: Option<Duration>) -> Option<Outcome> {
+        if shell.platform.take_input_lost() {
+            shell.platform.print(format_args!("Typed characters were lost: look at what came before you go on.\n"));
+        }
         // The editor writes while it asks the shell for names, so it writes here first.
         let mut out = String::new();
         self.editor.begin(prompt, "", &mut out);

@@ -185,6 +185,8 @@ pub struct Simulation {
     pub landed: Vec<Landed>,
     /// When Ctrl-C is pressed, once.
     pub interrupt_at: Option<Instant>,
+    /// Whether typed characters were lost and nobody was told.
+    pub input_lost: bool,
     /// What the DHCP server says; without it, there is none.
     pub lease: Option<Lease>,
     /// The hosts that answer an ICMP echo request.
@@ -219,6 +221,7 @@ impl Simulation {
             asked: Vec::new(),
             landed: Vec::new(),
             interrupt_at: None,
+            input_lost: false,
             lease: None,
             hosts: Vec::new(),
             facts: Facts::default(),
@@ -384,6 +387,10 @@ impl Platform for Simulation {
 
     fn typed(&mut self) -> Option<u8> {
         self.keyboard.typed.pop_front()
+    }
+
+    fn take_input_lost(&mut self) -> bool {
+        core::mem::take(&mut self.input_lost)
     }
 
     fn now(&self) -> Instant {

@@ -11,6 +11,8 @@ mod clock;
 #[path = "../../src/drivers/models/uart.rs"]
 mod uart;
 
+pub mod machine;
+
 // What the models know as their parent's.
 use xenlift::mmio::Bus;
 use xenlift::time::{Clock, Duration, Instant};

@@ -276,6 +276,10 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         console::with(Console::read).flatten()
     }
 
+    fn take_input_lost(&mut self) -> bool {
+        console::with(Console::take_input_lost).unwrap_or(false)
+    }
+
     fn entries(&self) -> &[Entry] {
         self.entries
     }
