@@ -86,8 +86,11 @@ pub fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
     }
     let first = labels.first().ok_or(Error::NoLabel)?.name.clone();
     labels.retain(|label| label.kernel.is_some());
-    // A stable sort: the others stay in their order.
-    labels.sort_by_key(|label| default.as_ref() != Some(&label.name));
+    // The others stay in their order.
+    if let Some(place) = labels.iter().position(|label| default.as_ref() == Some(&label.name)) {
+        let label = labels.remove(place);
+        labels.insert(0, label);
+    }
     if labels.is_empty() { Err(Error::NoKernel(first)) } else { Ok(labels) }
 }
 

@@ -183,6 +183,12 @@ enum Name<'t> {
     Of(&'t str),
 }
 
+/// The order of what is at two offsets of `tree`. Not inlined: a sort compares in many places, and that would be six kilobytes.
+#[inline(never)]
+fn order(tree: &Tree<'_>, one: u32, other: u32) -> Ordering {
+    name(tree, one as usize).cmp(&name(tree, other as usize)).then(one.cmp(&other))
+}
+
 /// The name of what is at `offset` of `tree`.
 fn name<'t>(tree: &Tree<'t>, offset: usize) -> Name<'t> {
     if (tree.header().reservations_offset..reservations_end(tree)).contains(&offset) {
@@ -234,7 +240,7 @@ impl<'t> Names<'t> {
         offsets.try_reserve_exact(count).map_err(|_| Error::Memory { names: count })?;
         offsets.extend(from.take(count).map(|offset| offset as u32));
         // By the offset where the name is the same: the first of two comes first.
-        offsets.sort_unstable_by_key(|&offset| (name(tree, offset as usize), offset));
+        offsets.sort_unstable_by(|one, other| order(tree, *one, *other));
         Ok(Self { tree, offsets, next: 0 })
     }
 

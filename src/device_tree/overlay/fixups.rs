@@ -36,8 +36,12 @@ impl Patches {
                 self.add_label(overlay, place, value).ok_or(Error::BadFixup { what: Label::new(place) })?;
             }
         }
-        self.0.sort_unstable_by_key(|patch| (patch.property, patch.at));
+        self.sort();
         Ok(())
+    }
+
+    fn sort(&mut self) {
+        self.0.sort_unstable_by_key(|patch| (patch.property, patch.at));
     }
 
     /// `place` is `path:property:offset`.
@@ -62,7 +66,7 @@ impl Patches {
         if let Some(fixups) = overlay.root().child("__local_fixups__") {
             self.add_references(fixups, overlay.root(), &own)?;
         }
-        self.0.sort_unstable_by_key(|patch| (patch.property, patch.at));
+        self.sort();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! All but `memory` are the machine's own reports ([`Report`]): the commands only print them, and can be left by Ctrl-C while they do.
 
+use crate::range::PhysicalRange;
 use crate::shell::platform::Report;
 use crate::shell::{Command, Failure, Outcome, Shell};
 use alloc::format;
@@ -119,9 +120,12 @@ fn memory(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let stays = layout.occupants().iter().map(|occupant| (occupant.range, occupant.name.as_str()));
     let loaded = shell.loaded.iter().map(|loaded| (loaded.range, loaded.name.as_str()));
     let tree = shell.tree_range().map(|range| (range, "the tree of the fdt commands"));
-    let mut all: Vec<_> = banks.chain(stays).chain(loaded).chain(tree).collect();
-    // A bank before what lies in it.
-    all.sort_by_key(|(range, _)| (range.start, core::cmp::Reverse(range.end)));
+    let mut all: Vec<(PhysicalRange, &str)> = Vec::new();
+    for (range, name) in banks.chain(stays).chain(loaded).chain(tree) {
+        // A bank before what lies in it. They are few, and a sort is five kilobytes of code.
+        let before = |(other, _): &(PhysicalRange, &str)| (other.start, range.end) <= (range.start, other.end);
+        all.insert(all.partition_point(before), (range, name));
+    }
     let mut text = String::new();
     for (range, name) in all {
         let inside = if name == "memory" { "" } else { "  " };
