@@ -141,6 +141,18 @@ impl Terminal {
         }
     }
 
+    /// Presses `key` again and again until the chosen row of a list contains `text`: what a person does at a line that was noisy. The key must
+    /// be one that may be pressed once too often.
+    pub fn presses_until_chosen(&self, key: &str, text: &str) -> Result<()> {
+        let end = Instant::now() + LIMIT;
+        while !self.chosen()?.unwrap_or_default().contains(text) {
+            ensure!(Instant::now() < end, "{key} does not choose {text:?}:\n{}", self.tmux.screen()?);
+            self.press(&[key])?;
+            thread::sleep(SETTLED);
+        }
+        Ok(())
+    }
+
     /// All that was said, with lines that were wrapped in one piece.
     pub fn said(&self) -> Result<String> {
         self.tmux.said()

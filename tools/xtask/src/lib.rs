@@ -21,6 +21,7 @@ pub mod image_builder;
 pub mod kernel_modules;
 pub mod loader;
 pub mod packages;
+pub mod picture;
 pub mod process;
 pub mod product;
 pub mod qemu_build;

@@ -59,6 +59,8 @@ enum Command {
     Serve(commands::serve::Arguments),
     /// Measure, each figure beside its peer's
     Bench(commands::bench::Arguments),
+    /// Make docs/console.svg anew: menu, fetch and summary of a boot, as a terminal shows them
+    Screenshots,
     /// Fetch and build everything the other commands need, and print where it lies
     Setup,
 }
@@ -85,6 +87,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::Script(arguments) => commands::script::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&cache, &arguments),
+        Command::Screenshots => commands::screenshots::run(&cache),
         Command::Setup => commands::setup::run(&cache),
     }
 }

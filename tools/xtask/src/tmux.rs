@@ -130,7 +130,7 @@ impl Tmux {
 
     /// Types text. Every character is a key, and Enter is `\r`.
     pub fn types(&self, text: &str) -> Result<()> {
-        self.run(&["send-keys", "-l", text])
+        self.run(&["send-keys", "-l", "--", text])
     }
 
     /// Sends bytes at once, whatever they are. Like every terminal, tmux sends a CR for each LF.

@@ -26,7 +26,7 @@ const SETTINGS: &str = include_str!("demo.toml");
 pub const TREE: &str = "bcm2711-rpi-4-b.dtb";
 
 /// Where the servers of the demonstration listen.
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How long Dom0 may take to come up. It takes about 8 s on two idle cores.
 const BOOT: Duration = Duration::from_secs(180);
@@ -82,7 +82,7 @@ pub fn user_network(directory: &Path) -> String {
 }
 
 /// A UDP port that nobody listens on at this moment.
-fn free_port() -> Result<u16> {
+pub(super) fn free_port() -> Result<u16> {
     let socket = UdpSocket::bind((LOOPBACK, 0)).context("cannot open a UDP port on the loopback interface")?;
     Ok(socket.local_addr().context("a UDP socket has no address")?.port())
 }

@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod demo;
 pub mod image;
 pub mod qemu;
+pub mod screenshots;
 pub mod script;
 pub mod serve;
 pub mod setup;
