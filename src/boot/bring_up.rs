@@ -89,7 +89,7 @@ pub struct Machine<B: Board> {
 
 /// What has to be looked after as long as the loader runs.
 pub struct Keeper<B: Board> {
-    /// Somebody has pressed a key, and reads what is said.
+    /// Somebody has pressed a key, and is there to choose.
     pub watched: bool,
     /// What the terminal is; `None` as long as it was not asked.
     pub terminal: Option<Kind>,
@@ -241,12 +241,12 @@ impl<B: Board> Keeper<B> {
         self.clock.now()
     }
 
-    /// For whom waits are shown.
+    /// For whom things are shown. A terminal that has answered is somebody's who reads, whether he presses keys or not.
     pub fn manner(&self) -> Manner {
-        match (self.watched, self.terminal) {
-            (false, _) => Manner::Unattended,
-            (true, Some(Kind::Ansi { columns, .. })) => Manner::Ansi { columns },
-            (true, Some(Kind::Plain) | None) => Manner::Plain,
+        match (self.terminal, self.watched) {
+            (Some(Kind::Ansi { columns, .. }), _) => Manner::Ansi { columns },
+            (Some(Kind::Plain) | None, true) => Manner::Plain,
+            (Some(Kind::Plain) | None, false) => Manner::Unattended,
         }
     }
 
