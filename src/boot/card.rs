@@ -10,6 +10,7 @@ use crate::boot::plan::CardFiles;
 use crate::card::directory::Entry;
 use crate::card::partition::{Partition, partitions};
 use crate::card::{self, BlockDevice, FileSystem, Unreadable};
+use crate::console::Attentive;
 use crate::device_tree::{Node, Tree};
 use crate::drivers::mailbox::property::ClockId;
 use crate::drivers::sdhci::{self, Card, Limits, Sdhci};
@@ -78,7 +79,7 @@ impl From<card::Error> for Error {
 }
 
 /// The driver on a board's own registers.
-type Driver<B> = Sdhci<<B as Board>::Registers, <B as Board>::Clock>;
+type Driver<B> = Sdhci<<B as Board>::Registers, Attentive<<B as Board>::Clock>>;
 
 /// A controller that the tree names, with its driver once it was wanted.
 struct Controller<B: Board> {
@@ -122,7 +123,7 @@ impl<B: Board> Slot<B> {
                 None => {
                     let Some(bus) = board.registers(kind.block) else { continue };
                     let limits = Limits { base_hertz: keeper.power_card(kind.clock), high_speed: kind.high_speed };
-                    driver.insert(Sdhci::new(bus, board.clock(), limits))
+                    driver.insert(Sdhci::new(bus, Attentive(board.clock()), limits))
                 }
             };
             match driver.open() {

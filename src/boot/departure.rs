@@ -149,6 +149,7 @@ impl Departure {
 
     fn make_ready(&mut self, store: &mut Store<'_>, uart: Choice, manner: Manner) -> Result<(), Error> {
         let mut editor = Editor::new(store.bytes_mut(self.tree))?;
+        console::poll();
         let console = match xen_modules::is_for_xen(&editor.tree()?) {
             true => Some(prepare_for_xen(&mut editor, uart.uart)?),
             false => None,
@@ -156,6 +157,7 @@ impl Departure {
         console::poll();
         let length = editor.finish().len();
         self.tree = store.shorten(self.tree, length as u64).map_err(Error::Store)?;
+        console::poll();
         // What leaves here is what an independent look finds in order.
         let tree = Tree::new(store.bytes(self.tree)).map_err(Error::Tree)?;
         xen::check_size(length).map_err(Error::TreeSize)?;
@@ -170,6 +172,7 @@ impl Departure {
             console::poll();
             self.check_xen(store, &tree, console, system)?;
         }
+        console::poll();
         let own = uart_path(&tree, uart.uart);
         let pins: &[u32] = if uart.is_on_header() { &HEADER_PINS } else { &[] };
         let path = console.as_ref().and_then(|console| console.path.as_deref());
@@ -200,6 +203,7 @@ impl Departure {
                 Kernel::identify(bytes).map_err(|error| Error::Image { label: module.label(), error })?;
             }
         }
+        console::poll();
         let ready = Ready { tree, modules: &modules, layout: store.layout(), system, console };
         self.notes.extend(warnings::look(&ready).iter().map(ToString::to_string));
         Ok(())
@@ -218,6 +222,7 @@ impl Departure {
         let digest = watched.then(|| Digest::crc32(tree.bytes()));
         let range = store.range(self.tree);
         files.push(Loaded { label: "device tree", source: &self.tree_source, range, digest });
+        console::poll();
         // A tree with too many has been refused.
         let modules = xen_modules::modules(tree).unwrap_or_default();
         let lines = xen_modules::command_lines(tree);
@@ -296,8 +301,10 @@ pub fn jump<B: Board>(
 
 /// Gives Xen its console and its way to reset the board.
 fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole, Error> {
+    console::poll();
     let path = uart_path(&editor.tree()?, uart);
     let ours = Ours { path: &path, pins: &HEADER_PINS };
+    console::poll();
     let tree = editor.tree()?;
     let args = xen_modules::command_lines(&tree).xen;
     let console = xen_console::resolve(&tree, args, ours)?;
@@ -308,6 +315,7 @@ fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole
     if is_longer {
         editor.set_string("/chosen", "xen,xen-bootargs", &console.args)?;
     }
+    console::poll();
     xen::offer_reset(editor)?;
     Ok(console)
 }

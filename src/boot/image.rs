@@ -4,6 +4,7 @@
 //! (Microsoft's PE Format), whose section table says how long the file must be: the only way to see that one was cut, since `image_size`
 //! counts memory and not the file. What Xen accepts as a domain's kernel: `xen/arch/arm/kernel.c`.
 
+use crate::console;
 use core::fmt;
 
 use super::gzip::is_gzip;
@@ -193,8 +194,12 @@ fn find<const N: usize>(bytes: &[u8], needles: [&[u8]; N], enough: usize) -> [Op
         }
     }
     let mut found = [None; N];
-    let mut last = WINDOW - 1;
+    let (mut last, mut look) = (WINDOW - 1, 0);
     while let Some(byte) = bytes.get(last) {
+        if last >= look {
+            console::poll();
+            look = last + SEARCHED_AT_ONCE;
+        }
         let step = steps.get(usize::from(*byte)).copied().unwrap_or(0);
         if step > 0 {
             last += usize::from(step);
@@ -214,6 +219,9 @@ fn find<const N: usize>(bytes: &[u8], needles: [&[u8]; N], enough: usize) -> [Op
     }
     found
 }
+
+/// Bytes that are searched between two looks at the console: 0.2 ms.
+const SEARCHED_AT_ONCE: usize = 128 * 1024;
 
 /// Bytes of a needle's beginning that [`find`] looks for.
 const WINDOW: usize = 8;

@@ -4,7 +4,7 @@ use crate::board::{Block, Board};
 use crate::boot::bring_up::{Identity, Keeper};
 use crate::boot::digest::Sha256;
 use crate::config::Network;
-use crate::console;
+use crate::console::{self, Attentive};
 use crate::device_tree::{Node, Tree};
 use crate::drivers::genet::{self, Genet, RECEIVE_MEMORY, SEND_MEMORY, Settings};
 use crate::net::device::Link;
@@ -29,7 +29,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 const DIGESTED_AT_ONCE: usize = 16 * 1024;
 
 /// The controller of a board.
-pub type Controller<B> = Genet<&'static <B as Board>::Registers, <B as Board>::Memory, <B as Board>::Clock>;
+pub type Controller<B> = Genet<&'static <B as Board>::Registers, <B as Board>::Memory, Attentive<<B as Board>::Clock>>;
 
 /// A session on it.
 pub type BoardSession<B> = Session<Controller<B>, <B as Board>::Clock>;
@@ -77,6 +77,7 @@ impl From<genet::Error> for Error {
 pub fn open<B: Board>(board: &mut B, tree: Option<Tree<'_>>, identity: &Identity) -> Result<BoardSession<B>, Error> {
     let tree = tree.ok_or(Error::NoTree)?;
     let node = tree.compatible(COMPATIBLE).find(Node::is_enabled).ok_or(Error::NotInTree)?;
+    console::poll();
     let address = station(&node).or(identity.mac).ok_or(Error::NoAddress)?;
     let settings = Settings { address, phy_address: phy_address(&tree, &node) };
     let bus = board.registers(Block::Ethernet).ok_or(Error::Taken)?;
@@ -84,7 +85,8 @@ pub fn open<B: Board>(board: &mut B, tree: Option<Tree<'_>>, identity: &Identity
     let send = board.dma_memory(SEND_MEMORY).ok_or(Error::Taken)?;
     let clock = board.clock();
     // Driver and bus live as long as the loader, so nothing is lost by never freeing this one.
-    let mut controller = Genet::new(&*Box::leak(Box::new(bus)), clock, receive, send, settings)?;
+    let mut controller = Genet::new(&*Box::leak(Box::new(bus)), Attentive(clock), receive, send, settings)?;
+    console::poll();
     let found = controller.start()?;
     log::info!("{found:x?}");
     if !found.phy_known {

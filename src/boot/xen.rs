@@ -16,6 +16,7 @@ use core::fmt;
 
 use super::layout::{self, Layout};
 use crate::config;
+use crate::console;
 use crate::device_tree::edit::Error;
 use crate::device_tree::{Editor, Node, Tree};
 use crate::range::PhysicalRange;
@@ -80,8 +81,10 @@ pub fn room(xen: &config::Xen) -> usize {
 /// domain whose name `/chosen` cannot take.
 pub fn write(editor: &mut Editor<'_>, chosen: &Chosen<'_>) -> Result<(), Error> {
     clear(editor)?;
+    console::poll();
     editor.set_cells("/chosen", "#address-cells", &[2])?;
     editor.set_cells("/chosen", "#size-cells", &[2])?;
+    console::poll();
     editor.set_string("/chosen", "xen,xen-bootargs", chosen.args)?;
     editor.set_string("/chosen", "xen,dom0-bootargs", chosen.dom0.map_or("", |dom0| dom0.args))?;
     if let Some(dom0) = &chosen.dom0 {
@@ -109,6 +112,7 @@ fn clear(editor: &mut Editor<'_>) -> Result<(), Error> {
         editor.delete_property("/chosen", name)?;
     }
     for path in nodes {
+        console::poll();
         editor.delete_node(&path)?;
     }
     Ok(())
@@ -126,9 +130,11 @@ fn add_module(
     range: PhysicalRange,
 ) -> Result<String, Error> {
     let name = format!("module@{:x}", range.start);
+    console::poll();
     editor.add_node(parent, &name)?;
     let path = format!("{parent}/{name}");
     editor.set_strings(&path, "compatible", compatible)?;
+    console::poll();
     let mut register = Vec::new();
     register.extend_from_slice(&range.start.to_be_bytes());
     register.extend_from_slice(&range.size().to_be_bytes());
@@ -141,9 +147,11 @@ fn add_domain(editor: &mut Editor<'_>, domain: &Domain<'_>) -> Result<(), Error>
     editor.add_node("/chosen", &config.name)?;
     let path = format!("/chosen/{}", config.name);
     editor.set_string(&path, "compatible", "xen,domain")?;
+    console::poll();
     editor.set_cells(&path, "#address-cells", &[2])?;
     editor.set_cells(&path, "#size-cells", &[2])?;
     editor.set_property(&path, "memory", &(config.memory / 1024).to_be_bytes())?;
+    console::poll();
     editor.set_cells(&path, "cpus", &[config.cpus])?;
     if config.vpl011 {
         editor.set_property(&path, "vpl011", &[])?;
@@ -170,6 +178,7 @@ pub fn offer_reset(editor: &mut Editor<'_>) -> Result<(), Error> {
     let watchdogs = tree.compatible("brcm,bcm2835-pm-wdt").filter(|node| !node.is_compatible(WANTED));
     let paths: Vec<String> = watchdogs.map(|node| node.path().to_string()).collect();
     for path in paths {
+        console::poll();
         editor.append_property(&path, "compatible", format!("{WANTED}\0").as_bytes())?;
     }
     Ok(())

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::config::command_line;
+use crate::console;
 use crate::device_tree::{Editor, Node, Tree, edit};
 
 const PL011: &str = "arm,pl011";
@@ -275,9 +276,16 @@ pub fn prepare(editor: &mut Editor<'_>, console: &XenConsole, ours: Ours<'_>) ->
     let (mut sharing, mut on_pins) = (Vec::new(), Vec::new());
     {
         let tree = editor.tree()?;
+        console::poll();
         let Some(uart) = tree.find(path) else { return Ok(Vec::new()) };
         let interrupts = uart.property("interrupts").map(|property| property.value());
-        for (index, other) in tree.nodes().filter(|other| is_uart(other) && *other != uart).enumerate() {
+        let looked_at = tree.nodes().enumerate().filter_map(|(index, node)| {
+            if index % NODES_AT_ONCE == 0 {
+                console::poll();
+            }
+            is_uart(&node).then_some(node)
+        });
+        for (index, other) in looked_at.filter(|other| *other != uart).enumerate() {
             if index >= MOST_UARTS {
                 return Err(Error::ManyUarts);
             }
@@ -296,14 +304,19 @@ pub fn prepare(editor: &mut Editor<'_>, console: &XenConsole, ours: Ours<'_>) ->
         editor.set_string(path, "status", "okay")?;
     }
     for other in &sharing {
+        console::poll();
         editor.delete_node(other)?;
     }
     for other in &on_pins {
+        console::poll();
         editor.set_string(other, "status", "disabled")?;
     }
     sharing.append(&mut on_pins);
     Ok(sharing)
 }
+
+/// Nodes that are looked at between two looks at the console.
+const NODES_AT_ONCE: usize = 64;
 
 fn is_uart(node: &Node<'_>) -> bool {
     DRIVEN.iter().any(|name| node.is_compatible(name))

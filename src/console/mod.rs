@@ -13,8 +13,10 @@
 //!
 //! * `input` – what was typed; Ctrl-C is noticed when it is received.
 //! * `output` – what was printed.
+//! * `attentive` – a clock for drivers, whose waits look at the console.
 //! * `shared` – the one console, behind [`install`], [`with`] and the macros [`crate::print!`] and [`crate::println!`].
 
+mod attentive;
 mod input;
 mod output;
 mod shared;
@@ -22,6 +24,7 @@ mod shared;
 use crate::drivers::uart::{Baud, LineErrors, Uart, UartKind};
 use crate::time::{Clock, Duration, Instant};
 use alloc::boxed::Box;
+pub use attentive::Attentive;
 use core::fmt;
 use input::Input;
 pub use input::{INPUT_BUFFER, INTERRUPT};
