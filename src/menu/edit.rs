@@ -109,61 +109,52 @@ impl Menu<'_> {
 
     /// Begins to edit the line with that index, below what is on the screen.
     pub(super) fn begin_line(&mut self, index: usize, out: &mut dyn Write) {
-        let Some(entry) = self.entry(self.selected) else { return };
-        let Some((label, text)) = lines(entry).get(index).map(|(label, text)| (label.to_string(), text.to_string()))
-        else {
-            self.page = Page::List;
-            return;
-        };
         self.painter.erase(out);
         if index == 0 || self.kind != Kind::Plain {
             let _ = out.write_str("For this boot only. Enter: take it. Control-C: leave it as it was.\r\n");
         }
+        let line = self.entry(self.selected).and_then(|entry| lines(entry).get(index).map(|line| line.1.to_string()));
+        self.edit_line(index, &line.unwrap_or_default(), out);
+    }
+
+    /// Edits `text`, which is to be the line with that index.
+    fn edit_line(&mut self, index: usize, text: &str, out: &mut dyn Write) {
+        let label = self.entry(self.selected).and_then(|entry| lines(entry).get(index).map(|line| line.0));
+        let prompt = alloc::format!("{}: ", label.unwrap_or_default());
         self.page = Page::Line(index);
-        let prompt = alloc::format!("{label}: ");
-        self.editor.begin(&prompt, &text, out);
+        self.editor.begin(&prompt, text, out);
     }
 
     pub(super) fn edit_key(&mut self, now: Instant, key: Key, out: &mut dyn Write) -> Option<Action> {
         let Page::Line(index) = self.page else { return None };
-        // No key of its own leaves a line, and an Escape says the same as Control-C.
+        // The editor knows no Escape; here it says the same as Control-C.
         let key = if key == Key::Escape { Key::Control(b'c') } else { key };
-        let outcome = self.editor.key(now, key, &mut (), out)?;
-        let taken = match outcome {
-            Outcome::Entered(text) => self.take_line(index, text),
-            Outcome::TooLong => Err((String::from("the line was too long to be kept whole"), None)),
-            Outcome::Interrupted | Outcome::EndOfInput => {
-                self.after_line(index, false, out);
-                return None;
-            }
-        };
-        match taken {
-            Ok(()) => self.after_line(index, true, out),
-            Err((reason, text)) => {
-                let _ = write!(out, "Not taken: {reason}.\r\n");
-                self.begin_line(index, out);
-                if let Some(text) = text {
-                    self.editor.hide(out);
-                    let label = self.entry(self.selected).and_then(|entry| lines(entry).get(index).map(|line| line.0));
-                    let prompt = alloc::format!("{}: ", label.unwrap_or_default());
-                    self.editor.begin(&prompt, &text, out);
+        match self.editor.key(now, key, &mut (), out)? {
+            Outcome::Entered(text) => match self.take_line(index, &text) {
+                Ok(()) => self.after_line(index, true, out),
+                Err(reason) => {
+                    let _ = write!(out, "Not taken: {reason}.\r\n");
+                    self.edit_line(index, &text, out);
                 }
+            },
+            Outcome::TooLong => {
+                let _ = out.write_str("Not taken: more was typed than a line can be long.\r\n");
+                self.begin_line(index, out);
             }
+            Outcome::Interrupted | Outcome::EndOfInput => self.after_line(index, false, out),
         }
         None
     }
 
-    /// Takes a line as it was edited; or why not, and the text.
-    fn take_line(&mut self, index: usize, text: String) -> Result<(), (String, Option<String>)> {
+    /// Takes a line as it was edited; or says in words why not.
+    fn take_line(&mut self, index: usize, text: &str) -> Result<(), String> {
         let Some(entry) = self.entry(self.selected) else { return Ok(()) };
-        if let Err(reason) = check(entry, index, &text) {
-            return Err((reason, Some(text)));
-        }
-        if lines(entry).get(index).is_some_and(|(_, old)| *old == text) {
+        check(entry, index, text)?;
+        if lines(entry).get(index).is_none_or(|(_, old)| *old == text) {
             return Ok(());
         }
         let mut entry = entry.clone();
-        set_line(&mut entry, index, text);
+        set_line(&mut entry, index, String::from(text));
         self.edited.insert(self.selected, entry);
         Ok(())
     }
