@@ -507,6 +507,44 @@ fn every_command_has_an_example_that_it_takes() {
         for mistake in ["syntax error", "unknown command", "does not take", "did you mean"] {
             assert!(!said.contains(mistake), "{}: {example}: {said}", command.name);
         }
+#[test]
+fn variables_go_out_with_a_crc_in_a_block_of_the_size_that_is_said_and_come_back() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[("a", "1"), ("b", "2")]));
+    assert!(say(&mut shell, "env export -c -s 200 2000000 a b").unwrap());
+    assert_eq!(shell.environment.get("filesize"), Some("200"));
+    assert!(say(&mut shell, "env export -s 200 -c 2000200 a b").unwrap());
+    let [one, other] = [0x200_0000, 0x200_0200].map(|at| shell.platform.memory(sized(at, 0x200)).unwrap().to_vec());
+    assert_eq!(one, other);
+    assert!(say(&mut shell, "env export -c 4000000 a b").unwrap());
+    assert_eq!(shell.environment.get("filesize"), Some("4000"), "as uboot.env has");
+    assert!(say(&mut shell, "env export -t -s 100 3000000 a").unwrap());
+    assert_eq!(shell.environment.get("filesize"), Some("5"), "a text is as long as it is");
+    assert!(reason(&mut shell, "env export -c -s 8 2000000 a b").contains("0xd bytes, more than the 0x8"));
+    assert!(matches!(say(&mut shell, "env export -c -s"), Err(Failure::Usage)));
+    for name in ["a", "b"] {
+        shell.environment.set(name, "");
+    }
+    assert!(say(&mut shell, "env import -c 2000200 200").unwrap());
+    assert_eq!((shell.environment.get("a"), shell.environment.get("b")), (Some("1"), Some("2")));
+}
+
+#[test]
+fn an_import_that_deletes_takes_away_the_names_that_the_text_does_not_have_and_no_others() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[("a", "1")]));
+    assert!(say(&mut shell, "env export -t 2000000 a").unwrap());
+    for name in ["a", "gone", "other"] {
+        shell.environment.set(name, "old");
+    }
+    assert!(say(&mut shell, "env import -t 2000000 - a gone").unwrap());
+    assert_eq!(shell.environment.get("gone"), Some("old"), "without -d it stays");
+    assert!(say(&mut shell, "env import -d -t 2000000 - a gone").unwrap());
+    for (name, value) in [("a", Some("1")), ("gone", None), ("other", Some("old"))] {
+        assert_eq!(shell.environment.get(name), value, "{name}");
+    }
+}
+
     }
 }
 

@@ -1,6 +1,7 @@
 //! Variables: `setenv`, `printenv`, `env`.
 
 use super::language::run;
+use crate::boot::digest::crc32;
 use crate::range::PhysicalRange;
 use crate::shell::environment::{CHECKSUM, NotDefined, TextFormat, checked};
 use crate::shell::language::limits::VARIABLES;
@@ -41,10 +42,13 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-const ENV: &str = "set NAME [VALUE...]\nprint [NAME...]\ndefault -a\ndefault NAME...\ndelete NAME...\nexists NAME\nrun VARIABLE...\nimport [-d] [-t [-r] | -b | -c] ADDRESS [SIZE] [NAME...]\nexport [-t | -b] ADDRESS [NAME...]";
+const ENV: &str = "set NAME [VALUE...]\nprint [NAME...]\ndefault -a\ndefault NAME...\ndelete NAME...\nexists NAME\nrun VARIABLE...\nimport [-d] [-t [-r] | -b | -c] ADDRESS [SIZE] [NAME...]\nexport [-t | -b | -c] [-s SIZE] ADDRESS [NAME...]";
 
 /// The largest text that is imported, as in U-Boot.
 const LARGEST: u64 = 1 << 20;
+
+/// Bytes of a block of variables with a CRC-32 whose size is not said: those of `uboot.env` on this board.
+const BLOCK: u64 = 0x4000;
 
 type Run = fn(&mut Shell<'_>, &[String]) -> Outcome;
 
@@ -214,8 +218,11 @@ fn import(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         checked(block).map_err(Failure::because)?;
         range.start = range.start.saturating_add(CHECKSUM);
     }
-    if letters.contains('d') && names.is_empty() {
-        shell.environment = crate::shell::Environment::default();
+    if letters.contains('d') {
+        match names {
+            [] => shell.environment = crate::shell::Environment::default(),
+            names => names.iter().for_each(|name| shell.environment.set(name, "")),
+        }
     }
     let format = TextFormat { separator, crlf: letters.contains('r') && separator == b'\n' };
     shell.import(format, range, &|name| names.is_empty() || names.iter().any(|wanted| *wanted == *name))?;
@@ -232,8 +239,16 @@ fn unsized_text(shell: &Shell<'_>, start: u64, separator: u8) -> Result<Physical
 }
 
 fn export(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
-    let (letters, rest) = options(arguments, "tb")?;
-    let separator = if format_of(&letters)? == Some('b') { '\0' } else { '\n' };
+    let (mut letters, mut rest) = options(arguments, "tbcs")?;
+    let mut size = None;
+    if letters.contains('s') {
+        size = Some(number::hexadecimal(rest.first().ok_or(Failure::Usage)?)?);
+        let (more, behind) = options(rest, "tbc")?;
+        letters.push_str(&more);
+        rest = behind;
+    }
+    let format = format_of(&letters)?.unwrap_or('t');
+    let separator = if format == 't' { '\n' } else { '\0' };
     let Some((address, names)) = rest.split_first() else { return Err(Failure::Usage) };
     let mut text = String::new();
     for (name, value) in shell.environment.iter() {
@@ -251,9 +266,24 @@ fn export(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     }
     text.push('\0');
     let start = number::hexadecimal(address)?;
-    let range = PhysicalRange { start, end: start.saturating_add(text.len() as u64) };
-    shell.platform.memory_mut(range).map_err(Failure::because)?.copy_from_slice(text.as_bytes());
-    let size = text.len();
+    let checksum = if format == 'c' { CHECKSUM } else { 0 };
+    let length = text.len() as u64 + checksum;
+    let block = size.or((format == 'c').then_some(BLOCK)).unwrap_or(length);
+    if length > block {
+        return Err(Failure::because(format!(
+            "the variables have {length:#x} bytes, more than the {block:#x} allowed"
+        )));
+    }
+    let range = PhysicalRange { start, end: start.saturating_add(block) };
+    let bytes = shell.platform.memory_mut(range).map_err(Failure::because)?;
+    bytes.fill(0);
+    if let Some((crc, data)) = bytes.split_at_mut_checked(checksum as usize) {
+        data.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+        if format == 'c' {
+            crc.copy_from_slice(&crc32(data).to_le_bytes());
+        }
+    }
+    let size = if format == 'c' { block } else { length };
     let size = if separator == '\n' { format!("{size:X}") } else { format!("{size:x}") };
     shell.store("filesize", &size)
 }
