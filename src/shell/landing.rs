@@ -95,7 +95,7 @@ impl Shell<'_> {
         let mut warned = Ok(());
         for old in old {
             // The same file once more is no mistake.
-            if old.name != name || old.range.start != range.start {
+            if !old.spent && (old.name != name || old.range.start != range.start) {
                 warned = warned.and_then(|()| {
                     self.say(format_args!("warning: {name} at {range} overwrites {} at {}\n", old.name, old.range))
                 });
@@ -113,7 +113,7 @@ impl Shell<'_> {
         if self.loaded.len() >= MOST_LOADED {
             self.loaded.remove(0);
         }
-        self.loaded.push(Loaded { name: shortened(name).to_string(), range });
+        self.loaded.push(Loaded { name: shortened(name).to_string(), range, spent: false });
     }
 
     /// Where a file of a card goes whose command names no address: where the variable `loadaddr` says.
@@ -194,7 +194,10 @@ mod tests {
         shell.landed("Image", range(0x100_0000, 0x240_0000)).unwrap();
         shell.landed("Image", range(0x100_0000, 0x240_0000)).unwrap();
         shell.landed("rootfs", range(0x220_0000, 0x230_0000)).unwrap();
-        assert_eq!(shell.loaded, [Loaded { name: "rootfs".into(), range: range(0x220_0000, 0x230_0000) }]);
+        assert_eq!(
+            shell.loaded,
+            [Loaded { name: "rootfs".into(), range: range(0x220_0000, 0x230_0000), spent: false }]
+        );
         assert_eq!(shell.environment.get("filesize"), Some("100000"));
         assert_eq!(shell.environment.get("fileaddr"), Some("2200000"));
         assert_eq!(

@@ -116,10 +116,10 @@ impl fmt::Display for Lint {
                     "{module} says that it lies at {range}, and nothing was loaded there: load it, or take the node out"
                 )
             }
-            Self::Partly { module, range, file: Loaded { name, range: loaded } } => {
+            Self::Partly { module, range, file: Loaded { name, range: loaded, .. } } => {
                 write!(f, "{module} says that it lies at {range}; there is only {name} at {loaded}")
             }
-            Self::Size { module, declared, file: Loaded { name, range } } => write!(
+            Self::Size { module, declared, file: Loaded { name, range, .. } } => write!(
                 f,
                 "{module} says {declared:#x} bytes, and {name} has {:#x}: Xen wants the exact size",
                 range.size()
@@ -309,7 +309,7 @@ mod tests {
     }
 
     fn file(name: &str, start: u64, size: u64) -> Loaded {
-        Loaded { name: name.to_string(), range: sized(start, size) }
+        Loaded { name: name.to_string(), range: sized(start, size), spent: false }
     }
 
     fn layout() -> Layout {

@@ -44,6 +44,8 @@ pub struct Loaded {
     pub name: String,
     /// Its bytes, exactly.
     pub range: PhysicalRange,
+    /// A script that has been run: what comes over it takes nothing away that is wanted.
+    pub spent: bool,
 }
 
 /// What the commands of a script share.

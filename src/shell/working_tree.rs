@@ -147,7 +147,7 @@ impl Shell<'_> {
         for occupant in layout.occupants().iter().filter(|occupant| occupant.range.start > address) {
             room.limit(occupant.range.start, || Obstacle::of(&occupant.name, occupant.range));
         }
-        for Loaded { name, range } in self.loaded.iter().filter(|loaded| loaded.range.start != address) {
+        for Loaded { name, range, .. } in self.loaded.iter().filter(|loaded| loaded.range.start != address) {
             if range.start > address {
                 room.limit(range.start, || Obstacle::of(name, *range));
             } else if range.end > address {

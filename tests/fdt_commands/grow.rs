@@ -49,6 +49,7 @@ fn a_tree_inside_a_larger_file_keeps_to_its_own_place() {
     session.loaded.push(xenlift::shell::Loaded {
         name: "board.itb".to_string(),
         range: PhysicalRange { start: TREE - 0x100, end: TREE + size + 0x100 },
+        spent: false,
     });
     let refusal = session.refusal("fdt mknode /chosen dom0");
     assert!(refusal.contains("runs into board.itb"), "{refusal}");

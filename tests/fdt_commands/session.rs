@@ -83,7 +83,7 @@ impl Session {
 
     pub fn load(&mut self, name: &str, address: u64, bytes: &[u8]) {
         let range = put(&mut self.machine, address, bytes);
-        self.loaded.push(Loaded { name: name.to_string(), range });
+        self.loaded.push(Loaded { name: name.to_string(), range, spent: false });
     }
 }
 

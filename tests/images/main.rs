@@ -146,7 +146,11 @@ impl Session {
         let mut machine = Simulation::raspberry_pi_4(FileMap::default()).unwrap();
         let range = PhysicalRange::sized(ADDRESS, image.len() as u64).unwrap();
         machine.memory_mut(range).unwrap().copy_from_slice(image);
-        Self { machine, environment: Environment::default(), loaded: vec![Loaded { name: "boot.scr".into(), range }] }
+        Self {
+            machine,
+            environment: Environment::default(),
+            loaded: vec![Loaded { name: "boot.scr".into(), range, spent: false }],
+        }
     }
 
     fn shell<T>(&mut self, work: impl FnOnce(&mut Shell<'_>) -> T) -> T {

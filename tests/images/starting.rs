@@ -46,7 +46,7 @@ fn session(image: &[u8], ramdisk: &[u8]) -> Session {
     for (name, address, bytes) in [("tree", TREE, &tree()[..]), ("ramdisk", RAMDISK, ramdisk)] {
         let range = PhysicalRange::sized(address, bytes.len() as u64).unwrap();
         session.machine.memory_mut(range).unwrap().copy_from_slice(bytes);
-        session.loaded.push(Loaded { name: name.into(), range });
+        session.loaded.push(Loaded { name: name.into(), range, spent: false });
     }
     session
 }

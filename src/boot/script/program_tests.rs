@@ -32,7 +32,7 @@ fn memory(files: &[(u64, &[u8])]) -> Ram {
 }
 
 fn loaded(name: &str, range: PhysicalRange) -> Loaded {
-    Loaded { name: name.into(), range }
+    Loaded { name: name.into(), range, spent: false }
 }
 
 /// A tree for Xen with Dom0's kernel in `range`, and what the firmware left in it.

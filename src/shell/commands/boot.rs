@@ -112,7 +112,7 @@ fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             shell.remember(&name, range);
             range
         }
-        Compression::Gzip => unpack(shell, &Loaded { name, range })?,
+        Compression::Gzip => unpack(shell, &Loaded { name, range, spent: false })?,
         other => {
             return Err(Failure::because(format!("the image is compressed with {other}; expected gzip or nothing")));
         }

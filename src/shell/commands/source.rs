@@ -1,5 +1,6 @@
 //! Commands that run commands: `source`.
 
+use crate::shell::image::image_at;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::String;
@@ -34,9 +35,13 @@ impl Shell<'_> {
         let address = place.map_or("", |place| place.split([':', '#']).next().unwrap_or(place));
         let address = if address.is_empty() { self.image_place } else { number::hexadecimal(address)? };
         let file = self.loaded.iter().position(|loaded| loaded.range.start == address);
-        // Its text has been copied: whatever comes over it overwrites nothing that is wanted.
+        // Its text has been copied: whatever comes over it overwrites nothing that is wanted. Of a plain text nothing else knows the length.
         let name = match file {
-            Some(index) => self.loaded.remove(index).name,
+            Some(index) if image_at(self.platform, address)?.is_some() => self.loaded.remove(index).name,
+            Some(index) => self.loaded.get_mut(index).map_or_else(String::new, |loaded| {
+                loaded.spent = true;
+                loaded.name.clone()
+            }),
             None => format!("the script at {address:#x}"),
         };
         self.run_script(&name, &text)

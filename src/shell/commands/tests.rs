@@ -449,6 +449,7 @@ fn a_damaged_script_is_refused_unless_verify_is_no() {
 #[test]
 fn boot_runs_bootcmd() {
     let mut machine = machine_with_scripts();
+    files.card.insert("plain.txt".to_string(), b"echo again\n".to_vec());
     let mut shell = Shell::new(&mut machine, environment(&[("bootcmd", "setenv booted yes")]));
     assert!(say(&mut shell, "boot").unwrap());
     assert_eq!(shell.environment.get("booted"), Some("yes"));
@@ -474,6 +475,18 @@ fn sysboot_goes_on_to_the_next_label_and_says_why() {
     let mut machine = machine_with_scripts();
     let facts = machine.facts.clone();
     let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
+#[test]
+fn a_script_that_is_plain_text_runs_as_often_as_it_is_asked_for() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "load mmc 0:1 2000000 plain.txt").unwrap());
+    for _ in 0..2 {
+        assert!(say(&mut shell, "source 2000000").unwrap());
+    }
+    assert!(say(&mut shell, "load mmc 0:1 2000000 extlinux.conf").unwrap());
+    assert_eq!(machine.output, "again\nagain\n", "and what comes over it is no mistake");
+}
+
     assert!(matches!(say(&mut shell, "sysboot mmc 0:1 any 2400000 two.conf"), Err(Failure::Ended)));
     let said = &machine.output;
     assert!(said.contains("two.conf: b: missing: no such file; the next label is tried"), "{said}");

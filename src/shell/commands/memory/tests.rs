@@ -30,7 +30,7 @@ impl Session {
         let command = COMMANDS.iter().chain(digest::COMMANDS).find(|command| command.name == name).unwrap();
         let mut shell = Shell::new(&mut self.machine, core::mem::take(&mut self.environment));
         let range = PhysicalRange { start: 0x200_0000, end: 0x200_0100 };
-        shell.loaded.push(Loaded { name: "xen".to_string(), range });
+        shell.loaded.push(Loaded { name: "xen".to_string(), range, spent: false });
         let outcome = (command.run)(&mut shell, &words);
         self.environment = shell.environment;
         outcome
