@@ -13,6 +13,9 @@ use crate::shell::{Command, Failure, Loaded, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::{String, ToString};
 
+/// Bytes in an instruction.
+const INSTRUCTION: u64 = 4;
+
 const START: &str = "[ADDRESS [RAMDISK[:SIZE]|- [TREE]]]";
 
 /// The commands.
@@ -160,6 +163,10 @@ fn ramdisk(shell: &mut Shell<'_>, text: &str) -> Result<PhysicalRange, Failure> 
     {
         let file = File::of_legacy(address, &image, image.data);
         shell.verify_if_wanted(&file)?;
+        if let Some(loaded) = loaded_at(shell, address) {
+            // What is started has a name, then, and is known to be all there.
+            shell.remember(&loaded.name, file.range);
+        }
         return Ok(file.range);
     }
     let size = size.or_else(|| loaded_at(shell, address).map(|loaded| loaded.range.size()));
@@ -201,6 +208,8 @@ fn no_address(address: u64) -> Failure {
 fn go(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let [_, address, ..] = arguments else { return Err(Failure::Usage) };
     let entry = number::hexadecimal(address)?;
+    let first = PhysicalRange::sized(entry, INSTRUCTION).ok_or_else(|| no_address(entry))?;
+    shell.platform.memory(first)?;
     Err(shell.platform.go(entry))
 }
 

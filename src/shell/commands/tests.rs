@@ -302,9 +302,14 @@ fn machine_with_programs() -> Simulation {
     let mut tree = crate::boot::test_tree::TestTree::board();
     let tree = tree.editor().as_bytes().to_vec();
     let text = alloc::vec![b'x'; 300];
-    for (name, bytes) in
-        [("Image", plain), ("Image.gz", packed), ("tree", tree), ("initrd", alloc::vec![1; 77]), ("text", text)]
-    {
+    for (name, bytes) in [
+        ("Image", plain),
+        ("Image.gz", packed),
+        ("tree", tree),
+        ("initrd", alloc::vec![1; 77]),
+        ("uInitrd", legacy_image(3, &[1; 77])),
+        ("text", text),
+    ] {
         files.server.insert(name.to_string(), bytes);
     }
     Simulation::raspberry_pi_4(files).unwrap()
@@ -372,7 +377,20 @@ fn go_jumps_and_reset_resets() {
     assert_eq!(machine.asked, [Asked::Gone(0x80000), Asked::Reset]);
 }
 
-/// What mkimage makes of a script: a legacy image without digests that hold.
+#[test]
+fn a_ramdisk_in_an_image_is_known_by_the_name_of_its_file() {
+    let mut machine = machine_with_programs();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    for file in ["200000 Image", "3000000 uInitrd", "4000000 tree"] {
+        assert!(say(&mut shell, &format!("tftpboot {file}")).unwrap());
+    }
+    assert!(matches!(say(&mut shell, "booti 200000 3000000 4000000"), Err(Failure::Ended)));
+    let Some(Asked::Booted { ramdisk: Some(ramdisk), loaded, .. }) = machine.asked.pop() else { panic!() };
+    assert_eq!(ramdisk, sized(0x300_0040, 77));
+    assert!(loaded.iter().any(|loaded| loaded.range == ramdisk && loaded.name == "uInitrd"), "{loaded:?}");
+}
+
+/// What mkimage makes of a script.
 fn script(text: &str) -> Vec<u8> {
     let mut data = (text.len() as u32).to_be_bytes().to_vec();
     data.extend_from_slice(&[0; 4]);
@@ -380,16 +398,20 @@ fn script(text: &str) -> Vec<u8> {
     let mut header = alloc::vec![0_u8; 64];
     header[..4].copy_from_slice(&0x2705_1956_u32.to_be_bytes());
     header[12..16].copy_from_slice(&(data.len() as u32).to_be_bytes());
-    let Digest::Crc32(crc) = Digest::crc32(&data) else { panic!() };
+    let Digest::Crc32(crc) = Digest::crc32(data) else { panic!() };
     header[24..28].copy_from_slice(&crc.to_be_bytes());
-    header[28..32].copy_from_slice(&[5, 22, 6, 0]);
+    header[28..32].copy_from_slice(&[5, 22, kind, 0]);
     let Digest::Crc32(crc) = Digest::crc32(&header) else { panic!() };
     header[4..8].copy_from_slice(&crc.to_be_bytes());
-    header.extend_from_slice(&data);
+    header.extend_from_slice(data);
     header
 }
 
 fn machine_with_scripts() -> Simulation {
+    for nowhere in ["go ffffffffffffffff", "go fffffffffffffffc", "go 3b400000"] {
+        let said = reason(&mut shell, nowhere);
+        assert!(said.contains("memory"), "{nowhere}: {said}");
+    }
     let mut files = FileMap::default();
     for (name, text) in [
         ("boot.scr", "setenv first yes; tftpboot C00000 boot2.scr && source C00000; setenv after yes"),
@@ -398,6 +420,11 @@ fn machine_with_scripts() -> Simulation {
     ] {
         files.server.insert(name.to_string(), script(text));
     }
+    legacy_image(6, &data)
+}
+
+/// An image of U-Boot's older format, for Linux on arm64, of this type.
+fn legacy_image(kind: u8, data: &[u8]) -> Vec<u8> {
     let mut cut = script("echo whole");
     *cut.last_mut().unwrap() ^= 1;
     files.server.insert("bad.scr".to_string(), cut);
