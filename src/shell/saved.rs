@@ -1,6 +1,6 @@
 //! Variables that a U-Boot saved on the card: `uboot.env` on the partition that the board boots from.
 //!
-//! They stand in the place of the defaults, as there, but for the few that describe this one boot. Where the file is damaged the
+//! They stand in the place of the defaults, as there, but for the few that describe this boot and this board. Where the file is damaged the
 //! defaults stay, also as there.
 
 use super::environment::{CHECKSUM, TextFormat, checked};
@@ -14,8 +14,9 @@ use alloc::string::ToString;
 /// Its name, in the root of the partition.
 pub const FILE: &str = "uboot.env";
 
-/// What a saved value would only be wrong about: where the firmware put its tree this time.
-const OF_THIS_BOOT: [&str; 2] = ["fdt_addr", "fdtcontroladdr"];
+/// What a saved value could only be wrong about: where the firmware put its tree this time, and which board this is. The card may come from another.
+const OF_THIS_BOOT: [&str; 6] =
+    ["fdt_addr", "fdtcontroladdr", "board_revision", "board_rev_scheme", "board_rev", "board_name"];
 
 /// What U-Boots for this board have as `bootcmd` where nobody set another. They look for what else is on the card, as we do: those of newer versions
 /// with a command of its own.
@@ -138,6 +139,19 @@ mod tests {
         );
         let expected = "Variables: 2 from uboot.env on the card.\nbootcmd=run saved\nmine=a b\nfdt_addr=2eff6200\nbootcmd=run default\n";
         assert_eq!(machine.output, expected);
+    }
+
+    #[test]
+    fn which_board_it_is_is_not_what_another_one_saved() {
+        let saved = b"board_name=3 Model B\0board_rev=0x8\0board_rev_scheme=0\0board_revision=0xA02082\0mine=1\0";
+        let mut machine = machine(Some(block(saved, 0x4000)));
+        let own = super::super::variables::of_board(&machine.facts);
+        let mut shell = Shell::new(&mut machine, own.clone());
+        assert_eq!(shell.load_saved_variables().unwrap(), 1);
+        for name in ["board_name", "board_rev", "board_rev_scheme", "board_revision"] {
+            assert!(own.get(name).is_some());
+            assert_eq!(shell.environment.get(name), own.get(name), "{name}");
+        }
     }
 
     #[test]
