@@ -97,6 +97,8 @@ pub struct Lease {
     pub prefix: u8,
     /// The router, if it has an address in our network.
     pub gateway: Option<Ipv4Addr>,
+    /// The server that the answer names as the one to boot from, and nothing else does: the `siaddr` field.
+    pub boot_server: Option<Ipv4Addr>,
     /// The server that has the boot files: the `siaddr` field, else option 66 where it is an address, else the DHCP server.
     pub next_server: Option<Ipv4Addr>,
     /// The boot file: the `file` field, else option 67.
@@ -116,6 +118,7 @@ impl Lease {
             address: config.address.address(),
             prefix: config.address.prefix_len(),
             gateway: config.router,
+            boot_server: None,
             next_server: None,
             boot_file: None,
             dhcp_server: config.server.identifier,
@@ -157,9 +160,11 @@ impl Lease {
             _ => None,
         };
         self.boot_file = field(OVERLOADS_FILE, BOOT_FILE_FIELD).or(named_file);
-        let siaddr = Some(packet.server_ip()).filter(|server| is_host(*server));
-        self.next_server =
-            siaddr.or_else(|| server(field(OVERLOADS_SERVER_NAME, SERVER_NAME_FIELD))).or_else(|| server(named_server));
+        self.boot_server = Some(packet.server_ip()).filter(|server| is_host(*server));
+        self.next_server = self
+            .boot_server
+            .or_else(|| server(field(OVERLOADS_SERVER_NAME, SERVER_NAME_FIELD)))
+            .or_else(|| server(named_server));
     }
 
     /// Whether it is time to ask again: half of the lease is over (RFC 2131, section 4.4.5).
@@ -237,6 +242,14 @@ mod tests {
         assert_eq!(answer([0; 4], b"", b"", b"").next_server, Some(SERVER));
         assert_eq!(answer([0; 4], b"", b"", b"\x42\x04tftp").next_server, Some(SERVER));
         assert_eq!(answer([255; 4], b"", b"", b"").next_server, Some(SERVER));
+    }
+
+    #[test]
+    fn the_boot_server_is_the_one_of_the_field_alone() {
+        let named = b"\x42\x0910.0.0.66";
+        assert_eq!(answer([10, 0, 0, 9], b"", b"", named).boot_server, Some(Ipv4Addr::new(10, 0, 0, 9)));
+        assert_eq!(answer([0; 4], b"10.0.0.44", b"", named).boot_server, None);
+        assert_eq!(answer([255; 4], b"", b"", b"").boot_server, None);
     }
 
     #[test]

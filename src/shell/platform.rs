@@ -196,8 +196,10 @@ pub struct Lease {
     pub netmask: Option<Ipv4Addr>,
     /// The router.
     pub gateway: Option<Ipv4Addr>,
-    /// The server to boot from.
+    /// The server to boot from, where one was named.
     pub server: Option<Ipv4Addr>,
+    /// The server that may have the files where none was named and nothing else says one, such as the DHCP server itself.
+    pub likely_server: Option<Ipv4Addr>,
     /// The file to boot.
     pub boot_file: Option<String>,
 }

@@ -33,7 +33,8 @@ pub(super) fn lease(lease: &dhcp::Lease, settings: &config::Network) -> Lease {
         address: Some(lease.address),
         netmask: Some(netmask(lease.prefix)),
         gateway: lease.gateway,
-        server: settings.server.map(|server| server.address).or(lease.next_server),
+        server: settings.server.map(|server| server.address).or(lease.boot_server),
+        likely_server: lease.next_server,
         boot_file: lease.boot_file.clone(),
     }
 }
@@ -45,6 +46,7 @@ pub(super) fn configured(settings: &config::Network) -> Lease {
         netmask: settings.address.map(|own| netmask(own.prefix)),
         gateway: settings.gateway,
         server: settings.server.map(|server| server.address),
+        likely_server: None,
         boot_file: None,
     }
 }
@@ -101,6 +103,7 @@ mod tests {
             address: OWN,
             prefix: 24,
             gateway: None,
+            boot_server: Some(SERVER),
             next_server: Some(SERVER),
             boot_file: Some("boot.scr".to_string()),
             dhcp_server: SERVER,
@@ -111,6 +114,8 @@ mod tests {
         assert_eq!((found.server, found.netmask), (Some([10, 0, 0, 1].into()), Some([255, 255, 255, 0].into())));
         assert_eq!(found.boot_file.as_deref(), Some("boot.scr"));
         assert_eq!(lease(&leased, &config::Network::default()).server, Some(SERVER));
+        let unnamed = lease(&dhcp::Lease { boot_server: None, ..leased }, &config::Network::default());
+        assert_eq!((unnamed.server, unnamed.likely_server), (None, Some(SERVER)), "a guess is kept apart");
     }
 
     #[test]

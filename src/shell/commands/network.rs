@@ -27,14 +27,12 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 impl Lease {
-    /// Sets the variables that `dhcp` sets.
+    /// Sets the variables that `dhcp` sets. A `serverip` that is set stays, where no server was named.
     pub fn set_variables(&self, environment: &mut Environment) {
-        let addresses = [
-            ("ipaddr", self.address),
-            ("netmask", self.netmask),
-            ("gatewayip", self.gateway),
-            ("serverip", self.server),
-        ];
+        let likely = || self.likely_server.filter(|_| environment.get("serverip").is_none());
+        let server = self.server.or_else(likely);
+        let addresses =
+            [("ipaddr", self.address), ("netmask", self.netmask), ("gatewayip", self.gateway), ("serverip", server)];
         for (name, address) in addresses {
             if let Some(address) = address {
                 environment.set(name, &address.to_string());
@@ -95,7 +93,7 @@ fn ping(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     Ok(alive)
 }
 
-/// Brings `file`, or the variable `bootfile`, to `address`.
+/// Brings `file`, or the variable `bootfile`, to `address`. A server in front of the file is meant for this file alone.
 fn fetch(shell: &mut Shell<'_>, address: u64, file: Option<&str>) -> Outcome {
     let file = file.or(shell.environment.get("bootfile")).map(ToString::to_string);
     let file = file.ok_or_else(|| Failure::because("no file named, and bootfile is not set"))?;
@@ -112,10 +110,6 @@ fn fetch(shell: &mut Shell<'_>, address: u64, file: Option<&str>) -> Outcome {
     }
     let landing = shell.landing(address)?;
     let length = shell.platform.fetch(&network, path, &landing)?;
-    if let Some(server) = network.server {
-        shell.environment.set("serverip", &server.to_string());
-    }
-    shell.store("bootfile", path)?;
     shell.landed(path, PhysicalRange { start: address, end: address.saturating_add(length) })?;
     Ok(true)
 }

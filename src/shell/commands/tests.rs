@@ -26,6 +26,7 @@ fn machine() -> Simulation {
         netmask: Some(Ipv4Addr::new(255, 255, 255, 0)),
         gateway: None,
         server: Some(SERVER),
+        likely_server: Some(SERVER),
         boot_file: Some("dir/boot.scr.uimg".to_string()),
     });
     machine
@@ -79,11 +80,16 @@ fn tftpboot_takes_an_address_a_file_both_or_neither() {
 }
 
 #[test]
-fn a_server_before_the_file_wins_and_is_remembered() {
+fn a_server_and_a_file_that_a_command_names_count_for_that_command_alone() {
     let mut machine = machine();
     let mut shell = Shell::new(&mut machine, environment(&[("serverip", "10.0.0.1"), ("ipaddr", "192.168.0.2")]));
     assert!(say(&mut shell, "tftpboot 2000000 192.168.0.1:xen").unwrap());
-    assert_eq!(shell.environment.get("serverip"), Some("192.168.0.1"));
+    assert_eq!(shell.environment.get("serverip"), Some("10.0.0.1"));
+    assert_eq!(shell.environment.get("bootfile"), None);
+    shell.environment.set("serverip", "");
+    shell.environment.set("bootfile", "kept");
+    assert!(say(&mut shell, "tftpboot 2000000 192.168.0.1:xen").unwrap());
+    assert_eq!((shell.environment.get("serverip"), shell.environment.get("bootfile")), (None, Some("kept")));
     let Asked::Fetched { network, .. } = &machine.asked[0] else { panic!() };
     assert_eq!((network.server, network.address, network.netmask), (Some(SERVER), Some([192, 168, 0, 2].into()), None));
 }
@@ -145,6 +151,21 @@ fn dhcp_sets_the_variables_and_fetches_unless_autoload_is_no() {
     shell.environment.set("autoload", "yes");
     assert!(say(&mut shell, "dhcp 3000000 xen").unwrap(), "a file that is named wins over the server's");
     assert_eq!(shell.environment.get("fileaddr"), Some("3000000"));
+}
+
+#[test]
+fn dhcp_keeps_a_server_that_is_set_where_the_answer_names_none() {
+    let mut machine = machine();
+    machine.lease.as_mut().unwrap().server = None;
+    for (set, expected) in [("10.0.0.1", "10.0.0.1"), ("", "192.168.0.1")] {
+        let mut shell = Shell::new(&mut machine, environment(&[("serverip", set), ("autoload", "no")]));
+        assert!(say(&mut shell, "dhcp").unwrap());
+        assert_eq!(shell.environment.get("serverip"), Some(expected), "{set:?}");
+    }
+    machine.lease.as_mut().unwrap().server = Some(SERVER);
+    let mut shell = Shell::new(&mut machine, environment(&[("serverip", "10.0.0.1"), ("autoload", "no")]));
+    assert!(say(&mut shell, "dhcp").unwrap());
+    assert_eq!(shell.environment.get("serverip"), Some("192.168.0.1"), "one that is named counts for more");
 }
 
 #[test]
@@ -374,6 +395,10 @@ fn go_jumps_and_reset_resets() {
     assert!(matches!(say(&mut shell, "go 80000"), Err(Failure::Ended)));
     assert!(matches!(say(&mut shell, "reset"), Err(Failure::Ended)));
     assert!(matches!(say(&mut shell, "go"), Err(Failure::Usage)));
+    for nowhere in ["go ffffffffffffffff", "go fffffffffffffffc", "go 3b400000"] {
+        let said = reason(&mut shell, nowhere);
+        assert!(said.contains("memory"), "{nowhere}: {said}");
+    }
     assert_eq!(machine.asked, [Asked::Gone(0x80000), Asked::Reset]);
 }
 
@@ -395,6 +420,11 @@ fn script(text: &str) -> Vec<u8> {
     let mut data = (text.len() as u32).to_be_bytes().to_vec();
     data.extend_from_slice(&[0; 4]);
     data.extend_from_slice(text.as_bytes());
+    legacy_image(6, &data)
+}
+
+/// An image of U-Boot's older format, for Linux on arm64, of this type.
+fn legacy_image(kind: u8, data: &[u8]) -> Vec<u8> {
     let mut header = alloc::vec![0_u8; 64];
     header[..4].copy_from_slice(&0x2705_1956_u32.to_be_bytes());
     header[12..16].copy_from_slice(&(data.len() as u32).to_be_bytes());
@@ -408,10 +438,6 @@ fn script(text: &str) -> Vec<u8> {
 }
 
 fn machine_with_scripts() -> Simulation {
-    for nowhere in ["go ffffffffffffffff", "go fffffffffffffffc", "go 3b400000"] {
-        let said = reason(&mut shell, nowhere);
-        assert!(said.contains("memory"), "{nowhere}: {said}");
-    }
     let mut files = FileMap::default();
     for (name, text) in [
         ("boot.scr", "setenv first yes; tftpboot C00000 boot2.scr && source C00000; setenv after yes"),
@@ -420,14 +446,10 @@ fn machine_with_scripts() -> Simulation {
     ] {
         files.server.insert(name.to_string(), script(text));
     }
-    legacy_image(6, &data)
-}
-
-/// An image of U-Boot's older format, for Linux on arm64, of this type.
-fn legacy_image(kind: u8, data: &[u8]) -> Vec<u8> {
     let mut cut = script("echo whole");
     *cut.last_mut().unwrap() ^= 1;
     files.server.insert("bad.scr".to_string(), cut);
+    files.card.insert("plain.txt".to_string(), b"echo again\n".to_vec());
     files.card.insert("Image".to_string(), image(5000, 0x20_0000));
     files.card.insert("initrd".to_string(), alloc::vec![1; 77]);
     let mut tree = crate::boot::test_tree::TestTree::board();
@@ -454,6 +476,18 @@ fn a_script_sources_another_and_goes_on_after_it() {
 }
 
 #[test]
+fn a_script_that_is_plain_text_runs_as_often_as_it_is_asked_for() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "load mmc 0:1 2000000 plain.txt").unwrap());
+    for _ in 0..2 {
+        assert!(say(&mut shell, "source 2000000").unwrap());
+    }
+    assert!(say(&mut shell, "load mmc 0:1 2000000 extlinux.conf").unwrap());
+    assert_eq!(machine.output, "again\nagain\n", "and what comes over it is no mistake");
+}
+
+#[test]
 fn a_script_that_runs_itself_is_ended() {
     let mut machine = machine_with_scripts();
     let mut shell = Shell::new(&mut machine, environment(&[]));
@@ -473,80 +507,6 @@ fn a_damaged_script_is_refused_unless_verify_is_no() {
     assert!(reason(&mut shell, "source 5000000").contains("no script at 0x5000000"));
 }
 
-#[test]
-fn boot_runs_bootcmd() {
-    let mut machine = machine_with_scripts();
-    files.card.insert("plain.txt".to_string(), b"echo again\n".to_vec());
-    let mut shell = Shell::new(&mut machine, environment(&[("bootcmd", "setenv booted yes")]));
-    assert!(say(&mut shell, "boot").unwrap());
-    assert_eq!(shell.environment.get("booted"), Some("yes"));
-    shell.environment.set("bootcmd", "");
-    assert!(reason(&mut shell, "bootd").contains("bootcmd"));
-}
-
-#[test]
-fn sysboot_starts_the_default_label() {
-    let mut machine = machine_with_scripts();
-    let facts = machine.facts.clone();
-    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
-    shell.environment.set("fdtfile", "board.dtb");
-    assert!(matches!(say(&mut shell, "sysboot mmc 0:1 any 2400000 extlinux.conf"), Err(Failure::Ended)));
-    assert_eq!(shell.environment.get("bootargs"), Some("root=x"));
-    let Some(Asked::Booted { program, ramdisk, tree, .. }) = machine.asked.pop() else { panic!() };
-    assert_eq!(program, sized(0x8_0000, 5000));
-    assert_eq!((ramdisk, tree.start), (Some(sized(0x570_0000, 77)), 0x560_0000));
-}
-
-#[test]
-fn sysboot_goes_on_to_the_next_label_and_says_why() {
-    let mut machine = machine_with_scripts();
-    let facts = machine.facts.clone();
-    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
-#[test]
-fn a_script_that_is_plain_text_runs_as_often_as_it_is_asked_for() {
-    let mut machine = machine_with_scripts();
-    let mut shell = Shell::new(&mut machine, environment(&[]));
-    assert!(say(&mut shell, "load mmc 0:1 2000000 plain.txt").unwrap());
-    for _ in 0..2 {
-        assert!(say(&mut shell, "source 2000000").unwrap());
-    }
-    assert!(say(&mut shell, "load mmc 0:1 2000000 extlinux.conf").unwrap());
-    assert_eq!(machine.output, "again\nagain\n", "and what comes over it is no mistake");
-}
-
-    assert!(matches!(say(&mut shell, "sysboot mmc 0:1 any 2400000 two.conf"), Err(Failure::Ended)));
-    let said = &machine.output;
-    assert!(said.contains("two.conf: b: missing: no such file; the next label is tried"), "{said}");
-    assert!(said.contains("overlay /none.dtbo is left out: "), "{said}");
-    assert!(matches!(machine.asked.last(), Some(Asked::Booted { .. })));
-
-    let mut machine = machine_with_scripts();
-    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
-    let said = reason(&mut shell, "sysboot mmc 0:1 any 2400000 none.conf");
-    assert!(said.contains("none.conf: a: absent: no such file"), "{said}");
-}
-
-#[test]
-fn every_command_has_an_example_that_it_takes() {
-    for command in all() {
-        let mut files = FileMap::default();
-        for name in ["xen", "boot.scr"] {
-            files.server.insert(name.into(), Vec::from(*b"echo from a script\n"));
-            files.card.insert(name.into(), Vec::from(*b"echo from the card\n"));
-        }
-        let mut machine = Simulation::raspberry_pi_4(files).unwrap();
-        machine.lease = Some(Lease::default());
-        let mut shell = Shell::new(
-            &mut machine,
-            environment(&[("serverip", "10.0.0.1"), ("board_rev", "0x11"), ("filesize", "10"), ("fileaddr", "1000")]),
-        );
-        let example = command.example;
-        assert!(!crate::shell::language::is_unfinished(example), "{example}");
-        let _ = shell.run_typed(example);
-        let said = &machine.output;
-        for mistake in ["syntax error", "unknown command", "does not take", "did you mean"] {
-            assert!(!said.contains(mistake), "{}: {example}: {said}", command.name);
-        }
 #[test]
 fn variables_go_out_with_a_crc_in_a_block_of_the_size_that_is_said_and_come_back() {
     let mut machine = machine();
@@ -585,6 +545,67 @@ fn an_import_that_deletes_takes_away_the_names_that_the_text_does_not_have_and_n
     }
 }
 
+#[test]
+fn boot_runs_bootcmd() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[("bootcmd", "setenv booted yes")]));
+    assert!(say(&mut shell, "boot").unwrap());
+    assert_eq!(shell.environment.get("booted"), Some("yes"));
+    shell.environment.set("bootcmd", "");
+    assert!(reason(&mut shell, "bootd").contains("bootcmd"));
+}
+
+#[test]
+fn sysboot_starts_the_default_label() {
+    let mut machine = machine_with_scripts();
+    let facts = machine.facts.clone();
+    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
+    shell.environment.set("fdtfile", "board.dtb");
+    assert!(matches!(say(&mut shell, "sysboot mmc 0:1 any 2400000 extlinux.conf"), Err(Failure::Ended)));
+    assert_eq!(shell.environment.get("bootargs"), Some("root=x"));
+    let Some(Asked::Booted { program, ramdisk, tree, .. }) = machine.asked.pop() else { panic!() };
+    assert_eq!(program, sized(0x8_0000, 5000));
+    assert_eq!((ramdisk, tree.start), (Some(sized(0x570_0000, 77)), 0x560_0000));
+}
+
+#[test]
+fn sysboot_goes_on_to_the_next_label_and_says_why() {
+    let mut machine = machine_with_scripts();
+    let facts = machine.facts.clone();
+    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
+    assert!(matches!(say(&mut shell, "sysboot mmc 0:1 any 2400000 two.conf"), Err(Failure::Ended)));
+    let said = &machine.output;
+    assert!(said.contains("two.conf: b: missing: no such file; the next label is tried"), "{said}");
+    assert!(said.contains("overlay /none.dtbo is left out: "), "{said}");
+    assert!(matches!(machine.asked.last(), Some(Asked::Booted { .. })));
+
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
+    let said = reason(&mut shell, "sysboot mmc 0:1 any 2400000 none.conf");
+    assert!(said.contains("none.conf: a: absent: no such file"), "{said}");
+}
+
+#[test]
+fn every_command_has_an_example_that_it_takes() {
+    for command in all() {
+        let mut files = FileMap::default();
+        for name in ["xen", "boot.scr"] {
+            files.server.insert(name.into(), Vec::from(*b"echo from a script\n"));
+            files.card.insert(name.into(), Vec::from(*b"echo from the card\n"));
+        }
+        let mut machine = Simulation::raspberry_pi_4(files).unwrap();
+        machine.lease = Some(Lease::default());
+        let mut shell = Shell::new(
+            &mut machine,
+            environment(&[("serverip", "10.0.0.1"), ("board_rev", "0x11"), ("filesize", "10"), ("fileaddr", "1000")]),
+        );
+        let example = command.example;
+        assert!(!crate::shell::language::is_unfinished(example), "{example}");
+        let _ = shell.run_typed(example);
+        let said = &machine.output;
+        for mistake in ["syntax error", "unknown command", "does not take", "did you mean"] {
+            assert!(!said.contains(mistake), "{}: {example}: {said}", command.name);
+        }
     }
 }
 

@@ -157,7 +157,7 @@ pub struct Tried {
 /// None that a script can make.
 pub fn try_script(script: &Script<'_>, network: bool, mut machine: Simulation) -> Result<Tried> {
     let [address, netmask, server] = LEASE.map(|bytes| Some(bytes.into()));
-    let lease = Lease { address, netmask, gateway: None, server, boot_file: None };
+    let lease = Lease { address, netmask, gateway: None, server, likely_server: None, boot_file: None };
     machine.lease = Some(lease.clone());
     let leased = network.then(|| Lease { boot_file: Some(script.name.to_string()), ..lease });
     let configured = Lease::default();
