@@ -310,6 +310,22 @@ fn what_is_not_supported_is_named() {
     assert_eq!(content(card(0x01, &file_system(FatType::Fat12, 3000, |_| {}))), Content::Fat12);
 }
 
+/// As `mkfs.vfat -F 32` makes them on 32 MiB, and `mkfs.fat` on less.
+#[test]
+fn fat32_is_told_by_its_own_fields_whatever_the_number_of_its_clusters() {
+    for blocks in [65_000_u32, 30_000, 4000] {
+        let [_, mut card] = cards();
+        card.bytes[START * BLOCK + 32..][..4].copy_from_slice(&blocks.to_le_bytes());
+        assert_eq!(get(&mut card, "loader.bin").unwrap(), pattern(70_001), "{blocks}");
+        // Root entries of its own are FAT16's.
+        card.bytes[START * BLOCK + 17] = 16;
+        assert_eq!(get(&mut card, "loader.bin"), Err(Error::Damaged { number: 1 }), "{blocks}");
+    }
+    let [mut card, _] = cards();
+    card.bytes[START * BLOCK + 17..][..2].fill(0);
+    assert_eq!(get(&mut card, "loader.bin"), Err(Error::Damaged { number: 1 }));
+}
+
 /// Block of the partition's table, and of its root directory, as fatfs lays them out; for the tests that lie.
 fn geometry(card: &Memory) -> (usize, usize) {
     let boot = &card.bytes[START * BLOCK..];

@@ -3,9 +3,11 @@
 use super::partition::Partition;
 use super::{BLOCK, BlockDevice, Content, Error, Unreadable, read_block, u16_at, u32_at};
 
-/// Fewer clusters than these are FAT12, and FAT16; the number of clusters alone decides (fatgen103, "FAT type determination").
+/// Fewer clusters than these are FAT12, and more than those no FAT16 can number (fatgen103, "FAT type determination"). That a file system is
+/// FAT32 shows by its having no 16-bit length of the table, whatever its number of clusters: so Linux and U-Boot take it, and
+/// `mkfs.vfat -F 32` makes small ones.
 const LEAST_OF_FAT16: u64 = 4085;
-const LEAST_OF_FAT32: u64 = 65_525;
+const MOST_OF_FAT16: u64 = 65_524;
 
 /// Blocks of the table that are read at once.
 const WINDOW: u32 = 8;
@@ -82,15 +84,15 @@ impl Volume {
             return Err(Error::Damaged { number });
         }
         let clusters = (total - data) / u64::from(cluster_blocks);
-        if clusters < LEAST_OF_FAT16 {
+        let is_fat32 = u16_at(block, 22) == 0;
+        if clusters < LEAST_OF_FAT16 && !is_fat32 {
             return Err(not_fat(Content::Fat12));
         }
-        let is_fat32 = clusters >= LEAST_OF_FAT32;
         // What the volume claims beyond the partition, or its table, is not there.
         let there = u64::from(partition.blocks).saturating_sub(data) / u64::from(cluster_blocks);
         let described = table_blocks * BLOCK as u64 / if is_fat32 { 4 } else { 2 };
         let clusters = clusters.min(there).min(described.saturating_sub(2));
-        if clusters == 0 || is_fat32 != (root_entries == 0) {
+        if clusters == 0 || is_fat32 != (root_entries == 0) || !is_fat32 && clusters > MOST_OF_FAT16 {
             return Err(Error::Damaged { number });
         }
         // FAT32 can say that only one of its tables counts.
