@@ -8,7 +8,7 @@ use crate::board::{Block, Board};
 use crate::boot::bring_up::Keeper;
 use crate::boot::plan::CardFiles;
 use crate::card::directory::Entry;
-use crate::card::partition::{Partition, partitions};
+use crate::card::partition::{Partition, partitions, table_number};
 use crate::card::{self, BlockDevice, FileSystem, Unreadable};
 use crate::console::Attentive;
 use crate::device_tree::{Node, Tree};
@@ -175,12 +175,12 @@ impl<B: Board> Slot<B> {
         self.with_blocks(None, observer, |blocks| Ok(choose(&partitions(blocks)?, None)?.number.max(1)))
     }
 
-    /// The card's partitions.
+    /// The card's partitions, and the number of the table that has them.
     ///
     /// # Errors
     /// Why they could not be read.
-    pub fn partitions(&mut self, observer: &mut dyn Observer) -> Result<Vec<Partition>, Error> {
-        self.with_blocks(None, observer, partitions)
+    pub fn partitions(&mut self, observer: &mut dyn Observer) -> Result<(Vec<Partition>, u32), Error> {
+        self.with_blocks(None, observer, |blocks| Ok((partitions(blocks)?, table_number(blocks)?)))
     }
 
     /// Lends the files of a partition to `job`: of the one with the number `wanted`, or of the one that the board boots from.

@@ -79,6 +79,14 @@ pub fn partitions(device: &mut dyn BlockDevice) -> Result<Vec<Partition>, Error>
     Ok(found)
 }
 
+/// The number by which the card's table is told from others (Linux' PARTUUID begins with it): the four bytes before the entries' two.
+///
+/// # Errors
+/// [`Error::Unreadable`].
+pub fn table_number(device: &mut dyn BlockDevice) -> Result<u32, Error> {
+    Ok(u32_at(&read_block(device, 0)?, 440))
+}
+
 fn entries(block: &[u8; BLOCK]) -> impl Iterator<Item = &[u8]> {
     block.get(TABLE..TABLE + 4 * ENTRY).unwrap_or_default().chunks_exact(ENTRY)
 }

@@ -487,3 +487,11 @@ fn a_long_name_with_half_a_character_is_shown_and_not_believed() {
     let names = names(&mut card, "").unwrap();
     assert!(names[2].starts_with("A rather long name") && names[2].contains('\u{fffd}'), "{}", names[2]);
 }
+
+#[test]
+fn a_table_has_a_number_of_its_own() {
+    let mut card = Memory::new(table(&[(0x0c, 1, 1)]));
+    card.bytes[440..444].copy_from_slice(&[0x78, 0x56, 0x34, 0x12]);
+    assert_eq!(partition::table_number(&mut card), Ok(0x1234_5678));
+    assert_eq!(partition::table_number(&mut Memory::new(vec![])), Err(Error::Unreadable { block: 0 }));
+}

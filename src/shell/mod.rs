@@ -66,6 +66,8 @@ pub struct Shell<'p> {
     defaults: Environment,
     /// Whether the variables on the card have been read: what was set since counts.
     has_saved: bool,
+    /// Whether it has been said that a card cannot be read where a script only asks whether a file is there.
+    has_noted: bool,
 }
 
 impl<'p> Shell<'p> {

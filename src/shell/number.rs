@@ -10,7 +10,7 @@ use alloc::format;
 /// # Errors
 /// It is not one, or has more than 64 bits.
 pub fn hexadecimal(text: &str) -> Result<u64, Failure> {
-    number(text, 16).ok_or_else(|| Failure::because(format!("\"{text}\" is not a hexadecimal number of up to 64 bits")))
+    number(text, 16).ok_or_else(|| Failure::because(format!("{text:?} is not a hexadecimal number of up to 64 bits")))
 }
 
 /// `text` as a count, decimal unless it begins with `0x`.
@@ -18,7 +18,7 @@ pub fn hexadecimal(text: &str) -> Result<u64, Failure> {
 /// # Errors
 /// It is not one, or has more than 64 bits.
 pub fn decimal(text: &str) -> Result<u64, Failure> {
-    number(text, 10).ok_or_else(|| Failure::because(format!("\"{text}\" is not a decimal number of up to 64 bits")))
+    number(text, 10).ok_or_else(|| Failure::because(format!("{text:?} is not a decimal number of up to 64 bits")))
 }
 
 fn number(text: &str, base: u32) -> Option<u64> {

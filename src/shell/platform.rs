@@ -11,6 +11,7 @@ use crate::config::Entry;
 use crate::device_tree::{Editor, edit};
 use crate::range::PhysicalRange;
 use crate::time::Instant;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -108,11 +109,20 @@ pub trait Platform {
     /// There is no such device, or no table of partitions on it.
     fn partitions(&mut self, interface: &str, device: u32) -> Result<Vec<PartitionEntry>, Failure>;
 
-    /// The length in bytes of a file on a card's partition.
+    /// The length in bytes of a file on a card's partition, 0 for a directory; `None` where there is neither.
     ///
     /// # Errors
-    /// There is no such file, or no such partition.
-    fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure>;
+    /// There is no such partition, or it cannot be read.
+    fn find(&mut self, partition: &Partition, path: &str) -> Result<Option<u64>, Failure>;
+
+    /// The same of a file that must be there.
+    ///
+    /// # Errors
+    /// Those of [`Platform::find`]; there is no such file.
+    fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure> {
+        let found = self.find(partition, path)?;
+        found.ok_or_else(|| Failure::because(format!("{path}: not on the card")))
+    }
 
     /// What is in a directory of a card's partition, up to [`MOST_LISTED`] entries.
     ///
@@ -211,7 +221,7 @@ pub struct Partition {
     pub interface: String,
     /// Which of them.
     pub device: u32,
-    /// The number of the partition from 1; 0 is the whole device, `None` the first that can be booted from.
+    /// The number of the partition from 1; 0 is the whole device, `None` (`auto`) the first that can be booted from.
     pub partition: Option<u32>,
 }
 
@@ -235,6 +245,8 @@ pub struct PartitionEntry {
     pub kind: u8,
     /// Whether it is marked as the one to boot from.
     pub bootable: bool,
+    /// The number of the table that has it (an MBR's four bytes at 440), by which Linux names partitions; `None` without a table.
+    pub table: Option<u32>,
 }
 
 /// Entries of a directory that are listed: three times as many as the Raspberry Pi's largest has, and a card that lies can have 65,536.
@@ -309,11 +321,33 @@ pub enum NotMemory {
     },
 }
 
+impl NotMemory {
+    /// The same, said of all the bytes that were wanted, if that is known: not of where they were to begin alone.
+    pub fn of_size(mut self, size: Option<u64>) -> Self {
+        let (Self::Outside(range) | Self::Taken { range, .. }) = &mut self;
+        let wanted = size.and_then(|size| PhysicalRange::sized(range.start, size));
+        *range = wanted.filter(|wanted| !wanted.is_empty()).unwrap_or(*range);
+        self
+    }
+}
+
 impl fmt::Display for NotMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Outside(range) => write!(f, "{range} is not memory (`bdinfo` shows what is)"),
-            Self::Taken { range, name, taken } => write!(f, "{range} is not free: {name} is at {taken}"),
+            Self::Outside(range) => write!(f, "{} is not memory (`bdinfo` shows what is)", Wanted(range)),
+            Self::Taken { range, name, taken } => write!(f, "{} is not free: {name} is at {taken}", Wanted(range)),
+        }
+    }
+}
+
+/// What was asked for: where a file begins whose length is not known, or all of it.
+struct Wanted<'a>(&'a PhysicalRange);
+
+impl fmt::Display for Wanted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.size() {
+            1 => write!(f, "{:#010x}", self.0.start),
+            _ => self.0.fmt(f),
         }
     }
 }

@@ -500,11 +500,17 @@ impl Platform for Simulation {
         let partition = Partition { interface: interface.to_string(), device, partition: None };
         self.files.list(&partition, "")?;
         // One that begins where most cards' do, and has room for what a boot takes.
-        Ok(Vec::from([PartitionEntry { number: 1, first: 8192, blocks: 1 << 20, kind: 0x0c, bootable: true }]))
+        let table = Some(0x0123_4567);
+        Ok(Vec::from([PartitionEntry { number: 1, first: 8192, blocks: 1 << 20, kind: 0x0c, bootable: true, table }]))
     }
 
-    fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure> {
-        Ok(self.files.read(Shelf::Card(partition), plain(path))?.len() as u64)
+    fn find(&mut self, partition: &Partition, path: &str) -> Result<Option<u64>, Failure> {
+        if let Ok(bytes) = self.files.read(Shelf::Card(partition), plain(path)) {
+            return Ok(Some(bytes.len() as u64));
+        }
+        // Why there is none: no such partition, or no such file.
+        self.files.list(partition, "")?;
+        Ok(self.files.list(partition, plain(path)).is_ok().then_some(0))
     }
 
     fn list(&mut self, partition: &Partition, path: &str) -> Result<Directory, Failure> {

@@ -13,6 +13,7 @@ pub struct Suspended {
     language: language::State,
     defaults: Environment,
     has_saved: bool,
+    has_noted: bool,
 }
 
 impl Suspended {
@@ -26,6 +27,7 @@ impl Suspended {
             image_place: landing::LOAD_ADDRESS,
             language: language::State::default(),
             has_saved: false,
+            has_noted: false,
         }
     }
 
@@ -39,16 +41,26 @@ impl Suspended {
 impl<'p> Shell<'p> {
     /// The shell that `suspended` was, on `platform`.
     pub fn resume(platform: &'p mut dyn Platform, suspended: Suspended) -> Self {
-        let Suspended { environment, working_tree, loaded, image_place, language, defaults, has_saved } = suspended;
-        Self { platform, environment, working_tree, loaded, image_place, language, defaults, has_saved }
+        let Suspended { environment, working_tree, loaded, image_place, language, defaults, has_saved, has_noted } =
+            suspended;
+        Self { platform, environment, working_tree, loaded, image_place, language, defaults, has_saved, has_noted }
     }
 
     /// Gives the machine back and keeps everything else.
     pub fn suspend(self) -> Suspended {
-        let Self { platform: _, environment, working_tree, loaded, image_place, mut language, defaults, has_saved } =
-            self;
+        let Self {
+            platform: _,
+            environment,
+            working_tree,
+            loaded,
+            image_place,
+            mut language,
+            defaults,
+            has_saved,
+            has_noted,
+        } = self;
         // Whatever was under way has ended.
         language.budget = language::limits::Budget::default();
-        Suspended { environment, working_tree, loaded, image_place, language, defaults, has_saved }
+        Suspended { environment, working_tree, loaded, image_place, language, defaults, has_saved, has_noted }
     }
 }

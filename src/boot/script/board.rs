@@ -401,7 +401,7 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
     fn partitions(&mut self, interface: &str, device: u32) -> Result<Vec<PartitionEntry>, Failure> {
         let whole = Partition { interface: interface.to_string(), device, partition: None };
         let (slot, mut watch) = self.card(&whole)?;
-        let found = slot.partitions(&mut watch).map_err(|error| not_read("", None, error))?;
+        let (found, number) = slot.partitions(&mut watch).map_err(|error| not_read("", None, error))?;
         let entry = |partition: &card::partition::Partition| PartitionEntry {
             // A card without a table is its own only partition.
             number: partition.number.max(1),
@@ -409,16 +409,20 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
             blocks: partition.blocks.into(),
             kind: partition.kind,
             bootable: partition.bootable,
+            table: (partition.number != 0).then_some(number),
         };
         Ok(found.iter().map(entry).collect())
     }
 
-    fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure> {
+    fn find(&mut self, partition: &Partition, path: &str) -> Result<Option<u64>, Failure> {
         let (slot, mut watch) = self.card(partition)?;
-        let entry = slot.find(partition.partition, path, &mut watch).map_err(|error| not_read(path, None, error))?;
-        match entry.is_directory {
-            true => Err(not_read(path, None, boot_card::Error::Files(card::Error::IsADirectory))),
-            false => Ok(entry.size.into()),
+        match slot.find(partition.partition, path, &mut watch) {
+            Ok(entry) if entry.is_directory => Ok(Some(0)),
+            Ok(entry) => Ok(Some(entry.size.into())),
+            // The root, which has no entry.
+            Err(boot_card::Error::Files(card::Error::IsADirectory)) => Ok(Some(0)),
+            Err(boot_card::Error::Files(card::Error::NotFound | card::Error::NotADirectory)) => Ok(None),
+            Err(error) => Err(not_read(path, None, error)),
         }
     }
 

@@ -126,10 +126,16 @@ fn matches(operator: &str, order: Ordering) -> bool {
 
 fn exists(shell: &mut Shell<'_>, interface: &str, device: &str, path: &str) -> Outcome {
     let partition = super::files::partition(interface, device)?;
-    match shell.platform.size(&partition, path) {
-        Ok(_) => Ok(true),
-        Err(Failure::Interrupted) => Err(Failure::Interrupted),
-        Err(_) => Ok(false),
+    match shell.platform.find(&partition, path) {
+        Ok(found) => Ok(found.is_some()),
+        Err(Failure::Reason(reason)) => {
+            // Scripts ask for one file after another: once is enough.
+            if !core::mem::replace(&mut shell.has_noted, true) {
+                shell.say(format_args!("note: test -e {partition}: {reason}\n"))?;
+            }
+            Ok(false)
+        }
+        Err(failure) => Err(failure),
     }
 }
 

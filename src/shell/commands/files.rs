@@ -73,20 +73,31 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "ext2ls", usage: LIST, help: "not here: only FAT is read", example: "ls mmc 0:1", run: not_fat },
 ];
 
-/// `mmc 0:1` as two arguments; `0` alone is the first partition that can be booted from. Numbers are hexadecimal.
+/// What to say of the partitions that the hardware of an eMMC has beside its blocks.
+pub(super) const NO_HARDWARE_PARTITION: &str =
+    "boot partitions of an eMMC are not read here: copy the file to a FAT partition, and say `mmc 0:1`";
+
+/// `mmc 0:1` as two arguments. `0` alone is partition 1, `0:auto` the first that can be booted from; nothing before the `:` is device 0.
+/// Numbers are hexadecimal (U-Boot's `disk/part.c`, `blk_get_device_part_str`).
 ///
 /// # Errors
-/// They are no numbers.
+/// They are no numbers, or a hardware partition is named.
 pub fn partition(interface: &str, device: &str) -> Result<Partition, Failure> {
     let small = |text: &str| -> Result<u32, Failure> {
         let number = number::hexadecimal(text)?;
-        u32::try_from(number).map_err(|_| Failure::because(format!("there is no device or partition {text}")))
+        u32::try_from(number).map_err(|_| Failure::because(format!("there is no device or partition {text:?}")))
     };
     let (device, part) = match device.split_once(':') {
-        None | Some((_, "" | "auto")) => (device.trim_end_matches(":auto").trim_end_matches(':'), None),
+        None | Some((_, "")) => (device.trim_end_matches(':'), Some(1)),
+        Some((device, "auto")) => (device, None),
         Some((device, part)) => (device, Some(small(part)?)),
     };
-    Ok(Partition { interface: interface.to_string(), device: small(device)?, partition: part })
+    let (device, hardware) = device.split_once('.').unwrap_or((device, "0"));
+    if small(hardware)? != 0 {
+        return Err(Failure::because(NO_HARDWARE_PARTITION));
+    }
+    let device = if device.is_empty() { 0 } else { small(device)? };
+    Ok(Partition { interface: interface.to_string(), device, partition: part })
 }
 
 pub(super) fn load(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
@@ -101,9 +112,16 @@ pub(super) fn load(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     };
     let path = rest.get(1).map(String::as_str).or(shell.environment.get("bootfile")).map(ToString::to_string);
     let path = path.ok_or_else(|| Failure::because("no file named, and bootfile is not set"))?;
-    let length = rest.get(2).map(|text| number::hexadecimal(text)).transpose()?.filter(|length| *length > 0);
-    let offset = rest.get(3).map_or(Ok(0), |text| number::hexadecimal(text))?;
-    let landing = shell.landing(address)?;
+    // As far as they are numbers, and 0 is all of it: what scripts leave empty or misspell is no reason not to boot.
+    let length = rest.get(2).map(|text| number::leading(text, 16)).filter(|length| *length > 0);
+    let offset = rest.get(3).map_or(0, |text| number::leading(text, 16));
+    let landing = match shell.landing(address) {
+        Ok(landing) => landing,
+        Err(error) => {
+            let size = shell.platform.size(&partition, &path).ok().map(|size| size.saturating_sub(offset));
+            return Err(error.of_size(size.map(|size| length.map_or(size, |length| length.min(size)))).into());
+        }
+    };
     let size = shell.platform.load(&partition, &path, offset, length, &landing)?;
     shell.landed(&path, PhysicalRange { start: address, end: address.saturating_add(size) })?;
     Ok(true)

@@ -1,7 +1,8 @@
 //! `iminfo` and `imxtract`: what mkimage's images hold, and files out of them.
 
-use super::super::{Command, Failure, Outcome, Shell, number};
+use super::super::{Command, Failure, Loaded, Outcome, Shell, number};
 use crate::boot::fit::{self, Fit};
+use crate::boot::gzip;
 use crate::boot::legacy_image::{Compression, Kind, LegacyImage};
 use crate::shell::image::{File, Image, image_at};
 use crate::shell::landing::shortened;
@@ -26,6 +27,13 @@ pub const COMMANDS: &[Command] = &[
         help: "find part PART (a number in a legacy image, a name in a FIT image), and copy or unpack it to DESTINATION; sets fileaddr and filesize",
         example: "imxtract 0x1000000 kernel 0x2000000",
         run: extract,
+    },
+    Command {
+        name: "unzip",
+        usage: "SOURCE DESTINATION [SIZE]",
+        help: "unpack the gzip file that was loaded to SOURCE, to at most SIZE bytes; sets filesize",
+        example: "unzip 0x1000000 0x2000000",
+        run: unzip,
     },
 ];
 
@@ -185,5 +193,32 @@ fn extract(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     // U-Boot's variable is where the part lies in the image, wherever it was copied to.
     shell.environment.set("fileaddr", &format!("{:x}", source.start));
     shell.environment.set("filesize", &format!("{size:x}"));
+    Ok(true)
+}
+
+/// `unzip SOURCE DESTINATION [SIZE]`.
+fn unzip(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let [_, source, destination, rest @ ..] = arguments else { return Err(Failure::Usage) };
+    let (source, destination) = (number::hexadecimal(source)?, number::hexadecimal(destination)?);
+    let most = match rest {
+        [] => u64::MAX,
+        [size] => number::hexadecimal(size)?,
+        _ => return Err(Failure::Usage),
+    };
+    let file = shell.loaded.iter().rev().find(|loaded| loaded.range.start == source).cloned();
+    let Some(Loaded { name, range }) = file else {
+        return Err(Failure::because(format!(
+            "nothing was loaded to {source:#x}: the length of what lies there is not known"
+        )));
+    };
+    let size = gzip::unpacked_size(shell.platform.memory(range)?).map_or(0, u64::from);
+    if size > most {
+        return Err(Failure::because(format!("{name} unpacks to {size:#x} bytes, more than {most:#x}")));
+    }
+    let placed = shell.unpack(range, Compression::Gzip, destination)?;
+    shell.say(format_args!("Uncompressed size: {0} = 0X{0:X}\n", placed.size()))?;
+    shell.loaded.retain(|loaded| !loaded.range.overlaps(&placed));
+    shell.remember(&name, placed);
+    shell.environment.set("filesize", &format!("{:x}", placed.size()));
     Ok(true)
 }

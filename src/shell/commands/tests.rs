@@ -117,7 +117,7 @@ fn a_file_over_what_must_stay_is_refused_with_both_ranges() {
     let mut shell = Shell::new(&mut machine, environment(&[]));
     assert_eq!(
         reason(&mut shell, "tftpboot 3b000010 xen"),
-        "0x3b000010-0x3b000010 is not free: the loader is at 0x3b000000-0x3b0fffff"
+        "0x3b000010 is not free: the loader is at 0x3b000000-0x3b0fffff"
     );
     assert_eq!(
         reason(&mut shell, "tftpboot 2000000 xen"),
@@ -280,10 +280,121 @@ fn what_only_makes_a_device_ready_succeeds_and_what_would_load_says_what_to_use(
     for line in ["usb start", "pci enum", "mmc rescan", "mmc dev 0"] {
         assert!(say(&mut shell, line).unwrap(), "{line}");
     }
-    for line in ["usb storage", "nvme scan", "fpga load 0 1000000 100", "scsi scan", "mmc read 1000000 0 1"] {
+    for line in ["usb storage", "nvme scan", "scsi scan", "mmc read 1000000 0 1"] {
         let said = reason(&mut shell, line);
         assert!(said.contains("mmc 0:1") && said.contains("load"), "{line}: {said}");
     }
+}
+
+#[test]
+fn commands_of_u_boots_that_are_not_here_are_harmless_or_say_what_to_use() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    for line in
+        ["mmcinfo", "dcache off", "icache on", "dcache flush", "kaslrseed", "if mmcinfo; then true; else false; fi"]
+    {
+        assert!(shell.run_typed(line).unwrap(), "{line}");
+    }
+    let wrote = "nothing is ever written";
+    for (line, expected) in [
+        ("fatwrite mmc 0:1 1000000 log 100", wrote),
+        ("fatw mmc 0:1 1000000 log 100", wrote),
+        ("save mmc 0:1 1000000 log 100", wrote),
+        ("ext4write mmc 0:2 1000000 /log 100", wrote),
+        ("fpga load 0 1000000 100", "no FPGA"),
+        ("fsuuid mmc 0:1", "part uuid"),
+        ("bootp", "`dhcp`"),
+        ("pxe get", "`sysboot`"),
+        ("askenv name", "`setenv`"),
+        ("gpio set 4", "config.txt"),
+    ] {
+        let mut machine = self::machine();
+        assert!(!Shell::new(&mut machine, environment(&[])).run_typed(line).unwrap(), "{line}");
+        assert!(machine.output.contains(expected), "{line}: {}", machine.output);
+    }
+}
+
+#[test]
+fn a_partitions_number_for_the_kernel_is_the_tables_and_its_own() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    for device in ["0:1", "0", ":1", "0.0:1", "0:auto"] {
+        assert!(say(&mut shell, &format!("part uuid mmc {device} uuid")).unwrap());
+        assert_eq!(shell.environment.get("uuid"), Some("01234567-01"), "{device}");
+        shell.environment.set("uuid", "");
+    }
+    assert!(reason(&mut shell, "part uuid mmc 0:2 uuid").contains("there is no mmc 0:2"));
+    assert!(say(&mut shell, "part uuid mmc 0:1").unwrap());
+    assert_eq!(machine.output, "01234567-01\n");
+}
+
+#[test]
+fn a_gzip_file_is_unpacked_to_where_a_script_says() {
+    let mut machine = machine_with_programs();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "tftpboot 5000000 Image.gz").unwrap());
+    assert!(say(&mut shell, "unzip 5000000 6000000").unwrap());
+    assert_eq!(shell.environment.get("filesize"), Some("1388"));
+    assert_eq!(shell.platform.memory(sized(0x600_0000, 5000)).unwrap(), image(5000, 0x20_0000));
+    assert!(shell.loaded.iter().any(|loaded| loaded.range == sized(0x600_0000, 5000)), "booti knows its length");
+    assert!(reason(&mut shell, "unzip 5000000 7000000 100").contains("more than 0x100"));
+    assert!(reason(&mut shell, "unzip 7000000 8000000").contains("nothing was loaded"));
+}
+
+#[test]
+fn a_device_without_a_partition_is_its_first_and_hardware_partitions_are_refused_in_words() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    for (device, partition) in
+        [("0", Some(1)), ("0:", Some(1)), ("0:auto", None), (":1", Some(1)), ("0.0:1", Some(1)), ("0:2", Some(2))]
+    {
+        let found = super::files::partition("mmc", device).unwrap();
+        assert_eq!((found.device, found.partition), (0, partition), "{device}");
+    }
+    for line in ["load mmc 0.1:1 2000000 boot.scr", "mmc dev 0 1"] {
+        assert!(reason(&mut shell, line).contains("boot partitions of an eMMC"), "{line}");
+    }
+    for line in ["mmc dev 0 0", "mmc res", "mmc p", "mmc i", "load mmc :1 2000000 boot.scr"] {
+        assert!(say(&mut shell, line).unwrap(), "{line}");
+    }
+    assert!(matches!(say(&mut shell, "mmc re"), Err(Failure::Usage)), "rescan or read");
+    assert!(reason(&mut shell, "load mmc 0\n:1 2000000 boot.scr").contains("\"0\\n\""), "a newline is seen");
+}
+
+#[test]
+fn how_much_of_a_file_is_a_number_as_far_as_it_goes() {
+    let mut machine = machine();
+    machine.reserve("the loader", sized(0x3b00_0000, 0x10_0000)).unwrap();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "load mmc 0:1 2000000 boot.scr 3x 4kb").unwrap());
+    assert_eq!(shell.platform.memory(sized(0x200_0000, 4)).unwrap(), b"456\0");
+    assert!(say(&mut shell, "load mmc 0:1 2000000 boot.scr all ,").unwrap());
+    assert_eq!(shell.environment.get("filesize"), Some("a"));
+    // What is refused before it begins is named whole.
+    for (line, range) in [("boot.scr", "0x3b000010-0x3b000019"), ("boot.scr 2 4", "0x3b000010-0x3b000011")] {
+        let said = reason(&mut shell, &format!("load mmc 0:1 3b000010 {line}"));
+        assert_eq!(said, format!("{range} is not free: the loader is at 0x3b000000-0x3b0fffff"));
+    }
+}
+
+#[test]
+fn a_directory_is_there_and_a_card_that_cannot_be_read_is_noted_once() {
+    let mut machine = machine();
+    let mut shell = Shell::new(&mut machine, environment(&[("filesize", "7")]));
+    for (line, there) in [
+        ("test -e mmc 0:1 overlays", true),
+        ("test -e mmc 0:1 /", true),
+        ("test -e mmc 0:1 boot.scr", true),
+        ("test -e mmc 0:1 nowhere", false),
+        ("size mmc 0:1 overlays", true),
+        ("test -e mmc 0:2 boot.scr", false),
+        ("test -e mmc 0:2 boot.scr.uimg", false),
+    ] {
+        assert_eq!(say(&mut shell, line).unwrap(), there, "{line}");
+    }
+    assert_eq!(shell.environment.get("filesize"), Some("0"));
+    assert!(reason(&mut shell, "size mmc 0:1 nowhere").contains("nowhere: not on the card"));
+    assert_eq!(machine.output, "note: test -e mmc 0:2: there is no mmc 0:2\n");
 }
 
 #[test]
