@@ -50,8 +50,8 @@ enum Next {
 /// Looks for settings, and boots by them.
 fn round<B: Board>(machine: &mut Machine<B>) -> Next {
     let mut found = settings::find(machine, None);
-    // As with U-Boot: after the card comes the network.
-    if let Ok(Found::Script(script)) = &found
+    // As with U-Boot: after a script comes the next on the card, and then the network.
+    while let Ok(Found::Script(script)) = &found
         && script.partition.is_some()
     {
         if let Some(Leave::Reload) = run_script(machine, script) {

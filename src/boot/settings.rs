@@ -4,7 +4,7 @@
 //!
 //! 1. the firmware's initramfs, if it is a loader.toml, a bundle or a script: somebody put it there on purpose;
 //! 2. the card: `loader.toml`, then the `bootcmd` that somebody saved with a U-Boot (`uboot.env`), then what U-Boot looks for, in its order (see
-//!    [`SCRIPTS`]); if that starts nothing, what follows;
+//!    [`SCRIPTS`]); if a script starts nothing, the next of them, and then what follows;
 //! 3. the network: DHCP's boot file, then the server's files for this board (`net::settings`).
 //!
 //! `xenlift.config=` on the firmware's command line says where they are, and nothing else is looked at. A file that is there and wrong is
@@ -102,7 +102,7 @@ impl Looked {
 }
 
 /// What there is to boot by. What the firmware's command line says of the network holds while it is looked for, what settings say
-/// themselves from then on. After a `script` that started nothing only the network is left to look at, as U-Boot would.
+/// themselves from then on. After a `script` of the card's that started nothing there are the names behind its own, and the network, as in U-Boot.
 ///
 /// # Errors
 /// In words, why there is nothing. What was looked at is told.
@@ -113,20 +113,24 @@ pub fn find<B: Board>(machine: &mut Machine<B>, script: Option<&Script>) -> Resu
         session.set_network(network.network);
     }
     let mut looked = Looked::default();
-    let file = match (script, machine.overrides.config.clone()) {
-        (Some(_), _) => on_server(machine)?,
+    let look = match (script, machine.overrides.config.clone()) {
+        (Some(_), _) => match on_card(machine, &mut looked, script)? {
+            Some(found) => found,
+            None => Look::File(on_server(machine)?),
+        },
         (None, Some(source)) => {
             // Files that the settings name may be on the card all the same.
             open_card(machine);
-            fetch(machine, &source)?
+            Look::File(fetch(machine, &source)?)
         }
-        (None, None) => match look(machine, &mut looked)? {
-            Look::File(file) => file,
-            Look::Script(script) => {
-                tell(&format!("{} on the card", script.path), &looked);
-                return Ok(Found::Script(script));
-            }
-        },
+        (None, None) => look(machine, &mut looked)?,
+    };
+    let file = match look {
+        Look::File(file) => file,
+        Look::Script(script) => {
+            tell(&format!("{} on the card", script.path), &looked);
+            return Ok(Found::Script(script));
+        }
     };
     if is_script(&file.name, &file.bytes) {
         tell(&file.name, &looked);
@@ -163,7 +167,7 @@ fn look<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Look,
         open_card(machine);
         return Ok(Look::File(file));
     }
-    if let Some(found) = on_card(machine, looked)? {
+    if let Some(found) = on_card(machine, looked, None)? {
         return Ok(found);
     }
     // What is said of the network ends in what to do about it, so the rest has a line of its own.
@@ -219,16 +223,33 @@ fn in_initramfs<B: Board>(machine: &Machine<B>, looked: &mut Looked) -> Result<O
     Ok(Some(File { name: name.to_string(), bytes: bytes.to_vec(), from_card: false }))
 }
 
-/// The first of the usual names that the card has.
-fn on_card<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Option<Look>, String> {
-    if let Some(error) = open_card(machine) {
+/// What is looked for on a card, in order: all of it, or what comes behind a script that started nothing. A saved command is no script of
+/// the distributions', and has nothing behind it.
+fn names(after: Option<&Script>) -> impl Iterator<Item = &'static str> {
+    let all = [SETTINGS, saved::FILE].into_iter().chain(SCRIPTS);
+    let passed = after.map_or(0, |script| {
+        all.clone().position(|name| name == script.path).map_or(usize::MAX, |index| index.saturating_add(1))
+    });
+    all.skip(passed)
+}
+
+/// The first of the usual names that the card has, behind that of a script that started nothing.
+fn on_card<B: Board>(
+    machine: &mut Machine<B>,
+    looked: &mut Looked,
+    after: Option<&Script>,
+) -> Result<Option<Look>, String> {
+    if after.is_none()
+        && let Some(error) = open_card(machine)
+    {
         looked.add(match error {
             card::Error::Card(crate::drivers::sdhci::Error::NoCard) => error.to_string(),
             error => format!("card: {error}"),
         });
         return Ok(None);
     }
-    for name in [SETTINGS, saved::FILE].into_iter().chain(SCRIPTS) {
+    let mut is_bare = after.is_none();
+    for name in names(after) {
         match read(machine, None, name) {
             Ok(bytes) if name == SETTINGS => {
                 return Ok(Some(Look::File(File { name: format!("{name} on the card"), bytes, from_card: true })));
@@ -249,11 +270,11 @@ fn on_card<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Op
             Err(card::Error::Files(FileError::Refused(refusal))) if name == SETTINGS => {
                 return Err(format!("{name} on the card: {refusal}"));
             }
-            // A script that is too long is one that fails, and after that the network is next.
+            // A script that is too long is one that fails, and after that the next name is tried.
             Err(card::Error::Files(FileError::Refused(refusal))) => {
                 println!("{name} on the card: {refusal}.");
                 looked.add(format!("{name} on the card"));
-                return Ok(None);
+                is_bare = false;
             }
             // The card as a whole cannot be read, which is not to keep the board from booting over the network.
             Err(error) => {
@@ -262,7 +283,9 @@ fn on_card<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Op
             }
         }
     }
-    looked.add("the card has no loader.toml, boot.scr or extlinux.conf".to_string());
+    if is_bare {
+        looked.add("the card has no loader.toml, boot.scr or extlinux.conf".to_string());
+    }
     Ok(None)
 }
 
@@ -302,4 +325,23 @@ fn on_server<B: Board>(machine: &mut Machine<B>) -> Result<File, String> {
         format!("the TFTP server {server} has none of {}, or did not answer", paths.join(", "))
     })?;
     Ok(File { name: found.path, bytes: found.bytes, from_card: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_script_that_starts_nothing_come_the_names_behind_its_own() {
+        let after = |path: &str| {
+            let script = Script { path: path.to_string(), partition: Some(1), bytes: Vec::new() };
+            names(Some(&script)).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None).count(), 8);
+        assert_eq!(names(None).next(), Some("loader.toml"));
+        assert_eq!(after("extlinux/extlinux.conf"), SCRIPTS[1..]);
+        assert_eq!(after("boot.scr"), SCRIPTS[3..]);
+        assert!(after("boot/boot.scr").is_empty());
+        assert!(after(SAVED_COMMAND).is_empty());
+    }
 }

@@ -72,7 +72,10 @@ pub fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
         let given = || Some(value.to_string()).filter(|value| !value.is_empty());
         let full = labels.len() >= MOST_LABELS;
         match (word.as_str(), labels.last_mut()) {
-            ("default", _) => default = given(),
+            ("default" | "ontimeout", _) => default = given().or(default),
+            ("menu", Some(label)) if value.eq_ignore_ascii_case("default") => {
+                default = default.or_else(|| Some(label.name.clone()));
+            }
             ("label", _) if full => break,
             ("label", _) => labels.push(Label { name: value.to_string(), ..Label::default() }),
             ("kernel" | "linux", Some(label)) => label.kernel = given(),
@@ -138,6 +141,15 @@ label l1
             let found = labels(TEXT.replace("DEFAULT l1\n", default).as_bytes()).unwrap();
             assert_eq!(found[0].kernel, text("/vmlinuz-old"), "{default}");
         }
+        let first = |top: &str, of_l1: &str| {
+            let text = TEXT.replace("DEFAULT l1\n", top) + of_l1;
+            labels(text.as_bytes()).unwrap()[0].name.clone()
+        };
+        assert_eq!(first("", "\tMENU DEFAULT\n"), "l1");
+        assert_eq!(first("", "\tmenu label default\n"), "l0");
+        assert_eq!(first("ontimeout l1\n", ""), "l1");
+        assert_eq!(first("default l0\n", "menu default\n"), "l0", "one that was named stays");
+        assert_eq!(first("default l0\n", "ontimeout l1\n"), "l1", "unless it is named anew");
         let overlays = labels(b"label a\nkernel k\nFDTOVERLAYS /a.dtbo  b.dtbo\n").unwrap();
         assert_eq!(overlays[0].overlays, text("/a.dtbo  b.dtbo"));
     }

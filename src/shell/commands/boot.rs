@@ -89,7 +89,7 @@ pub(super) fn booti(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     start_program(shell, program, arguments)
 }
 
-fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+pub(super) fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let address = program_address(shell, arguments)?;
     let file = match image_at(shell.platform, address)? {
         Some(Image::Legacy(image)) => {

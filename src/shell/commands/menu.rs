@@ -3,6 +3,8 @@
 use super::fdt::change;
 use super::{boot, files};
 use crate::config::extlinux::{self, Label};
+use crate::shell::image::image_at;
+use crate::shell::language::limits::COMMAND;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -66,7 +68,7 @@ fn boot_label(shell: &mut Shell<'_>, from: [&str; 2], menu: &str, menu_address: 
     };
     let kernel = address(shell, "kernel_addr_r")?;
     load(shell, from, &kernel, &whole(label.kernel.as_deref().unwrap_or_default()))?;
-    let mut start = vec![String::from("booti"), kernel];
+    let mut start = vec![String::from("booti"), kernel.clone()];
     match &label.ramdisk {
         Some(path) => {
             let ramdisk = address(shell, "ramdisk_addr_r")?;
@@ -99,8 +101,30 @@ fn boot_label(shell: &mut Shell<'_>, from: [&str; 2], menu: &str, menu_address: 
             Err(failure) => return Err(failure),
         }
     }
-    shell.store("bootargs", label.args.as_deref().unwrap_or_default())?;
-    boot::booti(shell, &start)
+    // Without an `append` it stays what it is.
+    if let Some(args) = &label.args {
+        let args = expanded(shell, args);
+        shell.store("bootargs", &args)?;
+    }
+    let is_plain = matches!(image_at(shell.platform, number::hexadecimal(&kernel)?), Ok(None));
+    if is_plain { boot::booti(shell, &start) } else { boot::bootm(shell, &start) }
+}
+
+/// `text` with the variables that it names as `${name}` put in.
+fn expanded(shell: &Shell<'_>, text: &str) -> String {
+    let mut whole = String::new();
+    let mut rest = text;
+    // One that is too long is refused where it is set.
+    while whole.len() <= COMMAND
+        && let Some((before, after)) = rest.split_once("${")
+        && let Some((name, after)) = after.split_once('}')
+    {
+        whole.push_str(before);
+        whole.push_str(shell.environment.get(name).unwrap_or_default());
+        rest = after;
+    }
+    whole.push_str(rest);
+    whole
 }
 
 /// Applies the overlay at `path`; one that cannot be is told and left out, as there.
