@@ -206,7 +206,7 @@ fn unzip(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         _ => return Err(Failure::Usage),
     };
     let file = shell.loaded.iter().rev().find(|loaded| loaded.range.start == source).cloned();
-    let Some(Loaded { name, range }) = file else {
+    let Some(Loaded { name, range, .. }) = file else {
         return Err(Failure::because(format!(
             "nothing was loaded to {source:#x}: the length of what lies there is not known"
         )));

@@ -55,7 +55,7 @@ fn help(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         match find(name) {
             Ok(command) => {
                 shell.say(format_args!("{} - {}\n", command.name, command.help))?;
-                shell.print_usage(command)?;
+                shell.print_usage(command, "")?;
                 shell.say(format_args!("    example: {}\n", command.example))?;
             }
             Err(unknown) => {

@@ -773,3 +773,66 @@ fn what_only_a_board_has_is_said_to_be_missing_and_the_rest_is_answered() {
     assert!(said.contains("  0x3b000000-0x3b0fffff   1024 KiB  the loader\n"), "{said}");
     assert!(said.contains("there is no entry xen"), "{said}");
 }
+
+#[test]
+fn a_mistake_shows_the_forms_of_what_was_meant_and_no_others() {
+    let mut machine = machine_with_programs();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(say(&mut shell, "tftpboot 4000000 tree").unwrap());
+    for line in ["fdt addr 4000000", "fdt mknod /chosen"] {
+        let _ = shell.run_typed(line);
+    }
+    assert!(!shell.run_typed("fdt set /chosen #address-cells <2>").unwrap());
+    let said = &machine.output;
+    assert!(said.ends_with("write \\#address-cells)\n"), "{said}");
+    assert!(said.contains("    fdt mknode PATH NAME\n") && !said.contains("fdt print"), "{said}");
+    let mut machine = machine_with_programs();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(!shell.run_typed("fdt").unwrap() && shell.run_typed("help fdt").unwrap());
+    assert_eq!(machine.output.matches("    fdt print [PATH [PROPERTY]]\n").count(), 2, "{}", machine.output);
+}
+
+/// How `menu` boots on a board with these variables: what it prints, and what it starts.
+fn boots(menu: &str, variables: &[(&str, &str)]) -> (String, Option<Asked>) {
+    let plain = image(5000, 0x20_0000);
+    let mut files = FileMap::default();
+    let mut tree = crate::boot::test_tree::TestTree::board();
+    files.card.insert("uImage".to_string(), legacy_image(2, &plain));
+    files.card.insert("Image".to_string(), plain);
+    files.card.insert("tree".to_string(), tree.editor().as_bytes().to_vec());
+    files.card.insert("menu".to_string(), menu.as_bytes().to_vec());
+    let mut machine = Simulation::raspberry_pi_4(files).unwrap();
+    let facts = machine.facts.clone();
+    let mut shell = Shell::new(&mut machine, crate::shell::variables::of_board(&facts));
+    for (name, value) in variables {
+        shell.environment.set(name, value);
+    }
+    let _ = shell.run_typed("sysboot mmc 0:1 any 2400000 menu");
+    let asked = machine.asked.pop().filter(|asked| matches!(asked, Asked::Booted { .. }));
+    (machine.output, asked)
+}
+
+#[test]
+fn a_menus_arguments_are_expanded_and_stay_what_they_are_where_it_has_none() {
+    let arguments = |append: &str| {
+        let menu = format!("label a\nkernel /Image\nfdt /tree\n{append}\n");
+        match boots(&menu, &[("bootargs", "before"), ("root", "/dev/sda2")]) {
+            (_, Some(Asked::Booted { arguments, .. })) => arguments.unwrap_or_default(),
+            (said, _) => panic!("{said}"),
+        }
+    };
+    assert_eq!(arguments("append root=${root} ro${none} $root ${open"), "root=/dev/sda2 ro $root ${open");
+    assert_eq!(arguments(""), "before");
+    // Neither a menu nor a variable can make it endless.
+    let long = "x".repeat(60 << 10);
+    let menu = format!("label a\nkernel /Image\nfdt /tree\nappend {}\n", "${long}".repeat(10_000));
+    let (said, started) = boots(&menu, &[("long", &long)]);
+    assert_eq!(started, None, "{said}");
+}
+
+#[test]
+fn a_menus_kernel_may_be_an_image_of_u_boots() {
+    let (said, started) = boots("label a\nkernel /uImage\nfdt /tree\n", &[]);
+    let Some(Asked::Booted { program, .. }) = started else { panic!("{said}") };
+    assert_eq!(program.size(), 5000, "without its header");
+}

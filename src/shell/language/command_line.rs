@@ -115,7 +115,7 @@ impl Shell<'_> {
                     Some(near) => self.complain(place, &format_args!("{name} has no {word}: did you mean {near}?"))?,
                     None => self.complain(place, &format_args!("{name} does not take these arguments"))?,
                 }
-                self.print_usage(command)?;
+                self.print_usage(command, word)?;
                 Ok(false)
             }
             Err(Failure::Reason(reason)) => {
@@ -126,9 +126,14 @@ impl Shell<'_> {
         }
     }
 
-    /// The forms of a command.
-    pub(in crate::shell) fn print_usage(&mut self, command: &Command) -> Result<(), Failure> {
-        for form in command.usage.lines() {
+    /// The forms of a command: those that begin with `word`, where there are any.
+    pub(in crate::shell) fn print_usage(&mut self, command: &Command, word: &str) -> Result<(), Failure> {
+        let is_meant = |form: &&str| {
+            let first = form.split(' ').next().unwrap_or_default();
+            !first.is_empty() && !word.is_empty() && (first.starts_with(word) || word.starts_with(first))
+        };
+        let all = !command.usage.lines().any(|form| is_meant(&form));
+        for form in command.usage.lines().filter(|form| all || is_meant(form)) {
             let space = if form.is_empty() { "" } else { " " };
             self.say(format_args!("    {}{space}{form}\n", command.name))?;
         }
@@ -136,20 +141,26 @@ impl Shell<'_> {
     }
 }
 
+/// Commands that Debian's U-Boot for this board does not have: they do not stand in the way of what its scripts shorten (`h`, `en`, `re`).
+const OWN: &[&str] =
+    &["entries", "hash", "log", "memory", "plan", "reload", "selftest", "sha256sum", "timing", "tree", "watchdog"];
+
 /// The command called `name` up to the first `.`, or the only one that begins so.
 pub(in crate::shell) fn find(name: &str) -> Result<&'static Command, Unknown> {
     let stem = name.split('.').next().unwrap_or_default();
-    let mut short = commands::all().filter(|command| !stem.is_empty() && command.name.starts_with(stem));
     if let Some(exact) = commands::all().find(|command| command.name == stem) {
         return Ok(exact);
     }
-    match (short.next(), short.next()) {
-        (Some(only), None) => Ok(only),
-        (Some(one), Some(other)) => Err(Unknown::Ambiguous(one.name, other.name)),
-        (None, _) => {
-            Err(nearest(stem, commands::all().map(|command| command.name)).map_or(Unknown::Far, Unknown::Near))
+    for own in [false, true] {
+        let is_meant = |command: &&Command| command.name.starts_with(stem) && OWN.contains(&command.name) == own;
+        let mut short = commands::all().filter(is_meant).filter(|_| !stem.is_empty());
+        match (short.next(), short.next()) {
+            (Some(only), None) => return Ok(only),
+            (Some(one), Some(other)) => return Err(Unknown::Ambiguous(one.name, other.name)),
+            (None, _) => {}
         }
     }
+    Err(nearest(stem, commands::all().map(|command| command.name)).map_or(Unknown::Far, Unknown::Near))
 }
 
 /// Why there is no such command.

@@ -29,6 +29,27 @@ fn the_nearest_command_is_offered() {
 }
 
 #[test]
+fn what_scripts_shorten_keeps_its_meaning_beside_our_own_commands() {
+    let found = |name: &str| super::command_line::find(name).map(|command| command.name);
+    for (short, whole) in [
+        ("h", "help"),
+        ("en", "env"),
+        ("re", "reset"),
+        ("tr", "true"),
+        ("rel", "reload"),
+        ("ent", "entries"),
+        ("ti", "timing"),
+        ("fatw", "fatwrite"),
+        ("savee", "saveenv"),
+    ] {
+        assert_eq!(found(short), Ok(whole), "{short}");
+    }
+    for name in ["", "boo", "se", "fat"] {
+        assert!(found(name).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn nobody_runs_himself_for_ever() {
     let said = said("setenv a 'run a; run a'\nrun a\necho not reached\n");
     assert_eq!(said, format!("a, line 1: {}\n", limits::Exceeded::Depth));

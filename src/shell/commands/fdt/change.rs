@@ -16,7 +16,12 @@ const MOST_SHOWN: usize = 1000;
 
 /// `fdt set PATH PROPERTY [VALUE...]`.
 pub fn set(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
-    let [path, name, value @ ..] = arguments else { return Err(Failure::Usage) };
+    let [path, name, value @ ..] = arguments else {
+        return Err(match arguments {
+            [_] => Failure::because("no property named (a # before a word begins a comment: write \\#address-cells)"),
+            _ => Failure::Usage,
+        });
+    };
     let tree = shell.tree()?;
     let node = tree.walk(path).map_err(|component| no_node(path, component))?;
     let old = node.property(name).map_or(&[][..], |property| property.value());
