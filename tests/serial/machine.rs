@@ -111,8 +111,8 @@ impl Platform for Machine {
         self.simulation.partitions(interface, device)
     }
 
-    fn size(&mut self, partition: &Partition, path: &str) -> Result<u64, Failure> {
-        self.simulation.size(partition, path)
+    fn find(&mut self, partition: &Partition, path: &str) -> Result<Option<u64>, Failure> {
+        self.simulation.find(partition, path)
     }
 
     fn list(&mut self, partition: &Partition, path: &str) -> Result<Directory, Failure> {
