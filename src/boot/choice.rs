@@ -166,6 +166,9 @@ impl<'s> Visit<'s> {
     /// Shows the menu again, below what was printed since.
     fn reopen<B: Board>(&mut self, machine: &mut Machine<B>, message: &str) {
         let now = machine.board.clock().now();
+        // What came with the key that led away from the menu was meant for what it led to, if for anything.
+        self.keyboard.forget();
+        self.early.clear();
         console::with(|console| self.menu.reopen(now, message, console));
     }
 

@@ -18,6 +18,12 @@ pub struct Keyboard {
 }
 
 impl Keyboard {
+    /// Forgets keys that have come and were not asked for.
+    pub fn forget(&mut self) {
+        self.guard = Guard::default();
+        self.decoder = Decoder::default();
+    }
+
     /// The next key that acts, if it has come.
     pub fn key(&mut self, now: Instant, console: &mut Console) -> Option<Key> {
         if console.take_interrupt_key() {

@@ -104,7 +104,8 @@ impl Summary<'_> {
         }
         match self.next {
             Next::Xen { console: Some(uart) } => {
-                writeln!(out, "Xen's console is {}; the next line is Xen's.", Shown(&uart.path))
+                let next = if uart.is_here() { "the next line is Xen's" } else { ELSEWHERE };
+                writeln!(out, "Xen's console is {}; {next}.", Shown(&uart.path))
             }
             Next::Xen { console: None } => writeln!(out, "{SILENT_XEN}"),
             Next::Kernel => writeln!(out, "{KERNEL_NEXT}"),
@@ -146,7 +147,10 @@ impl Summary<'_> {
         match self.next {
             Next::Xen { console: Some(uart) } => {
                 page.text(0, 2, &format!("Xen's console is {} ({uart}).", uart.path))?;
-                page.text(0, 0, "The next line is Xen's.")
+                match uart.is_here() {
+                    true => page.text(0, 0, "The next line is Xen's."),
+                    false => page.text(0, 0, &format!("Beware: {ELSEWHERE}.")),
+                }
             }
             Next::Xen { console: None } => page.text(0, 2, SILENT_XEN),
             Next::Kernel => page.text(0, 2, KERNEL_NEXT),
@@ -190,6 +194,9 @@ impl Summary<'_> {
         self.files.iter().map(|file| file.label.chars().count()).max().unwrap_or(0)
     }
 }
+
+/// What follows where Xen's console is another UART than this one.
+const ELSEWHERE: &str = "nothing more will be seen here";
 
 const SILENT_XEN: &str = "Xen has no console; nothing more will be seen here.";
 const KERNEL_NEXT: &str = "The next line is the kernel's, if its command line names this console.";

@@ -100,6 +100,16 @@ Xen's console is /soc/serial@7e215040; the next line is Xen's.
 }
 
 #[test]
+fn a_console_elsewhere_is_the_last_word_here() {
+    let uart = Uart { leads: Leads::Bluetooth, ..uart() };
+    let mut text = String::new();
+    summary(&uart, &[], &[]).short(&mut text).unwrap();
+    assert!(text.ends_with("Xen's console is /soc/serial@7e215040; nothing more will be seen here.\n"), "{text}");
+    let (_, shown) = long(&summary(&uart, &[], &[]), 80, 24);
+    assert!(shown.trim_end().ends_with("Bluetooth chip).\nBeware: nothing more will be seen here."), "{shown}");
+}
+
+#[test]
 fn the_long_form_is_a_table_with_everything() {
     let (uart, memory) = (uart(), memory());
     let notes =

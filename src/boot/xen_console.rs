@@ -59,6 +59,11 @@ pub enum Leads {
 }
 
 impl Uart {
+    /// Whether what Xen says there is seen where this loader's lines are.
+    pub fn is_here(&self) -> bool {
+        matches!(self.leads, Leads::Here(_))
+    }
+
     /// What `tree` says of the UART at `path`; `None` where there is no such node.
     pub fn find(tree: &Tree<'_>, path: &str, ours: Ours<'_>) -> Option<Self> {
         let node = tree.find(path)?;

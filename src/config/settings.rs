@@ -236,20 +236,23 @@ pub fn parse_gateway(text: &str) -> Option<Ipv4Addr> {
     usable.then_some(address)
 }
 
+/// A title is there to be shown: what is no character of it is shown as one, and what is too long is cut. Nothing boots less for it.
+fn shown_title(title: &str) -> String {
+    let mut characters = title.chars().map(|c| if c.is_control() { '?' } else { c });
+    let mut shown: String = characters.by_ref().take(LONGEST_TITLE).collect();
+    if characters.next().is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
 fn entry(table: &Table<'_, '_>) -> Result<Entry, Error> {
     let (name, offset) = table.required("name", table.string("name")?)?;
     if !is_entry_name(name) {
         let expected = alloc::format!("1 to {LONGEST_NAME} characters without spaces");
         return Err(table.bad("name", name, offset, expected));
     }
-    let title = match table.string("title")? {
-        Some((title, offset)) if title.chars().count() > LONGEST_TITLE => {
-            let expected = alloc::format!("at most {LONGEST_TITLE} characters");
-            return Err(table.bad("title", title, offset, expected));
-        }
-        // A title is there to be shown, so what is no character of it is shown as one, and boots nothing less.
-        title => title.map(|(title, _)| title.chars().map(|c| if c.is_control() { '?' } else { c }).collect()),
-    };
+    let title = table.string("title")?.map(|(title, _)| shown_title(title));
     Ok(Entry {
         name: String::from(name),
         title,

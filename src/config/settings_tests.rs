@@ -447,3 +447,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn titles_are_shown_harmless_and_not_refused() {
+    let title = |title: &str| {
+        let text = format!("[[entry]]\nname = \"a\"\ntitle = \"{title}\"\nscript = \"s\"\n");
+        parse(text.as_bytes()).unwrap().entries[0].title().to_string()
+    };
+    assert_eq!(title("a\\u001b[2J\\nb"), "a?[2J?b");
+    assert_eq!(title(&"x".repeat(64)), "x".repeat(64));
+    assert_eq!(title(&"x".repeat(65)), "x".repeat(64) + "...");
+}

@@ -11,6 +11,9 @@ use core::fmt::{self, Write};
 /// Digits less than this apart are one number.
 const DIGIT_PAUSE: Duration = Duration::from_millis(1500);
 
+/// An Enter this soon after a letter was pasted with it, as the end of a line that was meant for somebody else. Numbers may come so: scripts type them.
+const TOGETHER: Duration = Duration::from_millis(30);
+
 /// Columns from which on the keys are explained at length.
 const WIDE: usize = 70;
 
@@ -35,6 +38,9 @@ impl Digits {
 impl Menu<'_> {
     pub(super) fn list_key(&mut self, now: Instant, key: Key, out: &mut dyn Write) -> Option<Action> {
         self.message.clear();
+        if matches!(key, Key::Char(character) if !character.is_ascii_digit()) {
+            self.letter = Some(now);
+        }
         let last = self.entries.len().saturating_sub(1);
         let page = self.entries_shown();
         match key {
@@ -44,6 +50,9 @@ impl Menu<'_> {
             Key::PageDown => self.selected = (self.selected + page).min(last),
             Key::Home => self.selected = 0,
             Key::End => self.selected = last,
+            Key::Enter if self.letter.is_some_and(|letter| now.since(letter) < TOGETHER) => {
+                self.message = String::from("That came too fast to be typed, and boots nothing.");
+            }
             Key::Enter => return Some(Action::Boot(self.selected)),
             Key::Char('e') => self.open_lines(out),
             Key::Char('d') => return Some(Action::Details(self.selected)),

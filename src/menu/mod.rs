@@ -97,6 +97,8 @@ pub struct Menu<'s> {
     /// What is told above the keys: why the last thing did not work.
     message: String,
     digits: Digits,
+    /// When a letter was pressed in the list.
+    letter: Option<Instant>,
     kind: Kind,
     painter: Painter,
     /// Nothing is painted: the line still brings out what was.
@@ -120,6 +122,7 @@ impl<'s> Menu<'s> {
             page: Page::List,
             message: String::new(),
             digits: Digits::default(),
+            letter: None,
             kind,
             painter: painter(kind),
             line_is_busy: false,

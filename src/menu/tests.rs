@@ -208,6 +208,21 @@ fn letters_go_to_titles_and_small_ones_are_keys_first() {
 }
 
 #[test]
+fn a_pasted_line_boots_nothing_and_a_number_does() {
+    let settings = parse(THREE);
+    let mut visit = Visit::new(&settings, WIDE);
+    let at_once = |visit: &mut Visit<'_>, keys: &[Key]| {
+        visit.waits(Duration::from_secs(1));
+        let mut out = String::new();
+        keys.iter().filter_map(|key| visit.menu.key(visit.now, *key, &mut out)).last()
+    };
+    assert_eq!(at_once(&mut visit, &[Key::Char('n'), Key::Char('o'), Key::Enter]), None);
+    assert_eq!(at_once(&mut visit, &[Key::Char('2'), Key::Enter]), Some(Action::Boot(1)));
+    visit.types("o");
+    assert_eq!(visit.types("\r"), Some(Action::Boot(2)));
+}
+
+#[test]
 fn the_countdown_ends_in_the_default_and_any_key_stops_it() {
     let settings = parse(THREE);
     let mut visit = Visit::new(&settings, WIDE);
