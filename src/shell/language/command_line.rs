@@ -14,6 +14,7 @@ impl Shell<'_> {
     /// A command with what stands before it, `name=value`.
     pub(super) fn run_words(&mut self, place: Place<'_>, words: &[Word]) -> Outcome {
         self.tick(place)?;
+        self.language.unset.clear();
         let mut variables: usize = words.iter().map(Word::variables).sum();
         let assignments = words.iter().take_while(|word| word.is_assignment()).count();
         let (assigned, words) = words.split_at_checked(assignments).unwrap_or((words, &[]));
@@ -92,13 +93,18 @@ impl Shell<'_> {
             _ if name.contains(';') => Err(Unknown::List),
             found => found,
         };
+        let mut unset = Unset(core::mem::take(&mut self.language.unset));
         let command = match command {
             Ok(command) => command,
             Err(unknown) => {
-                self.complain(place, &format_args!("unknown command '{name}'{unknown}"))?;
+                self.complain(place, &format_args!("unknown command '{name}'{unknown}{unset}"))?;
                 return Ok(false);
             }
         };
+        if !unset.0.is_empty() && goes_wrong_in_silence(command, &arguments) {
+            self.complain(place, &format_args!("note:{unset}"))?;
+            unset.0.clear();
+        }
         // They stay while the command runs, which can be a script.
         let bytes: usize = arguments.iter().map(String::len).sum();
         let budget = &mut self.language.budget;
@@ -112,14 +118,16 @@ impl Shell<'_> {
             Err(Failure::Usage) => {
                 let word = arguments.get(1).map_or("", String::as_str);
                 match nearest_word(command, word).filter(|near| *near != word) {
-                    Some(near) => self.complain(place, &format_args!("{name} has no {word}: did you mean {near}?"))?,
-                    None => self.complain(place, &format_args!("{name} does not take these arguments"))?,
+                    Some(near) => {
+                        self.complain(place, &format_args!("{name} has no {word}: did you mean {near}?{unset}"))?
+                    }
+                    None => self.complain(place, &format_args!("{name} does not take these arguments{unset}"))?,
                 }
                 self.print_usage(command, word)?;
                 Ok(false)
             }
             Err(Failure::Reason(reason)) => {
-                self.complain(place, &format_args!("{name}: {reason}"))?;
+                self.complain(place, &format_args!("{name}: {reason}{unset}"))?;
                 Ok(false)
             }
             other => other,
@@ -144,6 +152,29 @@ impl Shell<'_> {
 /// Commands that Debian's U-Boot for this board does not have: they do not stand in the way of what its scripts shorten (`h`, `en`, `re`).
 const OWN: &[&str] =
     &["entries", "hash", "log", "memory", "plan", "reload", "selftest", "sha256sum", "timing", "tree", "watchdog"];
+
+/// Variables without a value, behind a message.
+struct Unset(Vec<String>);
+
+impl fmt::Display for Unset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|name| write!(f, " (${{{name}}} is not set)"))
+    }
+}
+
+/// Whether `command` may well succeed with a word less or an empty value, and do something else than was meant: one that takes an address, where
+/// one is missing, or `fdt set`.
+fn goes_wrong_in_silence(command: &Command, arguments: &[String]) -> bool {
+    let fewest = match command.name {
+        "fdt" => return arguments.get(1).is_some_and(|word| word.starts_with("se")),
+        "tftpboot" | "dhcp" => 3,
+        "load" | "fatload" => 5,
+        "source" => 2,
+        "booti" | "bootm" => 4,
+        _ => return false,
+    };
+    arguments.len() < fewest
+}
 
 /// The command called `name` up to the first `.`, or the only one that begins so.
 pub(in crate::shell) fn find(name: &str) -> Result<&'static Command, Unknown> {

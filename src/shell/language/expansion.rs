@@ -7,6 +7,10 @@ use crate::shell::{Failure, Outcome, Shell};
 use alloc::string::String;
 use core::fmt::Write as _;
 
+/// Variables without a value that a message names, and bytes of the name of one.
+const MOST_UNSET: usize = 4;
+const LONGEST_UNSET: usize = 64;
+
 impl State {
     /// Sets a local variable. An empty value changes nothing, as in U-Boot.
     pub(in crate::shell) fn set_local(&mut self, name: &str, value: &str) -> Result<(), Exceeded> {
@@ -58,7 +62,12 @@ impl Shell<'_> {
                 text.push_str(other);
             }
             (None, Some('-' | '+')) => text.push_str(other),
-            (None, _) => {}
+            (None, _) => {
+                let unset = &mut self.language.unset;
+                if unset.len() < MOST_UNSET && name.len() <= LONGEST_UNSET && !unset.iter().any(|known| known == name) {
+                    unset.push(String::from(name));
+                }
+            }
         }
         Ok(())
     }

@@ -82,6 +82,11 @@ impl Shell<'_> {
         let budget = &self.language.budget;
         let mut parser = Parser::new(text, unit, budget.tokens, budget.nesting);
         let mut succeeded = true;
+        if let Some((lines, _)) = text.split_once("\r\n") {
+            let line = lines.matches('\n').count() as u32 + 1;
+            let what = "ends in CR LF: a CR is part of the last word here as in U-Boot, end lines in LF alone";
+            self.complain(Place { script: name, line }, &what)?;
+        }
         loop {
             let list = match parser.next() {
                 Ok(Some(list)) => list,

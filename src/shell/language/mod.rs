@@ -24,6 +24,8 @@ pub use lexer::SyntaxError;
 pub use typed::is_unfinished;
 
 use super::Environment;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// What the language keeps between commands.
 #[derive(Default)]
@@ -33,6 +35,8 @@ pub(super) struct State {
     /// `$?`.
     pub(super) status: u8,
     pub(super) budget: limits::Budget,
+    /// Variables of the command under way that have no value, the first few of them.
+    unset: Vec<String>,
     /// What runs was typed at the prompt.
     typed: bool,
 }

@@ -151,3 +151,51 @@ fn a_long_script_is_held_a_line_at_a_time() {
     let script = "true a b c d e f\n".repeat(limits::TOKENS / 4);
     assert_eq!(said(&format!("{script}echo end\n")), "end\n");
 }
+
+/// What `text` prints on a machine whose server has no file but `xen`.
+fn said_by(text: &str) -> String {
+    let mut files = FileMap::default();
+    files.server.insert("xen".into(), alloc::vec![7; 16]);
+    let mut machine = Simulation::raspberry_pi_4(files).unwrap();
+    let mut environment = Environment::default();
+    environment.set("loadaddr", "0x1000000");
+    let _ = Shell::new(&mut machine, environment).run_script("s", text);
+    machine.output
+}
+
+#[test]
+fn a_variable_without_a_value_is_named_where_a_command_fails_or_may_do_something_else_than_was_meant() {
+    for (text, expected) in [
+        ("tftpboot ${nope} xen", "s, line 1: note: (${nope} is not set)"),
+        ("tftpboot 2000000 ${nope}/xen", "(${nope} is not set)"),
+        ("md ${nope}", "s, line 1: md does not take these arguments (${nope} is not set)"),
+        (
+            "fdt addr 0x2000000; fdt set /chosen bootargs \"$nope $other\"",
+            "note: (${nope} is not set) (${other} is not set)",
+        ),
+    ] {
+        let said = said_by(text);
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+    for idiom in [
+        "test -n \"$nope\"",
+        "if test \"$nope\" = 1; then false; fi",
+        "echo $nope",
+        "setenv a $nope",
+        "tftpboot 2000000 ${nope}xen",
+        "tftpboot 2000000 ${nope:-xen}",
+        "echo $nope; md",
+    ] {
+        let said = said_by(idiom);
+        assert!(!said.contains("is not set"), "{idiom}: {said}");
+    }
+    let many: String = (0..9).map(|index| alloc::format!(" $n{index}")).collect();
+    assert_eq!(said_by(&alloc::format!("md{many}")).matches("is not set").count(), 4);
+}
+
+#[test]
+fn lines_that_end_in_cr_lf_are_told_with_the_first_of_them() {
+    let said = said_by("echo a\nif true\r\nthen\r\n echo b\r\nfi\r\n");
+    assert!(said.starts_with("s, line 2: ends in CR LF"), "{said}");
+    assert!(!said_by("echo a\necho b\n").contains("CR LF"));
+}
