@@ -44,3 +44,27 @@ fn a_line_is_corrected_and_control_c_gives_a_new_one_on_a_small_screen() -> Resu
     terminal.says("\nstill here")?;
     Ok(())
 }
+
+#[test]
+fn tab_completes_and_the_arrows_bring_lines_back() -> Result<()> {
+    for size in [Size::USUAL, Size::SMALL] {
+        let terminal = at_prompt(size)?;
+        terminal.types("selft")?;
+        // A Tab that comes with other keys is a paste's, and a blank.
+        terminal.rests()?;
+        terminal.press(&["Tab"])?;
+        terminal.shows("\n=> selftest")?;
+        terminal.press(&["C-u"])?;
+        terminal.hides("=> selftest")?;
+        terminal.types("echo first\recho second\r")?;
+        terminal.says("\nsecond")?;
+        terminal.press(&["Up", "Up"])?;
+        terminal.shows_that("the first line, once more", |screen| screen.trim_end().ends_with("=> echo first"))?;
+        terminal.press(&["Down", "Home", "Right", "Delete", "Delete", "Delete"])?;
+        terminal.shows_that("the second, without its middle", |screen| screen.trim_end().ends_with("=> e second"))?;
+        terminal.types("cho")?;
+        terminal.press(&["Enter"])?;
+        terminal.says_times("\nsecond", 2)?;
+    }
+    Ok(())
+}
