@@ -1,6 +1,7 @@
 //! Building `loader.bin` from the sources, checked.
 
 use std::fs;
+use std::io::Read;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +53,9 @@ pub fn build(toolchain: &Toolchain) -> Result<Loader> {
     let elf = build_package(toolchain, PACKAGE, "loader")?;
     let loader = checked(&elf)?;
     let packed = elf.with_extension("gz");
-    replace(&packed, &pack(&loader.image)?)?;
+    if !is_packed(&packed, &loader.image) {
+        replace(&packed, &pack(&loader.image)?)?;
+    }
     let unpacker = build_with(toolchain, PACKAGE, "packed", |command| {
         command.args(["--features", "packed"]).env("XENLIFT_PACKED", &packed);
     })?;
@@ -68,6 +71,15 @@ fn pack(image: &[u8]) -> Result<Vec<u8>> {
     let mut packed = Vec::new();
     zopfli::compress(PACKING, zopfli::Format::Gzip, image, &mut packed).context("cannot pack the loader")?;
     Ok(packed)
+}
+
+/// Whether the file at `path` is `image` as [`pack`] packs it. Packing takes seconds, in a build for debugging half a minute, and every command
+/// that starts a board would wait for it.
+fn is_packed(path: &Path, image: &[u8]) -> bool {
+    let Ok(packed) = fs::read(path) else { return false };
+    let mut unpacked = Vec::with_capacity(image.len());
+    let unpacks = flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).is_ok();
+    unpacks && unpacked == image
 }
 
 /// Puts `bytes` into the file at `path`, if they are not there already: what is built of it stays. By rename: tests build it at the
