@@ -458,3 +458,16 @@ fn titles_are_shown_harmless_and_not_refused() {
     assert_eq!(title(&"x".repeat(64)), "x".repeat(64));
     assert_eq!(title(&"x".repeat(65)), "x".repeat(64) + "...");
 }
+
+#[test]
+fn the_example_of_the_documentation_is_read_whole() {
+    let page = include_str!("../../docs/loader-toml.md");
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let settings = parse(example.as_bytes()).unwrap();
+    let names: Vec<_> = settings.entries.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["xen", "guests", "old"]);
+    let keys = [ROOT_KEYS, NETWORK_KEYS, ENTRY_KEYS, XEN_KEYS, DOM0_KEYS, DOMU_KEYS, FILE_KEYS].concat();
+    for key in keys {
+        assert!(page.contains(key), "{key} is not in docs/loader-toml.md");
+    }
+}
