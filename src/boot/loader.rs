@@ -33,7 +33,8 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
         match key_within(&mut machine, pause) {
             Some(Key::Char('r' | 'R')) => machine.keeper.reset(),
             Some(Key::Char('s' | 'S')) => _ = prompt::run(&mut machine, &Settings::default(), false),
-            _ => {}
+            // Whoever cuts the pause short wants it tried now, and not to be asked in a menu.
+            _ => machine.keeper.watched = false,
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

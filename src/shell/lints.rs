@@ -201,8 +201,8 @@ fn loaded(module: &Module<'_>, range: PhysicalRange, files: &[Loaded], layout: &
     if !layout.banks().iter().any(|bank| bank.contains(&range)) {
         return Some(Lint::NotMemory { module: path, range });
     }
-    // The one that begins there, or else whichever lies there.
-    let mut there = files.iter().filter(|file| file.range.overlaps(&range));
+    // The one that begins there, or else whichever lies there. A script that has run lies nowhere.
+    let mut there = files.iter().filter(|file| !file.spent && file.range.overlaps(&range));
     let file = there.clone().find(|file| file.range.start == range.start).or(there.next_back());
     match file.cloned() {
         None => Some(Lint::NotLoaded { module: path, range }),

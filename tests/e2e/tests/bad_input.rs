@@ -216,7 +216,7 @@ fn settings_of_100_megabytes_are_refused_by_their_size() -> Result<()> {
     let text = b"# no settings have so many comments\n".repeat(100_000_000 / 36);
     let (_board, said) = complaint(&text)?;
     let expected =
-        "loader.toml (initramfs): the file has 99999972 bytes, settings have at most 8192; is it really loader.toml?";
+        "loader.toml (initramfs): the file has 99999972 bytes, settings have at most 131072; is it really loader.toml?";
     ensure!(said == expected, "{said}");
     Ok(())
 }

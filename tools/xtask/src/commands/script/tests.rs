@@ -56,7 +56,10 @@ fn the_tutorials_scripts_are_tried_and_their_mistakes_told() {
     assert_eq!(names, expected);
     let lints = lints(&tried);
     assert_eq!(lints.len(), 2, "{lints:?}");
-    assert!(lints[0].starts_with("/chosen/dom0-ramdisk says that it lies at 0x02200000-0x08213e85, and nothing was"));
+    assert!(
+        lints[0].starts_with("/chosen/dom0-ramdisk says that it lies at 0x02200000-0x08213e85, and nothing was"),
+        "{lints:?}"
+    );
     assert!(lints[1].starts_with("Xen's console would be /soc/serial@7e201000 (dtuart=serial0), which the Bluetooth"));
     assert!(tried.source.contains("\t\tdom0 {\n\t\t\treg = <0x01000000 0x0108aa00>;\n"), "{:?}", tried.report);
     assert!(
