@@ -54,12 +54,12 @@ impl Keyboard {
         self.decoder.idle(now)
     }
 
-    /// One look at the console: the next key that acts, and is no terminal's answer.
+    /// One look at the console: the key that has come, the last one of several that came together, and no terminal's answer.
     pub fn wait<B: Board>(&mut self, keeper: &mut Keeper<B>) -> Option<Key> {
         keeper.breathe();
         let now = keeper.now();
-        let key = console::with(|console| self.key(now, console)).flatten();
-        key.filter(|key| !matches!(key, Key::Report { .. }))
+        let keys = console::with(|console| core::iter::from_fn(|| self.key(now, console)).last()).flatten();
+        keys.filter(|key| !matches!(key, Key::Report { .. }))
     }
 }
 
