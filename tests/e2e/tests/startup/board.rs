@@ -333,6 +333,11 @@ impl Loaded {
         self.machine.wait_for(self.uart, text, LIMIT)
     }
 
+    /// Waits for `text` on `uart`, whichever that is.
+    pub fn wait_for_on(&mut self, uart: Uart, text: &str) -> Result<String> {
+        self.machine.wait_for(uart, text, LIMIT)
+    }
+
     /// Everything that `uart` said.
     pub fn transcript(&self, uart: Uart) -> String {
         self.machine.transcript(uart)
