@@ -89,7 +89,6 @@ pub struct Menu<'s> {
     selected: usize,
     /// Entries as they were edited, for the next boot only.
     edited: BTreeMap<usize, Entry>,
-    timeout: Timeout,
     countdown: Option<Countdown>,
     /// Whether keys may be said to act: a plain line has shown its list.
     open: bool,
@@ -116,7 +115,6 @@ impl<'s> Menu<'s> {
             default,
             selected: default,
             edited: BTreeMap::new(),
-            timeout: settings.timeout,
             countdown: Countdown::new(settings.timeout, now),
             open: false,
             page: Page::List,
@@ -158,11 +156,6 @@ impl<'s> Menu<'s> {
         self.painter = painter(self.kind);
         self.open = false;
         self.open(now, true, out);
-    }
-
-    /// Starts the countdown once more: nobody seems to be there.
-    pub fn restart(&mut self, now: Instant) {
-        self.countdown = Countdown::new(self.timeout, now);
     }
 
     /// Goes over to another kind of screen: the terminal has answered late.

@@ -50,7 +50,7 @@ pub enum Leave {
     Boot(usize),
     /// The settings are looked for and read anew: `reload`.
     Reload,
-    /// The menu, with its countdown: nobody has typed for long.
+    /// The default entry is booted: nobody has typed for long.
     Idle,
 }
 
