@@ -338,11 +338,6 @@ impl Loaded {
         self.machine.wait_for(uart, text, LIMIT)
     }
 
-    /// Everything that `uart` said.
-    pub fn transcript(&self, uart: Uart) -> String {
-        self.machine.transcript(uart)
-    }
-
     /// Waits for the banner.
     pub fn banner(&mut self) -> Result<String> {
         let (which, said) = self.machine.wait_for_any(self.uart, &["*** Xenlift", "no free", "Xenlift 0."], LIMIT)?;
