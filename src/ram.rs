@@ -245,6 +245,16 @@ impl Ram {
         self.claimed.retain(|range| *range != claim.range);
     }
 
+    /// Takes back what is behind the first `size` bytes of a claim, which keeps at least one.
+    pub fn shorten(&mut self, claim: &mut Claim, size: u64) {
+        let end = claim.range.start.saturating_add(size.max(1)).min(claim.range.end);
+        let shorter = PhysicalRange { end, ..claim.range };
+        for range in self.claimed.iter_mut().filter(|range| **range == claim.range) {
+            *range = shorter;
+        }
+        claim.range = shorter;
+    }
+
     /// A copy of what is at `range`, which nobody has claimed.
     ///
     /// # Errors

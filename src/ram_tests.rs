@@ -87,6 +87,22 @@ fn everything_ever_given_out_is_remembered() {
     assert_eq!(touched, [at(0, 0x3000), at(0x8000, 0x8001)]);
 }
 
+#[test]
+fn what_is_behind_a_claim_that_was_shortened_can_be_claimed() {
+    let mut ram = Ram::simulated(FIRST, 0x4000);
+    let mut first = ram.claim(at(0, 0x4000)).unwrap();
+    first.bytes_mut().fill(7);
+    ram.shorten(&mut first, 0x1001);
+    assert_eq!((first.range(), first.bytes().len()), (at(0, 0x1001), 0x1001));
+    assert!(ram.claim(at(0x1000, 0x3000)).is_err());
+    let second = ram.claim(at(0x2000, 0x4000)).unwrap();
+    ram.shorten(&mut first, 0x4000);
+    assert_eq!(first.range(), at(0, 0x1001));
+    ram.release(second);
+    ram.release(first);
+    ram.claim(at(0, 0x4000)).unwrap();
+}
+
 proptest! {
     /// Whatever is claimed and released: live claims never overlap, and `touched` covers exactly what was given out.
     #[test]

@@ -12,7 +12,7 @@ use crate::boot::network::Watch;
 use crate::boot::outline::{self, Seen};
 use crate::boot::plan::{self, Facts, Item, Place, Plan, Role};
 use crate::boot::script::{self, Ended, Script};
-use crate::boot::store::{self, Need, Store, Stored};
+use crate::boot::store::{self, Need, Receiver, Store, Stored};
 use crate::boot::supply::{self, Supply};
 use crate::boot::xen;
 use crate::config::{Entry, Payload, Xen};
@@ -317,7 +317,8 @@ impl Load<'_, '_> {
         supply: &mut Supply<'_, '_, B>,
         watch: &mut Watch<'_, B>,
     ) -> Result<(Stored, Option<[u8; 32]>), Error> {
-        let mut receiver = self.store.receive(&item.label, Need::of(item.role));
+        let store = self.store.share();
+        let mut receiver = Receiver::new(&store, &item.label, Need::of(item.role));
         let brought = supply.bring(item, &mut receiver, watch);
         let stored = receiver.finish().map_err(|error| Error::Store { file: item.name(), error })?;
         match (brought, stored) {

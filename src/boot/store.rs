@@ -3,18 +3,27 @@
 //! A [`Store`] is one attempt to boot one entry. Whoever brings a file, the network or a bundle, brings it through the same
 //! [`Sink`], so a file is placed, claimed and counted in one way. When the attempt fails, everything that
 //! it took is given back by [`Store::give_up`], and the next attempt starts from the same memory.
+//!
+//! Files may come side by side: each has a [`Receiver`] of its own, and what they share, the layout, is asked once a file. A file
+//! whose size is told goes to where it stays. One whose size nobody tells gets the largest free block; if others wait for their places
+//! too, only its share of that, from the top, so that there is room for theirs below, and moves down when it is whole.
 
 use crate::arch::bytes::copy;
 use crate::boot::image::{self, Header};
 use crate::boot::layout::{self, LOW_MEMORY_END, Layout, Request};
 use crate::boot::plan::Role;
 use crate::boot::xen;
+use crate::console;
 use crate::device_tree::Tree;
 use crate::net::tftp::{Refusal, Sink};
 use crate::ram::{Claim, Ram, RamError};
 use crate::range::PhysicalRange;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::fmt;
+
+/// Bytes that are moved between two looks at the console: 0.1 ms.
+const MOVED_AT_ONCE: usize = 128 * 1024;
 
 /// What a file is for, which decides where it may lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,12 +111,16 @@ pub struct Store<'m> {
     ram: &'m mut Ram,
     layout: Layout,
     claims: Vec<Claim>,
+    /// Receivers of files that have no place yet.
+    unplaced: u64,
+    /// Receivers of files whose place is larger than they are, as far as is known.
+    provisional: u64,
 }
 
 impl<'m> Store<'m> {
     /// An attempt in `ram`, with `layout` as it is before anything is loaded.
     pub fn new(ram: &'m mut Ram, layout: Layout) -> Self {
-        Self { ram, layout, claims: Vec::new() }
+        Self { ram, layout, claims: Vec::new(), unplaced: 0, provisional: 0 }
     }
 
     /// Who lies where.
@@ -132,9 +145,9 @@ impl<'m> Store<'m> {
         self.ram
     }
 
-    /// A sink for the file called `name`.
-    pub fn receive<'s>(&'s mut self, name: &'s str, need: Need) -> Receiver<'s, 'm> {
-        Receiver { store: self, name, need, announced: None, claim: None, finished: None, error: None }
+    /// The store, for the receivers of files that come side by side.
+    pub fn share(&mut self) -> RefCell<&mut Self> {
+        RefCell::new(self)
     }
 
     /// A block of `size` bytes for something that is made here.
@@ -251,7 +264,11 @@ impl<'m> Store<'m> {
     /// # Errors
     /// [`Error::Layout`] for no bytes, or more than it has.
     pub fn shorten(&mut self, stored: Stored, length: u64) -> Result<Stored, Error> {
-        self.layout.shrink(self.claim(stored).map_or(PhysicalRange { start: 0, end: 0 }, Claim::range), length)?;
+        let nowhere = PhysicalRange { start: 0, end: 0 };
+        self.layout.shrink(self.claim(stored).map_or(nowhere, Claim::range), length)?;
+        if let Some(claim) = self.claims.get_mut(stored.index) {
+            self.ram.shorten(claim, length);
+        }
         Ok(Stored { length, ..stored })
     }
 
@@ -262,25 +279,91 @@ impl<'m> Store<'m> {
         }
     }
 
+    /// The place of a file whose size is not known: the largest free block. Side by side with others the top of it, so that there is as much for
+    /// each that waits for a place, and at the bottom for those that move there.
+    fn share_of_memory(&mut self, name: &str, need: Need) -> Result<(PhysicalRange, Share), Error> {
+        let alignment = if need == Need::Program { layout::XEN_ALIGNMENT } else { layout::PAGE };
+        let low = PhysicalRange { start: 0, end: LOW_MEMORY_END };
+        let all = self.layout.allocate_largest(name, alignment, low)?;
+        if self.unplaced <= 1 && self.provisional == 0 {
+            return Ok((all, Share::All));
+        }
+        self.layout.release(all)?;
+        let share = (all.size() / (self.unplaced + 1) / alignment).max(1) * alignment;
+        let request = Request::new(share).aligned(alignment).below(LOW_MEMORY_END).high();
+        Ok((self.layout.allocate(name, request)?, Share::Part))
+    }
+
+    /// Keeps the first `length` bytes of `claim`, at the place that they would have got had their number been known. Where there is none, here.
+    fn keep_moved(&mut self, claim: Claim, name: &str, need: Need, length: u64) -> Result<Stored, Error> {
+        let place = self.layout.allocate(name, need.request(length)).ok();
+        let target = place.and_then(|place| self.ram.claim(place).inspect_err(|_| _ = self.layout.release(place)).ok());
+        let Some(mut target) = target else {
+            let stored = self.keep(claim, length);
+            return self.shorten(stored, length);
+        };
+        for (to, from) in target.bytes_mut().chunks_mut(MOVED_AT_ONCE).zip(claim.bytes().chunks(MOVED_AT_ONCE)) {
+            console::poll();
+            copy(to, from);
+        }
+        // It was placed when its first bytes came.
+        let _ = self.layout.release(claim.range());
+        self.ram.release(claim);
+        Ok(self.keep(target, length))
+    }
+
     fn keep(&mut self, claim: Claim, length: u64) -> Stored {
         self.claims.push(claim);
         Stored { index: self.claims.len() - 1, length }
     }
 }
 
+/// How much of the largest free block a file got whose size is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    All,
+    /// The top of it, because other files wait for their places.
+    Part,
+}
+
 /// The way of one file into a [`Store`].
 pub struct Receiver<'s, 'm> {
-    store: &'s mut Store<'m>,
+    store: &'s RefCell<&'s mut Store<'m>>,
     name: &'s str,
     need: Need,
     announced: Option<u64>,
     claim: Option<Claim>,
+    /// What it has is its share of a block, until its size is known; all of it where no other file waits for a place.
+    share: Option<Share>,
+    /// There was no room for it beside another file whose size nobody knows.
+    crowded: bool,
     finished: Option<u64>,
     /// The reason of a refusal, in more detail than [`Refusal`] can carry.
     error: Option<Error>,
 }
 
-impl Receiver<'_, '_> {
+impl<'s, 'm> Receiver<'s, 'm> {
+    /// A sink for the file called `name`.
+    pub fn new(store: &'s RefCell<&'s mut Store<'m>>, name: &'s str, need: Need) -> Self {
+        store.borrow_mut().unplaced += 1;
+        Self {
+            store,
+            name,
+            need,
+            announced: None,
+            claim: None,
+            share: None,
+            crowded: false,
+            finished: None,
+            error: None,
+        }
+    }
+
+    /// Whether there was no room for the file side by side with others, and may be if it is brought alone: somebody's size is not known.
+    pub fn wants_to_be_alone(&self) -> bool {
+        self.crowded
+    }
+
     /// The file, if it came whole.
     ///
     /// # Errors
@@ -291,47 +374,72 @@ impl Receiver<'_, '_> {
             (None, Some(length)) if length > 0 => length,
             (error, finished) => {
                 self.forget();
+                self.store.borrow_mut().unplaced -= 1;
                 let empty = finished.map(|_| Error::Empty);
                 return error.or(empty).map_or(Ok(None), Err);
             }
         };
+        // Bytes have come, so there is one.
         let Some(claim) = self.claim.take() else { return Ok(None) };
-        let stored = self.store.keep(claim, length);
-        match (self.announced, self.need) {
-            (None, Need::Module | Need::Reading) => self.store.shorten(stored, length).map(Some),
-            _ => Ok(Some(stored)),
+        let mut store = self.store.borrow_mut();
+        store.provisional -= u64::from(self.share.is_some());
+        match (self.share, self.need) {
+            (Some(Share::Part), Need::Module | Need::Reading) => store.keep_moved(claim, self.name, self.need, length),
+            (Some(Share::All), Need::Module | Need::Reading) => {
+                let stored = store.keep(claim, length);
+                store.shorten(stored, length)
+            }
+            _ => Ok(store.keep(claim, length)),
         }
+        .map(Some)
     }
 
     /// Gives back what was taken so far.
     fn forget(&mut self) {
+        let share = self.share.take();
         if let Some(claim) = self.claim.take() {
+            let mut store = self.store.borrow_mut();
+            store.unplaced += 1;
+            store.provisional -= u64::from(share.is_some());
             // It was placed by `place`, so the layout knows it.
-            let _ = self.store.layout.release(claim.range());
-            self.store.ram.release(claim);
+            let _ = store.layout.release(claim.range());
+            store.ram.release(claim);
         }
     }
 
     /// Finds the place, now that the file's first bytes are here.
     fn place(&mut self, first: &[u8]) -> Result<Claim, Error> {
-        let layout = &mut self.store.layout;
-        let low = PhysicalRange { start: 0, end: LOW_MEMORY_END };
-        let range = match (self.need, self.announced) {
+        let mut store = self.store.borrow_mut();
+        let known = match (self.need, self.announced) {
             (Need::Program, announced) => {
                 let header = Header::of_beginning(first, announced.unwrap_or(u64::MAX))?;
-                match header.memory_size(announced.unwrap_or(0)) {
-                    // A header from before Linux 3.17 from a server that does not tell sizes.
-                    0 => layout.allocate_largest(self.name, layout::XEN_ALIGNMENT, low)?,
-                    size => layout.allocate(self.name, self.need.request(size))?,
-                }
+                // None of a header from before Linux 3.17 from a server that does not tell sizes.
+                Some(header.memory_size(announced.unwrap_or(0))).filter(|size| *size > 0)
             }
-            (need, Some(size)) => layout.allocate(self.name, need.request(size))?,
-            (Need::Module | Need::Reading, None) => layout.allocate_largest(self.name, layout::PAGE, low)?,
+            (_, announced) => announced,
         };
-        Ok(self.store.ram.claim(range)?)
+        let (range, share) = match known {
+            Some(size) => (store.layout.allocate(self.name, self.need.request(size))?, None),
+            None => store.share_of_memory(self.name, self.need).map(|(range, share)| (range, Some(share)))?,
+        };
+        match store.ram.claim(range) {
+            Ok(claim) => {
+                store.unplaced -= 1;
+                store.provisional += u64::from(share.is_some());
+                self.share = share;
+                Ok(claim)
+            }
+            Err(error) => {
+                // It was placed in the lines above.
+                let _ = store.layout.release(range);
+                Err(error.into())
+            }
+        }
     }
 
     fn refuse(&mut self, error: Error) -> Refusal {
+        self.crowded =
+            matches!(error, Error::Layout(layout::Error::NoRoom { .. })) && self.store.borrow().provisional > 0;
         self.error = Some(error);
         Refusal::Other("there is no place for it")
     }
@@ -341,6 +449,7 @@ impl Sink for Receiver<'_, '_> {
     fn begin(&mut self, size: Option<u64>) -> Result<(), Refusal> {
         self.forget();
         self.error = None;
+        self.crowded = false;
         self.finished = None;
         self.announced = size;
         Ok(())
@@ -361,6 +470,11 @@ impl Sink for Receiver<'_, '_> {
             Some(target) => {
                 copy(target, bytes);
                 Ok(())
+            }
+            None if self.share == Some(Share::Part) => {
+                let name = self.name.into();
+                let alignment = layout::PAGE;
+                Err(self.refuse(layout::Error::NoRoom { name, size: end, alignment, largest: room }.into()))
             }
             None => Err(Refusal::TooLarge { size: end, room }),
         }
@@ -406,7 +520,8 @@ mod tests {
     }
 
     fn bring(store: &mut Store<'_>, need: Need, size: Option<u64>, bytes: &[u8]) -> Result<Option<Stored>, Error> {
-        let mut receiver = store.receive("file", need);
+        let store = store.share();
+        let mut receiver = Receiver::new(&store, "file", need);
         let _ = send(&mut receiver, size, bytes);
         receiver.finish()
     }
@@ -431,7 +546,8 @@ mod tests {
         let mut ram = ram();
         let layout = layout(&ram);
         let mut store = Store::new(&mut ram, layout);
-        let mut receiver = store.receive("Xen", Need::Program);
+        let shared = store.share();
+        let mut receiver = Receiver::new(&shared, "Xen", Need::Program);
         receiver.begin(Some(3000)).unwrap();
         assert!(receiver.write(0, &[b'x'; 1468]).is_err());
         let error = receiver.finish().unwrap_err().to_string();
@@ -449,6 +565,86 @@ mod tests {
         assert_eq!(store.bytes(stored), [7; 10_000]);
         let placed: Vec<_> = store.layout().occupants().iter().filter(|occupant| occupant.name == "file").collect();
         assert_eq!((placed.len(), placed[0].block.size()), (1, 12_288));
+    }
+
+    /// What lies in memory as `file`, by address.
+    fn placed(store: &Store<'_>) -> Vec<PhysicalRange> {
+        store.layout().occupants().iter().filter(|one| !one.reserved).map(|one| one.block).collect()
+    }
+
+    #[test]
+    fn files_side_by_side_keep_out_of_each_others_way_whether_their_sizes_are_told_or_not() {
+        let contents = [image(5000, 3 * MIB), vec![1; 3 * MIB as usize], vec![2; 10_000], vec![3; 2 * MIB as usize]];
+        for told in 0..16_u32 {
+            let mut ram = ram();
+            let layout = layout(&ram);
+            let mut store = Store::new(&mut ram, layout);
+            let shared = store.share();
+            let mut receivers = [Need::Program, Need::Module, Need::Reading, Need::Module]
+                .map(|need| Receiver::new(&shared, "file", need));
+            for (index, (receiver, bytes)) in receivers.iter_mut().zip(&contents).enumerate() {
+                receiver.begin((told >> index & 1 != 0).then_some(bytes.len() as u64)).unwrap();
+            }
+            for block in 0..3 * MIB as usize / 1468 + 1 {
+                for (receiver, bytes) in receivers.iter_mut().zip(&contents) {
+                    let Some(piece) = bytes.chunks(1468).nth(block) else { continue };
+                    receiver.write(block as u64 * 1468, piece).unwrap();
+                }
+            }
+            let stored: Vec<_> = (receivers.into_iter().zip(&contents))
+                .map(|(mut receiver, bytes)| {
+                    receiver.end(bytes.len() as u64);
+                    receiver.finish().unwrap().unwrap()
+                })
+                .collect();
+            for (stored, bytes) in stored.iter().zip(&contents) {
+                assert!(store.bytes(*stored) == bytes, "{told:04b}");
+            }
+            // Nobody has kept more than it needs, and modules are packed at the bottom.
+            let sizes = placed(&store).iter().map(PhysicalRange::size).sum::<u64>();
+            assert_eq!(sizes, (4 + 3 + 2) * MIB + 12_288, "{told:04b}: {:?}", placed(&store));
+            assert!(store.range(stored[1]).end.max(store.range(stored[3]).end) <= 18 * MIB, "{told:04b}");
+            assert_eq!((store.unplaced, store.provisional), (0, 0));
+            store.give_up();
+        }
+    }
+
+    #[test]
+    fn a_file_that_needs_more_than_its_share_wants_to_be_alone() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        let shared = store.share();
+        let mut large = Receiver::new(&shared, "large", Need::Module);
+        let mut small = Receiver::new(&shared, "small", Need::Module);
+        assert!(send(&mut large, None, &vec![1; 24 * MIB as usize]).is_err());
+        assert!(large.wants_to_be_alone());
+        assert!(matches!(large.finish(), Err(Error::Layout(layout::Error::NoRoom { .. }))));
+        send(&mut small, None, &[2; 100]).unwrap();
+        assert!(!small.wants_to_be_alone());
+        small.finish().unwrap().unwrap();
+        // Nor is there room for what says its size, as long as somebody holds a share.
+        let mut large = Receiver::new(&shared, "large", Need::Module);
+        let mut small = Receiver::new(&shared, "small", Need::Module);
+        small.begin(None).unwrap();
+        small.write(0, &[3; 100]).unwrap();
+        assert!(send(&mut large, Some(24 * MIB), &[1; 1468]).is_err());
+        assert!(large.wants_to_be_alone());
+        assert!(large.finish().is_err());
+        small.end(100);
+        small.finish().unwrap().unwrap();
+        // Alone there is.
+        assert!(bring(&mut store, Need::Module, None, &vec![1; 24 * MIB as usize]).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_a_file_without_announced_size_left_is_there_for_the_next() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        for size in [10_000, 20_000, 12 * MIB as usize] {
+            assert!(bring(&mut store, Need::Module, None, &vec![1; size]).unwrap().is_some());
+        }
     }
 
     #[test]
@@ -469,7 +665,8 @@ mod tests {
         let mut ram = ram();
         let layout = layout(&ram);
         let mut store = Store::new(&mut ram, layout);
-        let mut receiver = store.receive("file", Need::Module);
+        let shared = store.share();
+        let mut receiver = Receiver::new(&shared, "file", Need::Module);
         receiver.begin(Some(1000)).unwrap();
         receiver.write(0, &[1; 1000]).unwrap();
         assert_eq!(receiver.write(1000, &[2]), Err(Refusal::TooLarge { size: 1001, room: 1000 }));
@@ -481,7 +678,8 @@ mod tests {
         let mut ram = ram();
         let layout = layout(&ram);
         let mut store = Store::new(&mut ram, layout);
-        let mut receiver = store.receive("file", Need::Module);
+        let shared = store.share();
+        let mut receiver = Receiver::new(&shared, "file", Need::Module);
         receiver.begin(Some(20 * MIB)).unwrap();
         receiver.write(0, &[1; 100]).unwrap();
         send(&mut receiver, Some(20 * MIB), &vec![2; 20 * MIB as usize]).unwrap();
@@ -495,7 +693,8 @@ mod tests {
         let layout = layout(&ram);
         let mut store = Store::new(&mut ram, layout);
         assert_eq!(bring(&mut store, Need::Module, Some(0), &[]), Err(Error::Empty));
-        let mut receiver = store.receive("file", Need::Module);
+        let shared = store.share();
+        let mut receiver = Receiver::new(&shared, "file", Need::Module);
         receiver.begin(Some(1000)).unwrap();
         receiver.write(0, &[1; 500]).unwrap();
         assert_eq!(receiver.finish(), Ok(None));
