@@ -16,9 +16,10 @@ use std::time::Duration;
 use xenlift::config::LARGEST_FILE;
 use xenlift::config::source::{ServerAddress, Source};
 use xenlift::config::{InterfaceAddress, Network};
-use xenlift::net::fetch::{Error, FetchReport, Observer, Session};
+use xenlift::net::fetch::{Error, FetchReport, Job, Observer, Session};
 use xenlift::net::settings;
 use xenlift::net::tftp;
+use xenlift::net::tftp::Sink;
 use xenlift::time::Instant;
 
 const FULL: Manner = Manner::Grants { block_size: 1468, window: 64 };
@@ -32,6 +33,8 @@ fn file(length: usize) -> Vec<u8> {
 fn server() -> Server {
     Server::new(FULL).with("xen", file(300_000)).with("Image", file(3_000_000)).with("empty", Vec::new())
 }
+
+type AllFetched = Result<Vec<FetchReport>, (usize, Error)>;
 
 struct Board {
     lan: Rc<RefCell<Lan>>,
@@ -63,6 +66,36 @@ impl Board {
         assert!(memory.bytes == self.lan.borrow().server.files[path], "{path} differs");
         assert_eq!(report.bytes, memory.bytes.len() as u64);
         report
+    }
+
+    /// Fetches files side by side, into as many places.
+    fn fetch_all(&mut self, sources: &[&str]) -> (AllFetched, Vec<Memory>) {
+        let mut places: Vec<_> = sources.iter().map(|_| Memory::new(1 << 24)).collect();
+        let sources: Vec<_> = sources.iter().map(|source| Source::parse(source).unwrap()).collect();
+        let jobs = sources.iter().zip(&mut places).map(|(source, sink)| Job { source, sink: sink as &mut dyn Sink });
+        let result = self.session.fetch_all(&mut jobs.collect::<Vec<_>>(), &mut self.watcher);
+        (result, places)
+    }
+
+    /// Fetches files that are all to come whole.
+    fn all_whole(&mut self, paths: &[&str]) -> Vec<FetchReport> {
+        let (reports, places) = self.fetch_all(paths);
+        let reports = reports.unwrap_or_else(|(job, error)| panic!("{}: {error}", paths[job]));
+        for ((path, place), report) in paths.iter().zip(&places).zip(&reports) {
+            assert!(place.bytes == self.lan.borrow().server.files[*path], "{path} differs");
+            assert_eq!(report.bytes, place.bytes.len() as u64);
+        }
+        assert_eq!(reports.len(), paths.len());
+        reports
+    }
+
+    /// Lets time pass, with nothing done but what goes on without waiting.
+    fn advance_until(&mut self, seconds: f64) {
+        while self.seconds() < seconds {
+            let now = self.session.now();
+            self.session.advance(now, &mut self.watcher).unwrap();
+            self.watcher.poll(now);
+        }
     }
 
     /// Lets time pass without the session.
@@ -368,6 +401,138 @@ fn a_lossy_network_costs_time_but_no_byte() {
     let mut board = Board::new(lan);
     let losses: u32 = ["xen", "Image", "xen", "Image"].iter().map(|path| board.whole(path).losses).sum();
     assert!(losses > 0);
+}
+
+#[test]
+fn files_come_side_by_side_and_their_windows_fit_the_ring_together() {
+    let mut board = Board::new(Lan::new(server()));
+    let paths = ["Image", "xen", "empty", "xen", "Image", "tftp://10.0.2.2/xen"];
+    let (reports, places) = board.fetch_all(&paths);
+    let reports = reports.unwrap();
+    assert_eq!(places.iter().map(|place| place.ended).collect::<Vec<_>>(), {
+        [3_000_000, 300_000, 0, 300_000, 3_000_000, 300_000].map(Some)
+    });
+    for (path, place) in paths.iter().zip(&places) {
+        assert!(place.bytes == board.lan.borrow().server.files[path.trim_start_matches("tftp://10.0.2.2/")], "{path}");
+    }
+    assert_eq!(reports.iter().map(|report| report.window).collect::<Vec<_>>(), [32; 6]);
+    assert!(reports.iter().all(|report| report.losses == 0));
+    assert_eq!((board.lan.borrow().arp_requests, board.lan.borrow().discovers), (1, 1));
+}
+
+#[test]
+fn without_windows_files_side_by_side_take_as_long_as_the_longest() {
+    let server = || {
+        let names = ["a", "b", "c", "d"];
+        let server = Server::new(Manner::Grants { block_size: 1468, window: 0 });
+        names.iter().fold(server, |server, name| server.with(name, file(300_000)))
+    };
+    let mut one_after_another = Board::new(Lan::new(server()));
+    let mut side_by_side = Board::new(Lan::new(server()));
+    for path in ["a", "b", "c", "d"] {
+        one_after_another.whole(path);
+    }
+    side_by_side.all_whole(&["a", "b", "c", "d"]);
+    assert!(one_after_another.seconds() > 2.5 * side_by_side.seconds());
+}
+
+#[test]
+fn a_file_that_cannot_be_had_ends_all_and_every_server_is_told() {
+    let mut board = Board::new(Lan::new(server()));
+    let (result, _) = board.fetch_all(&["Image", "xen", "nothing", "Image"]);
+    let (job, error) = result.unwrap_err();
+    assert_eq!(job, 2);
+    assert!(error.to_string().starts_with("file not found on the server"), "{error}");
+    board.idle_until(board.seconds() + 0.01);
+    assert_eq!(board.lan.borrow().server.open_transfers(), 0);
+    for path in ["Image", "nothing"] {
+        assert!(board.watcher.told(&format!("{path}: given up")), "{:?}", board.watcher.events);
+    }
+    board.all_whole(&["xen", "Image"]);
+
+    let (result, places) = board.fetch_all(&["xen", "http://10.0.2.2/xen"]);
+    assert!(matches!(result, Err((1, Error::Unsupported(_)))));
+    assert!(places.iter().all(|place| place.begun == 0), "nothing is begun that cannot be finished");
+}
+
+#[test]
+fn a_key_ends_all_files_at_once() {
+    let mut board = Board::new(Lan::new(server()));
+    board.watcher.abort_at = Some(at(0.004));
+    assert_eq!(board.fetch_all(&["Image", "Image"]).0.unwrap_err(), (0, Error::Aborted));
+    board.idle_until(board.seconds() + 0.01);
+    assert_eq!(board.lan.borrow().server.open_transfers(), 0);
+}
+
+#[test]
+fn no_files_are_had_at_once() {
+    let mut board = Board::new(Lan::new(server()));
+    assert_eq!(board.all_whole(&[]), []);
+}
+
+#[test]
+fn an_outage_starts_only_those_files_again_that_have_not_come() {
+    let mut lan = Lan::new(server());
+    lan.link_down = vec![(at(0.003), at(20.0))];
+    let mut board = Board::new(lan);
+    let reports = board.all_whole(&["empty", "Image", "xen", "Image"]);
+    assert!((20.0..20.5).contains(&board.seconds()), "{}", board.seconds());
+    assert!(board.watcher.told("Image: the link went down") && !board.watcher.told("empty: the link"));
+    assert!(reports[1].elapsed > Duration::from_secs(19) && reports[0].elapsed < Duration::from_secs(1));
+}
+
+#[test]
+fn link_and_lease_need_nobody_who_waits() {
+    let mut lan = Lan::new(server());
+    lan.link_down = vec![(Instant::default(), at(3.2))];
+    lan.dhcp.slow = Duration::from_millis(700);
+    let mut board = Board::new(lan);
+    board.advance_until(3.25);
+    assert_eq!(board.lan.borrow().discovers, 1, "asked for the moment that the link is up");
+    board.advance_until(10.0);
+    assert!(board.session.lease().is_some());
+    assert!(board.watcher.told("link is up") && board.watcher.told("10.0.2.15/24"));
+    board.whole("xen");
+    assert!((10.0..10.05).contains(&board.seconds()), "{}", board.seconds());
+}
+
+#[test]
+fn an_offer_that_came_while_nobody_looked_is_taken() {
+    let mut board = Board::new(Lan::new(server()));
+    board.advance_until(0.00001);
+    board.idle_until(5.0);
+    board.whole("empty");
+    assert_eq!(board.lan.borrow().discovers, 1);
+    assert!(board.seconds() < 5.01, "{}", board.seconds());
+}
+
+#[test]
+fn a_lease_is_asked_for_again_without_waiting_and_the_old_one_serves_meanwhile() {
+    let mut lan = Lan::new(server());
+    lan.dhcp.lease_seconds = 20;
+    let mut board = Board::new(lan);
+    board.whole("xen");
+    board.lan.borrow_mut().dhcp.silent = true;
+    board.advance_until(11.0);
+    assert!(board.session.interface().address().is_some());
+    board.lan.borrow_mut().dhcp.silent = false;
+    board.advance_until(16.0);
+    let before = board.seconds();
+    board.whole("xen");
+    assert!(board.seconds() - before < 0.05);
+}
+
+#[test]
+fn an_address_from_settings_ends_the_asking_for_a_lease() {
+    let mut lan = Lan::new(server());
+    lan.dhcp.silent = true;
+    let mut board = Board::new(lan);
+    board.advance_until(0.7);
+    assert_eq!(board.lan.borrow().discovers, 2);
+    board.session.set_network(own_address(None, ADDRESS));
+    board.whole("xen");
+    board.advance_until(5.0);
+    assert_eq!(board.lan.borrow().discovers, 2);
 }
 
 #[test]

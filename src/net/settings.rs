@@ -76,7 +76,7 @@ pub fn probe<C: EthernetController, K: Clock>(
     let paths = candidates(boot_file, serial, session.interface().station());
 
     let end = session.now().after(PROBE_LIMIT);
-    match session.wait_for_neighbor(*server.ip(), PROBE_LIMIT, observer) {
+    match session.wait_for_neighbor(*server.ip(), PROBE_LIMIT, &mut [], observer) {
         Err(fetch::Error::NoNeighbor { .. } | fetch::Error::Unreachable { .. }) => return Ok(None),
         other => other?,
     }

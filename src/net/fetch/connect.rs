@@ -1,8 +1,8 @@
 //! Getting onto the network: link, lease, and an answer from the next hop, each waited for with a bound.
 
-use super::{Error, Event, FRAMES_PER_TURN, Observer, Session, Waiting};
+use super::turn::{FRAMES_PER_TURN, Transfer};
+use super::{Error, Event, Observer, Session, Waiting};
 use crate::net::device::{EthernetController, Link};
-use crate::net::dhcp::Lease;
 use crate::time::{Clock, Duration, Instant};
 use core::net::Ipv4Addr;
 
@@ -19,14 +19,63 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
     /// # Errors
     /// [`Error::NoLink`], [`Error::NoLease`], [`Error::Interface`], [`Error::Aborted`].
     pub fn connect(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        self.wait_for_link(observer)?;
-        match self.network.address {
-            Some(own) if self.interface.address().is_none() => {
-                Ok(self.interface.configure(own.address, own.prefix, self.network.gateway)?)
+        observer.event(Event::Waiting { what: Waiting::Link, limit: self.limits.link });
+        let result = self.until_connected(observer);
+        observer.event(Event::Waited { came: result.is_ok() });
+        result
+    }
+
+    fn until_connected(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let (mut since, mut for_lease) = (self.clock.now(), false);
+        loop {
+            let now = self.clock.now();
+            if !observer.poll(now) {
+                return Err(Error::Aborted);
             }
-            Some(_) => Ok(()),
-            None => self.wait_for_lease(observer),
+            if self.advance(now, observer)? {
+                return Ok(());
+            }
+            let waited = now.since(since);
+            if for_lease && waited >= self.limits.lease {
+                let answers = self.interface.dhcp_answers();
+                self.stop_asking();
+                let (link, frames) = (self.interface.link(), self.interface.counters().received);
+                return Err(Error::NoLease { waited, link, frames, answers });
+            }
+            if !for_lease && self.link_up {
+                (since, for_lease) = (now, true);
+                observer.event(Event::Waited { came: true });
+                observer.event(Event::Waiting { what: Waiting::Lease, limit: self.limits.lease });
+            } else if !for_lease && waited >= self.limits.link {
+                return Err(Error::NoLink { waited });
+            }
         }
+    }
+
+    /// Goes on towards link and address without waiting for either; true once both are there. For whoever waits for something
+    /// else, a key perhaps: called every now and then, it has DHCP servers asked the moment that the link is up. `observer` is told
+    /// of link and lease, and not polled.
+    ///
+    /// # Errors
+    /// [`Error::Interface`] where an address that settings or DHCP give cannot be used.
+    pub fn advance(&mut self, now: Instant, observer: &mut dyn Observer) -> Result<bool, Error> {
+        let link_was_up = self.link_up;
+        self.look_at_link(now, observer);
+        let lease_holds = self.lease.as_ref().is_some_and(|lease| !lease.is_old(now));
+        match (self.network.address, self.interface.address()) {
+            (Some(_), Some(_)) => {}
+            (Some(own), None) => self.interface.configure(own.address, own.prefix, self.network.gateway)?,
+            (None, Some(_)) if lease_holds => {}
+            (None, _) if self.link_up => {
+                if self.asking.is_none() || !link_was_up {
+                    self.ask_anew(now);
+                }
+                return self.ask_for_lease(now, observer);
+            }
+            (None, _) => {}
+        }
+        self.serve(now, &mut []);
+        Ok(self.link_up)
     }
 
     pub(super) fn look_at_link(&mut self, now: Instant, observer: &mut dyn Observer) {
@@ -35,27 +84,6 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         if up != self.link_up {
             self.link_up = up;
             observer.event(Event::Link(link));
-        }
-    }
-
-    fn wait_for_link(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        observer.event(Event::Waiting { what: Waiting::Link, limit: self.limits.link });
-        let result = self.until_link(observer);
-        observer.event(Event::Waited { came: result.is_ok() });
-        result
-    }
-
-    fn until_link(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        let start = self.clock.now();
-        loop {
-            self.turn(&mut [], observer)?;
-            if self.link_up {
-                return Ok(());
-            }
-            let waited = self.clock.now().since(start);
-            if waited >= self.limits.link {
-                return Err(Error::NoLink { waited });
-            }
         }
     }
 
@@ -84,66 +112,48 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         }
     }
 
-    /// Waits for a lease, unless there is one that is not half over.
-    fn wait_for_lease(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        let start = self.clock.now();
-        if self.lease.as_ref().is_some_and(|lease| !lease.is_old(start)) && self.interface.address().is_some() {
-            return Ok(());
-        }
-        observer.event(Event::Waiting { what: Waiting::Lease, limit: self.limits.lease });
-        self.interface.start_dhcp(start);
-        let result = self.ask_for_lease(start, observer);
+    /// Starts to ask for a lease, from the beginning. An address that is there stays in use meanwhile.
+    fn ask_anew(&mut self, now: Instant) {
+        self.interface.start_dhcp(now);
+        self.asking = Some(now);
+    }
+
+    pub(super) fn stop_asking(&mut self) {
         self.interface.stop_dhcp();
-        if let Ok(lease) = &result {
-            observer.event(Event::Lease(lease));
-        }
-        observer.event(Event::Waited { came: result.is_ok() });
-        let lease = result?;
-        self.interface.configure(lease.address, lease.prefix, lease.gateway)?;
-        self.lease = Some(lease);
-        Ok(())
+        self.asking = None;
     }
 
-    fn ask_for_lease(&mut self, start: Instant, observer: &mut dyn Observer) -> Result<Lease, Error> {
-        let mut silent_since = start;
-        loop {
-            let now = self.clock.now();
-            if !observer.poll(now) {
-                return Err(Error::Aborted);
-            }
-            self.look_at_link(now, observer);
-            self.interface.transmit(now);
-            for _ in 0..FRAMES_PER_TURN {
-                if !self.interface.receive(now) {
-                    break;
-                }
-                // At once: smoltcp's buffer holds one packet only, and the next might be another server's.
-                if let Some(lease) = self.interface.poll_dhcp(now) {
-                    return Ok(lease);
-                }
-            }
-            self.interface.poll_dhcp(now);
-            let waited = now.since(start);
-            if waited >= self.limits.lease {
-                return Err(Error::NoLease {
-                    waited,
-                    link: self.interface.link(),
-                    frames: self.interface.counters().received,
-                    answers: self.interface.dhcp_answers(),
-                });
-            }
-            let heard = self.interface.dhcp_answers() > 0;
-            if !heard && self.try_another_way(now, &mut silent_since, observer) {
-                self.interface.start_dhcp(now);
+    /// Looks for answers of DHCP servers and sends what is due; true once there is a lease, whose address is taken. Answers come
+    /// first: if nobody has looked for a while, one may be waiting that the next DISCOVER would make void.
+    fn ask_for_lease(&mut self, now: Instant, observer: &mut dyn Observer) -> Result<bool, Error> {
+        let mut frames = 0;
+        while frames < FRAMES_PER_TURN && self.interface.receive(now) {
+            frames += 1;
+            // At once: smoltcp's buffer holds one packet only, and the next might be another server's.
+            if let Some(lease) = self.interface.poll_dhcp(now) {
+                self.stop_asking();
+                observer.event(Event::Lease(&lease));
+                self.interface.configure(lease.address, lease.prefix, lease.gateway)?;
+                self.lease = Some(lease);
+                return Ok(true);
             }
         }
+        self.interface.poll_dhcp(now);
+        self.interface.transmit(now);
+        let mut silent_since = self.asking.unwrap_or(now);
+        let heard = frames == FRAMES_PER_TURN || self.interface.dhcp_answers() > 0;
+        if !heard && self.try_another_way(now, &mut silent_since, observer) {
+            self.ask_anew(now);
+        }
+        Ok(false)
     }
 
-    /// Asks for the next hop to `server` until it answers.
+    /// Asks for the next hop to `server` until it answers, while `transfers` go on.
     pub(in crate::net) fn wait_for_neighbor(
         &mut self,
         server: Ipv4Addr,
         limit: Duration,
+        transfers: &mut [Transfer<'_>],
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let Some(neighbor) = self.interface.next_hop(server) else {
@@ -151,7 +161,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             return Err(Error::Unreachable { server, address, prefix });
         };
         observer.event(Event::Waiting { what: Waiting::Neighbor(neighbor), limit });
-        let result = self.until_answer(server, neighbor, limit, observer);
+        let result = self.until_answer(server, neighbor, limit, transfers, observer);
         observer.event(Event::Waited { came: result.is_ok() });
         result
     }
@@ -161,6 +171,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         server: Ipv4Addr,
         neighbor: Ipv4Addr,
         limit: Duration,
+        transfers: &mut [Transfer<'_>],
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let start = self.clock.now();
@@ -173,7 +184,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                 ask_at = now.after(interval);
                 interval = (interval * 2).min(LAST_ASKED_AGAIN);
             }
-            self.turn(&mut [], observer)?;
+            self.turn(transfers, observer)?;
             if self.interface.answered() {
                 return Ok(());
             }

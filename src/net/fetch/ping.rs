@@ -18,7 +18,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
     /// Those of [`connect`](Self::connect), and [`Error::Unreachable`].
     pub fn ping(&mut self, host: Ipv4Addr, observer: &mut dyn Observer) -> Result<bool, Error> {
         self.connect(observer)?;
-        match self.wait_for_neighbor(host, self.limits.neighbor, observer) {
+        match self.wait_for_neighbor(host, self.limits.neighbor, &mut [], observer) {
             Err(Error::NoNeighbor { .. }) => return Ok(false),
             result => result?,
         }

@@ -1,0 +1,242 @@
+//! Bringing files: side by side, each with its own attempts.
+
+use super::{Error, Event, FetchReport, Observer, Progress, Session, Transfer, endpoint};
+use crate::config::source::Source;
+use crate::net::device::EthernetController;
+use crate::net::tftp::{self, Client, LARGEST_WINDOW, Sink};
+use crate::time::{Clock, Duration, Instant};
+use alloc::vec::Vec;
+use core::net::SocketAddrV4;
+
+/// Attempts at one file.
+const ATTEMPTS: u32 = 3;
+
+/// Time between two reports of progress of a file.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A file to bring, and where to.
+pub struct Job<'a> {
+    /// The file: a plain path is on the session's server, a URL says its own.
+    pub source: &'a Source,
+    /// Where its bytes go.
+    pub sink: &'a mut dyn Sink,
+}
+
+/// How far a job is.
+struct Course<'a> {
+    server: SocketAddrV4,
+    path: &'a str,
+    /// What messages call it.
+    name: &'a str,
+    window: u16,
+    attempt: u32,
+    /// The start of the first attempt.
+    since: Instant,
+    /// When the observer is told next.
+    due: Instant,
+    report: Option<FetchReport>,
+}
+
+impl<C: EthernetController, K: Clock> Session<C, K> {
+    /// Brings the file that `source` names into `sink`.
+    ///
+    /// # Errors
+    /// All of [`Error`]; the sink then holds a part of the file, or nothing.
+    pub fn fetch(
+        &mut self,
+        source: &Source,
+        sink: &mut dyn Sink,
+        observer: &mut dyn Observer,
+    ) -> Result<FetchReport, Error> {
+        let reports = self.fetch_all(&mut [Job { source, sink }], observer).map_err(|(_, error)| error)?;
+        // As many reports as jobs.
+        reports.into_iter().next().ok_or(Error::Aborted)
+    }
+
+    /// Brings the files of all `jobs`, side by side, and reports in their order. The servers may differ. Where one file cannot be
+    /// had, none is waited for any longer, and every server is told.
+    ///
+    /// # Errors
+    /// All of [`Error`], with the number of the job that it ended; the first one's for what concerns none in particular (no link, no
+    /// lease, given up by the observer). Every sink then holds a part of its file, or nothing, or all of it.
+    pub fn fetch_all(
+        &mut self,
+        jobs: &mut [Job<'_>],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<FetchReport>, (usize, Error)> {
+        for (job, wanted) in jobs.iter().enumerate() {
+            path(wanted.source).map_err(|error| (job, error))?;
+        }
+        self.connect(observer).map_err(|error| (0, error))?;
+        let mut transfers = Vec::with_capacity(jobs.len());
+        let mut courses = Vec::with_capacity(jobs.len());
+        let result = self.open_all(jobs, &mut transfers, &mut courses, observer);
+        let result = result.and_then(|()| self.run(&mut transfers, &mut courses, observer));
+        for transfer in transfers {
+            self.finish(transfer);
+        }
+        for course in courses.iter().filter(|course| course.report.is_none()) {
+            observer.event(Event::Ended { file: course.name, came: false });
+        }
+        result.map(|()| courses.iter().filter_map(|course| course.report).collect())
+    }
+
+    /// Finds the way to each job's server, and opens its transfer.
+    fn open_all<'j>(
+        &mut self,
+        jobs: &'j mut [Job<'_>],
+        transfers: &mut Vec<Transfer<'j>>,
+        courses: &mut Vec<Course<'j>>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), (usize, Error)> {
+        // All windows together have to fit the ring, if all servers send at once.
+        let share = LARGEST_WINDOW / u16::try_from(jobs.len().max(1)).unwrap_or(u16::MAX);
+        let window = self.window.min(share).max(1);
+        let since = self.clock.now();
+        let due = since.after(PROGRESS_INTERVAL);
+        for (job, Job { source, sink }) in jobs.iter_mut().enumerate() {
+            let (server, path) = self.find(source).map_err(|error| (job, error))?;
+            if !courses.iter().any(|course| course.server.ip() == server.ip()) {
+                let answer = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, &mut [], observer);
+                answer.map_err(|error| (job, error))?;
+            }
+            let transfer = self.start(server, path, window, &mut **sink).map_err(|error| (job, error))?;
+            transfers.push(transfer);
+            let (name, attempt) = (source.name(), 1);
+            courses.push(Course { server, path, name, window, attempt, since, due, report: None });
+        }
+        Ok(())
+    }
+
+    /// The server that has the file that `source` names, and the path there.
+    fn find<'s>(&self, source: &'s Source) -> Result<(SocketAddrV4, &'s str), Error> {
+        let server = match source {
+            Source::Tftp(server, _) => endpoint(*server),
+            _ => self.server().ok_or(Error::NoServer)?,
+        };
+        Ok((server, path(source)?))
+    }
+
+    /// Serves all transfers until each has brought its file.
+    fn run(
+        &mut self,
+        transfers: &mut [Transfer<'_>],
+        courses: &mut [Course<'_>],
+        observer: &mut dyn Observer,
+    ) -> Result<(), (usize, Error)> {
+        while courses.iter().any(|course| course.report.is_none()) {
+            match self.turn(transfers, observer) {
+                // The outage was too long for all of them.
+                Err(error @ Error::LinkLost { .. }) if self.link_up => {
+                    for job in 0..courses.len() {
+                        self.try_again(job, error, transfers, courses, observer)?;
+                    }
+                }
+                result => result.map_err(|error| (0, error))?,
+            }
+            let now = self.clock.now();
+            for job in 0..courses.len() {
+                let (Some(transfer), Some(course)) = (transfers.get(job), courses.get_mut(job)) else { continue };
+                match transfer.client.outcome() {
+                    _ if course.report.is_some() => {}
+                    None => course.tell(&transfer.client, now, observer),
+                    Some(Ok(bytes)) => {
+                        let report = course.end(&transfer.client, bytes, now, observer);
+                        self.learn_from(&report);
+                    }
+                    Some(Err(error)) => self.try_again(job, Error::Tftp(error), transfers, courses, observer)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After `error`, asks for a job's file once more, if there is hope and it has not come already.
+    fn try_again(
+        &mut self,
+        job: usize,
+        error: Error,
+        transfers: &mut [Transfer<'_>],
+        courses: &mut [Course<'_>],
+        observer: &mut dyn Observer,
+    ) -> Result<(), (usize, Error)> {
+        let Some(course) = courses.get_mut(job).filter(|course| course.report.is_none()) else { return Ok(()) };
+        let hope = match error {
+            Error::Tftp(tftp::Error::Stalled { .. }) => self.link_up,
+            // The first time, nobody has ever answered there.
+            Error::Tftp(tftp::Error::NoAnswer { .. }) => course.attempt > 1,
+            Error::LinkLost { .. } => true,
+            _ => false,
+        };
+        if !hope || course.attempt >= ATTEMPTS {
+            return Err((job, error));
+        }
+        observer.event(Event::Again { file: course.name, reason: error });
+        course.attempt += 1;
+        course.window = (course.window / 4).max(1);
+        let (server, path, window) = (course.server, course.path, course.window);
+        let again = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, transfers, observer);
+        let again = again.and_then(|()| match transfers.get_mut(job) {
+            Some(transfer) => self.start_again(transfer, server, path, window),
+            None => Ok(()),
+        });
+        again.map_err(|error| (job, error))
+    }
+
+    /// The next file is asked for with half of the window where more than one block in fifty was lost, and with the double, up
+    /// to what it was at first, where nothing was.
+    fn learn_from(&mut self, report: &FetchReport) {
+        let blocks = report.bytes / u64::from(report.block_size.max(1)) + 1;
+        if u64::from(report.losses) * 50 > blocks {
+            self.window = (report.window / 2).max(1);
+        } else if report.losses == 0 && report.window == self.window {
+            self.window = self.window.saturating_mul(2).min(self.most_window);
+        }
+    }
+}
+
+impl Course<'_> {
+    /// Tells the observer how far it is, not too often.
+    fn tell(&mut self, client: &Client, now: Instant, observer: &mut dyn Observer) {
+        if now < self.due {
+            return;
+        }
+        self.due = now.after(PROGRESS_INTERVAL);
+        let counts = client.counts();
+        let progress = Progress {
+            received: client.received(),
+            size: client.size(),
+            elapsed: now.since(self.since),
+            losses: counts.losses,
+            retransmissions: counts.retransmissions,
+        };
+        observer.event(Event::Progress { file: self.name, progress });
+    }
+
+    /// All `bytes` of it have come.
+    fn end(&mut self, client: &Client, bytes: u64, now: Instant, observer: &mut dyn Observer) -> FetchReport {
+        let counts = client.counts();
+        let report = FetchReport {
+            bytes,
+            elapsed: now.since(self.since),
+            losses: counts.losses,
+            retransmissions: counts.retransmissions,
+            window: client.window(),
+            block_size: client.block_size(),
+            server: self.server,
+        };
+        self.report = Some(report);
+        observer.event(Event::Ended { file: self.name, came: true });
+        report
+    }
+}
+
+/// The path on the server of the file that `source` names.
+fn path(source: &Source) -> Result<&str, Error> {
+    match source {
+        Source::Path(path) | Source::Tftp(_, path) => Ok(path),
+        Source::Http(..) => Err(Error::Unsupported("http is not supported yet: use tftp")),
+        Source::Card(..) => Err(Error::Unsupported("a file of the card is not on a server")),
+        Source::Initramfs => Err(Error::Unsupported("the firmware's initramfs is not a file on a server")),
+    }
+}
