@@ -33,6 +33,7 @@ pub use platform::Platform;
 pub use suspended::Suspended;
 
 use crate::range::PhysicalRange;
+use crate::time::Duration;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -95,6 +96,22 @@ impl<'p> Shell<'p> {
             return Ok(());
         }
         fmt::write(&mut Watched { platform: &mut *self.platform }, text).map_err(|_| Failure::Interrupted)
+    }
+}
+
+impl Shell<'_> {
+    /// Lets `duration` pass.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`] by Ctrl-C.
+    pub fn wait(&mut self, duration: Duration) -> Result<(), Failure> {
+        let end = self.platform.now().after(duration);
+        while self.platform.now() < end {
+            if self.platform.interrupted() {
+                return Err(Failure::Interrupted);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::boot::layout::Layout;
 use crate::config::Entry;
 use crate::device_tree::{Editor, edit};
 use crate::range::PhysicalRange;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -69,13 +69,13 @@ pub trait Platform {
     ///
     /// # Errors
     /// Why it did not come. One that is longer than there is room for is refused before the first byte beyond it is written.
-    fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, Failure>;
+    fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, NetworkFailure>;
 
     /// Asks a DHCP server for an address.
     ///
     /// # Errors
     /// Why there is none.
-    fn lease(&mut self) -> Result<Lease, Failure>;
+    fn lease(&mut self) -> Result<Lease, NetworkFailure>;
 
     /// Whether the host at `address` answers an ICMP echo request.
     ///
@@ -195,6 +195,24 @@ pub struct Network {
     pub block_size: Option<u16>,
     /// Blocks in a window.
     pub window: Option<u16>,
+    /// How long a server may be silent in the middle of a file.
+    pub patience: Option<Duration>,
+}
+
+/// Why something did not come over the network, and whether it may come if it is asked for again.
+#[derive(Debug)]
+pub struct NetworkFailure {
+    /// Why.
+    pub failure: Failure,
+    /// Whether the reason lies out there (a silent server, a cable) and may be gone in a moment. A file that is not there is an answer, and what
+    /// the script itself got wrong stays wrong.
+    pub may_pass: bool,
+}
+
+impl From<Failure> for NetworkFailure {
+    fn from(failure: Failure) -> Self {
+        Self { failure, may_pass: false }
+    }
 }
 
 /// What a DHCP server said.

@@ -8,8 +8,8 @@
 
 use super::landing::Landing;
 use super::platform::{
-    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry,
-    Platform, Report,
+    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NetworkFailure, NotMemory, Partition,
+    PartitionEntry, Platform, Report,
 };
 use super::{Failure, Loaded};
 use crate::boot::layout::{self, Layout};
@@ -191,6 +191,8 @@ pub struct Simulation {
     pub lease: Option<Lease>,
     /// The hosts that answer an ICMP echo request.
     pub hosts: Vec<Ipv4Addr>,
+    /// How many more requests to the network nobody answers, whoever is there.
+    pub silence: u32,
     /// What is known of the board.
     pub facts: Facts,
     /// The firmware's device tree as it was put there.
@@ -224,6 +226,7 @@ impl Simulation {
             input_lost: false,
             lease: None,
             hosts: Vec::new(),
+            silence: 0,
             facts: Facts::default(),
             firmware_tree: None,
             entries: Vec::new(),
@@ -317,6 +320,13 @@ impl Simulation {
         let tree = claimed_size(bytes).is_ok().then(|| bytes.to_vec());
         self.landed.push(Landed { path: path.to_string(), range, tree, read: Cell::new(false) });
         Ok(range)
+    }
+
+    /// Whether the network lets anything through. Nothing else of this machine's network changes by waiting.
+    fn hear(&mut self) -> Result<(), NetworkFailure> {
+        let Some(left) = self.silence.checked_sub(1) else { return Ok(()) };
+        self.silence = left;
+        Err(NetworkFailure { failure: Failure::because("no answer"), may_pass: true })
     }
 
     /// Notes that `path` did not come.
@@ -456,21 +466,23 @@ impl Platform for Simulation {
         self.memory.get_mut(bank).and_then(|bank| bank.get_mut(bytes)).ok_or(NotMemory::Outside(range))
     }
 
-    fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, Failure> {
+    fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, NetworkFailure> {
+        self.hear()?;
         let bytes = self.files.read(Shelf::Server(network), path).map_err(|failure| self.missed(path, failure))?;
         let range = self.put(path, &bytes, landing)?;
         self.asked.push(Asked::Fetched { path: path.to_string(), network: *network, range });
         Ok(range.size())
     }
 
-    fn lease(&mut self) -> Result<Lease, Failure> {
+    fn lease(&mut self) -> Result<Lease, NetworkFailure> {
         self.asked.push(Asked::Lease);
-        self.lease.clone().ok_or_else(|| Failure::because("no DHCP server answers"))
+        self.hear()?;
+        self.lease.clone().ok_or_else(|| Failure::because("no DHCP server answers").into())
     }
 
     fn ping(&mut self, _: &Network, address: Ipv4Addr) -> Result<bool, Failure> {
         self.asked.push(Asked::Ping(address));
-        Ok(self.hosts.contains(&address))
+        Ok(self.hosts.contains(&address) && self.hear().is_ok())
     }
 
     fn load(

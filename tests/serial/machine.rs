@@ -9,7 +9,7 @@ use xenlift::range::PhysicalRange;
 use xenlift::shell::Failure;
 use xenlift::shell::landing::Landing;
 use xenlift::shell::platform::{
-    Boot, Directory, Facts, Lease, Network, NotMemory, Partition, PartitionEntry, Platform, Report,
+    Boot, Directory, Facts, Lease, Network, NetworkFailure, NotMemory, Partition, PartitionEntry, Platform, Report,
 };
 use xenlift::shell::simulation::{FileMap, Simulation};
 use xenlift::time::{Clock, Duration, Instant};
@@ -80,11 +80,11 @@ impl Platform for Machine {
         self.simulation.memory_mut(range)
     }
 
-    fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, Failure> {
+    fn fetch(&mut self, network: &Network, path: &str, landing: &Landing) -> Result<u64, NetworkFailure> {
         self.simulation.fetch(network, path, landing)
     }
 
-    fn lease(&mut self) -> Result<Lease, Failure> {
+    fn lease(&mut self) -> Result<Lease, NetworkFailure> {
         self.simulation.lease()
     }
 

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod cases;
+mod network;
 mod properties;
 mod replay;
 mod saved;

@@ -1,6 +1,6 @@
 //! The board as a script's commands see it.
 
-use super::network::{configuration, configured, lease, not_fetched};
+use super::network::{configuration, configured, lease, not_fetched, not_heard};
 use super::program::{self, Error, take};
 use super::report;
 use super::touchdown::Touchdown;
@@ -25,8 +25,8 @@ use crate::range::PhysicalRange;
 use crate::shell::Failure;
 use crate::shell::landing::Landing;
 use crate::shell::platform::{
-    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NotMemory, Partition, PartitionEntry,
-    Platform, Report,
+    Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NetworkFailure, NotMemory, Partition,
+    PartitionEntry, Platform, Report,
 };
 use crate::time::{Clock, Instant};
 use crate::{print, println};
@@ -110,6 +110,7 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
             session.set_network(self.network);
             session.set_window(tftp::Parameters::default().window);
             session.set_block_size(tftp::ETHERNET_BLOCK_SIZE);
+            session.set_limits(fetch::Limits::default());
         }
     }
 
@@ -144,6 +145,8 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         }
         session.set_window(network.window.unwrap_or(tftp::Parameters::default().window));
         session.set_block_size(network.block_size.unwrap_or(tftp::ETHERNET_BLOCK_SIZE));
+        let limits = fetch::Limits::default();
+        session.set_limits(fetch::Limits { transfer: network.patience.unwrap_or(limits.transfer), ..limits });
         Ok((session, Watch::new(keeper, board.clock().now())))
     }
 
@@ -337,9 +340,9 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         self.workspace.bytes_mut(range).ok_or(taken)
     }
 
-    fn fetch(&mut self, network: &Network, path: &str, room: &Landing) -> Result<u64, Failure> {
+    fn fetch(&mut self, network: &Network, path: &str, room: &Landing) -> Result<u64, NetworkFailure> {
         let mut workspace = core::mem::take(&mut self.workspace);
-        let fetched = self.session(network).and_then(|(session, mut watch)| {
+        let fetched = self.session(network).map_err(NetworkFailure::from).and_then(|(session, mut watch)| {
             let mut sink = Touchdown { workspace: &mut workspace, place: room.place };
             let source = Source::Path(path.to_string());
             let report = session.fetch(&source, &mut sink, &mut watch);
@@ -351,25 +354,19 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         fetched
     }
 
-    fn lease(&mut self) -> Result<Lease, Failure> {
+    fn lease(&mut self) -> Result<Lease, NetworkFailure> {
         let settings = self.network;
         let asked = config::Network { address: None, gateway: None, server: settings.server };
         let (session, mut watch) = self.session(&Network::default())?;
         session.set_network(asked);
-        session.connect(&mut watch).map_err(|error| match error {
-            fetch::Error::Aborted => Failure::Interrupted,
-            error => Failure::because(error),
-        })?;
+        session.connect(&mut watch).map_err(not_heard)?;
         drop(watch);
-        session.lease().map(|leased| lease(leased, &settings)).ok_or_else(|| Failure::because(fetch::Error::NoServer))
+        session.lease().map(|leased| lease(leased, &settings)).ok_or_else(|| not_heard(fetch::Error::NoServer))
     }
 
     fn ping(&mut self, network: &Network, address: Ipv4Addr) -> Result<bool, Failure> {
         let (session, mut watch) = self.session(network)?;
-        session.ping(address, &mut watch).map_err(|error| match error {
-            fetch::Error::Aborted => Failure::Interrupted,
-            error => Failure::because(error),
-        })
+        session.ping(address, &mut watch).map_err(|error| not_heard(error).failure)
     }
 
     fn load(

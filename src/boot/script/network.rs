@@ -2,11 +2,12 @@
 
 use crate::config::source::{ServerAddress, TFTP_PORT};
 use crate::config::{self, InterfaceAddress};
+use crate::net::tftp::packet::code;
 use crate::net::tftp::{self, Refusal};
 use crate::net::{dhcp, fetch};
 use crate::shell::Failure;
 use crate::shell::landing::Landing;
-use crate::shell::platform::{Lease, Network};
+use crate::shell::platform::{Lease, Network, NetworkFailure};
 use alloc::format;
 use core::net::Ipv4Addr;
 
@@ -56,11 +57,37 @@ fn netmask(prefix: u8) -> Ipv4Addr {
 }
 
 /// The failure of a transfer of `path`.
-pub(super) fn not_fetched(path: &str, room: &Landing, error: fetch::Error) -> Failure {
+pub(super) fn not_fetched(path: &str, room: &Landing, error: fetch::Error) -> NetworkFailure {
     match error {
-        fetch::Error::Aborted => Failure::Interrupted,
-        fetch::Error::Tftp(tftp::Error::Refused(Refusal::TooLarge { size, .. })) => room.too_small(path, size),
-        error => Failure::because(format!("{path}: {error}")),
+        fetch::Error::Aborted => Failure::Interrupted.into(),
+        fetch::Error::Tftp(tftp::Error::Refused(Refusal::TooLarge { size, .. })) => room.too_small(path, size).into(),
+        error => NetworkFailure { failure: Failure::because(format!("{path}: {error}")), may_pass: may_pass(&error) },
+    }
+}
+
+/// The failure of whatever else was asked of the network.
+pub(super) fn not_heard(error: fetch::Error) -> NetworkFailure {
+    match error {
+        fetch::Error::Aborted => Failure::Interrupted.into(),
+        error => NetworkFailure { failure: Failure::because(error), may_pass: may_pass(&error) },
+    }
+}
+
+/// Whether what failed may succeed in a moment: a cable, a server that starts. That a file is not there, or must not be read, is an answer, as
+/// with U-Boot.
+fn may_pass(error: &fetch::Error) -> bool {
+    match error {
+        fetch::Error::Tftp(tftp::Error::Server { code, .. }) => !matches!(*code, code::NOT_FOUND | code::ACCESS),
+        fetch::Error::Tftp(error) => {
+            !matches!(error, tftp::Error::Path { .. } | tftp::Error::Refused(_) | tftp::Error::Aborted)
+        }
+        error => matches!(
+            error,
+            fetch::Error::NoLink { .. }
+                | fetch::Error::LinkLost { .. }
+                | fetch::Error::NoLease { .. }
+                | fetch::Error::NoNeighbor { .. }
+        ),
     }
 }
 
@@ -176,10 +203,37 @@ mod tests {
         let place = crate::range::PhysicalRange { start: 0x1000, end: 0x3000 };
         let refused = fetch::Error::Tftp(tftp::Error::Refused(Refusal::TooLarge { size: 0x2001, room: 0x2000 }));
         match not_fetched("xen", &Landing::new(place), refused) {
-            Failure::Reason(reason) => assert!(reason.to_string().starts_with("xen has 0x2001 bytes"), "{reason}"),
+            NetworkFailure { failure: Failure::Reason(reason), may_pass: false } => {
+                assert!(reason.to_string().starts_with("xen has 0x2001 bytes"), "{reason}");
+            }
             other => panic!("{other:?}"),
         }
         let place = Landing::new(place);
-        assert!(matches!(not_fetched("xen", &place, fetch::Error::Aborted), Failure::Interrupted));
+        assert!(matches!(not_fetched("xen", &place, fetch::Error::Aborted).failure, Failure::Interrupted));
+    }
+
+    #[test]
+    fn what_lies_out_there_may_pass_and_what_the_script_says_does_not() {
+        let waited = crate::time::Duration::from_secs(15);
+        let place = Landing::new(crate::range::PhysicalRange { start: 0x1000, end: 0x3000 });
+        let server = "10.0.0.1:69".parse().unwrap();
+        let refused =
+            |code| fetch::Error::Tftp(tftp::Error::Server { code, message: tftp::Message::new(b"as the server says") });
+        let cut = tftp::Error::Shorter { received: 1, announced: 2 };
+        for (error, expected) in [
+            (fetch::Error::NoLink { waited }, true),
+            (fetch::Error::Tftp(tftp::Error::NoAnswer { server, waited, stranger: None }), true),
+            (refused(code::NOT_DEFINED), true),
+            (refused(code::NOT_FOUND), false),
+            (refused(code::ACCESS), false),
+            (fetch::Error::Tftp(cut), true),
+            (fetch::Error::NoServer, false),
+            (fetch::Error::Unreachable { server: SERVER, address: OWN, prefix: 24 }, false),
+            (fetch::Error::Tftp(tftp::Error::Path { length: 0 }), false),
+            (fetch::Error::Aborted, false),
+        ] {
+            assert_eq!(not_fetched("xen", &place, error).may_pass, expected, "{error}");
+            assert_eq!(not_heard(error).may_pass, expected, "{error}");
+        }
     }
 }

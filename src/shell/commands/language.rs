@@ -92,12 +92,7 @@ fn sleep(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         micros += u64::from(digit.to_digit(10).unwrap_or(0)) * unit;
         unit /= 10;
     }
-    let end = shell.platform.now().after(Duration::from_micros(micros));
-    while shell.platform.now() < end {
-        if shell.platform.interrupted() {
-            return Err(Failure::Interrupted);
-        }
-    }
+    shell.wait(Duration::from_micros(micros))?;
     Ok(true)
 }
 

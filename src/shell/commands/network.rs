@@ -1,8 +1,9 @@
-//! Commands of the network: `tftpboot`, `dhcp`, `ping`.
+//! Commands of the network: `tftpboot` and `dhcp`, again as often as the variable `netretry` says, and `ping`, whose silence is an answer.
 
 use crate::range::PhysicalRange;
-use crate::shell::platform::{Lease, Network};
+use crate::shell::platform::{Lease, Network, NetworkFailure};
 use crate::shell::{Command, Environment, Failure, Outcome, Shell, number};
+use crate::time::Duration;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::net::Ipv4Addr;
@@ -70,17 +71,19 @@ impl Asked {
 
 fn tftpboot(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let Asked { address, file } = Asked::read(shell, arguments)?;
-    fetch(shell, address, file.as_deref())
+    again(shell, &mut |shell| fetch(shell, address, file.as_deref()))
 }
 
 fn dhcp(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let Asked { address, file } = Asked::read(shell, arguments)?;
-    let lease = shell.platform.lease()?;
-    lease.set_variables(&mut shell.environment);
-    if shell.environment.says_yes("autoload") == Some(false) {
-        return Ok(true);
-    }
-    fetch(shell, address, file.as_deref())
+    again(shell, &mut |shell| {
+        let lease = shell.platform.lease()?;
+        lease.set_variables(&mut shell.environment);
+        if shell.environment.says_yes("autoload") == Some(false) {
+            return Ok(());
+        }
+        fetch(shell, address, file.as_deref())
+    })
 }
 
 fn ping(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
@@ -93,11 +96,44 @@ fn ping(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     Ok(alive)
 }
 
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Does `attempt`; where it fails for a reason that may pass, again, as often as `netretry` says.
+fn again(shell: &mut Shell<'_>, attempt: &mut dyn FnMut(&mut Shell<'_>) -> Result<(), NetworkFailure>) -> Outcome {
+    let retries = retries(&shell.environment);
+    for tried in 1_u64.. {
+        match attempt(shell) {
+            Ok(()) => return Ok(true),
+            Err(NetworkFailure { failure: Failure::Reason(reason), may_pass: true }) if tried <= retries => {
+                // With doubled distances: it can go on for days, and what a script prints is bounded.
+                if tried.is_power_of_two() {
+                    shell.say(format_args!("{reason}; trying again (netretry)\n"))?;
+                }
+                shell.wait(PAUSE)?;
+            }
+            Err(NetworkFailure { failure, .. }) => return Err(failure),
+        }
+    }
+    Ok(false)
+}
+
+/// How often a command of the network that has failed is tried again (U-Boot: net/net.c, `net_start_again`).
+fn retries(environment: &Environment) -> u64 {
+    match environment.get("netretry") {
+        Some("yes") => u64::MAX,
+        Some("once") => 1,
+        Some(count) => number::leading(count, 0),
+        None => 0,
+    }
+}
+
 /// Brings `file`, or the variable `bootfile`, to `address`. A server in front of the file is meant for this file alone.
-fn fetch(shell: &mut Shell<'_>, address: u64, file: Option<&str>) -> Outcome {
+fn fetch(shell: &mut Shell<'_>, address: u64, file: Option<&str>) -> Result<(), NetworkFailure> {
     let file = file.or(shell.environment.get("bootfile")).map(ToString::to_string);
     let file = file.ok_or_else(|| Failure::because("no file named, and bootfile is not set"))?;
     let mut network = network(&shell.environment)?;
+    network.patience = patience(shell)?;
     let path = match file.split_once(':') {
         Some((server, path)) if server.parse::<Ipv4Addr>().is_ok() => {
             network.server = server.parse().ok();
@@ -106,12 +142,33 @@ fn fetch(shell: &mut Shell<'_>, address: u64, file: Option<&str>) -> Outcome {
         _ => file.as_str(),
     };
     if path.is_empty() {
-        return Err(Failure::because(format!("\"{file}\" names no file")));
+        return Err(Failure::because(format!("\"{file}\" names no file")).into());
     }
-    let landing = shell.landing(address)?;
+    let landing = shell.landing(address).map_err(Failure::from)?;
     let length = shell.platform.fetch(&network, path, &landing)?;
-    shell.landed(path, PhysicalRange { start: address, end: address.saturating_add(length) })?;
-    Ok(true)
+    Ok(shell.landed(path, PhysicalRange { start: address, end: address.saturating_add(length) })?)
+}
+
+/// What U-Boot takes for `tftptimeout`, in milliseconds, and for `tftptimeoutcountmax`, where they are not set.
+const TIMEOUT: u64 = 5000;
+const TIMEOUTS: u64 = 10;
+
+/// The shortest `tftptimeout`, in milliseconds: the protocol counts in seconds.
+const SHORTEST_TIMEOUT: u64 = 1000;
+
+/// How long a server may be silent by the variables: until U-Boot has asked in vain for the last time. When something is asked for again is up
+/// to the measured round trip.
+fn patience(shell: &mut Shell<'_>) -> Result<Option<Duration>, Failure> {
+    let value = |name: &str| shell.environment.get(name).map(number::decimal).transpose();
+    let (timeout, count) = match (value("tftptimeout")?, value("tftptimeoutcountmax")?) {
+        (None, None) => return Ok(None),
+        (timeout, count) => (timeout.unwrap_or(TIMEOUT), count.unwrap_or(TIMEOUTS)),
+    };
+    if timeout < SHORTEST_TIMEOUT {
+        shell.say(format_args!("Note: tftptimeout is {timeout} ms; {SHORTEST_TIMEOUT} ms, the least, are taken\n"))?;
+    }
+    let timeout = timeout.max(SHORTEST_TIMEOUT);
+    Ok(Some(Duration::from_millis(timeout.saturating_mul(count.saturating_add(1)))))
 }
 
 /// The network as the variables say.
@@ -138,6 +195,7 @@ fn network(environment: &Environment) -> Result<Network, Failure> {
         server: address("serverip")?,
         block_size: count("tftpblocksize")?,
         window: count("tftpwindowsize")?,
+        patience: None,
     })
 }
 
