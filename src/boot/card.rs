@@ -207,6 +207,14 @@ impl<B: Board> Slot<B> {
         self.with_files(wanted, observer, |files| files.find(path))
     }
 
+    /// Which of `paths` there are, on the partition that the board boots from.
+    ///
+    /// # Errors
+    /// Why that cannot be said of one of them.
+    pub fn which(&mut self, paths: &[&str], observer: &mut dyn Observer) -> Result<Vec<bool>, Error> {
+        self.with_files(None, observer, |files| files.which(paths))
+    }
+
     /// What is in the directory at `path`, up to `most` entries; and whether that is all.
     ///
     /// # Errors

@@ -249,7 +249,18 @@ fn on_card<B: Board>(
         return Ok(None);
     }
     let mut is_bare = after.is_none();
-    for name in names(after) {
+    let names: Vec<&str> = names(after).collect();
+    let Machine { board, card, keeper, .. } = &mut *machine;
+    let there = match card.which(&names, &mut Watch::new(keeper, board.clock().now())) {
+        Ok(there) => there,
+        Err(error @ card::Error::Interrupted) => {
+            looked.add(format!("card: {error}"));
+            return Ok(None);
+        }
+        // A directory that cannot be read says nothing of what is in the others.
+        Err(_) => names.iter().map(|_| true).collect(),
+    };
+    for name in names.into_iter().zip(there).filter_map(|(name, there)| there.then_some(name)) {
         match read(machine, None, name) {
             Ok(bytes) if name == SETTINGS => {
                 return Ok(Some(Look::File(File { name: format!("{name} on the card"), bytes, from_card: true })));

@@ -62,6 +62,37 @@ impl<'d> FileSystem<'d> {
         self.resolve(path)?.ok_or(Error::IsADirectory)
     }
 
+    /// Which of `paths` there are, as files or directories. A directory is read once, however many of them lead through it.
+    ///
+    /// # Errors
+    /// What keeps one of the directories from being read.
+    pub fn which(&mut self, paths: &[&str]) -> Result<Vec<bool>, Error> {
+        let mut there = vec![false; paths.len()];
+        let mut left: Vec<(Directory, Vec<(usize, &str)>)> = Vec::new();
+        left.push((Directory(self.volume.root), paths.iter().copied().enumerate().collect()));
+        while let Some((directory, mut wanted)) = left.pop() {
+            self.walk(directory, &mut |entry| {
+                let mut below = Vec::new();
+                // The first of a name counts, as everywhere.
+                wanted.retain(|&(index, path)| {
+                    let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+                    let found = entry.is_called(name);
+                    match (found, rest) {
+                        (true, None) => there.iter_mut().skip(index).take(1).for_each(|there| *there = true),
+                        (true, Some(rest)) if entry.is_directory => below.push((index, rest)),
+                        _ => {}
+                    }
+                    !found
+                });
+                if !below.is_empty() {
+                    left.push((Directory(Root::Chain(entry.cluster)), below));
+                }
+                !wanted.is_empty()
+            })?;
+        }
+        Ok(there)
+    }
+
     /// Sends `length` bytes of a file from `offset` on (all that there are, without a length) to `sink`. Gives how many there were.
     ///
     /// # Errors

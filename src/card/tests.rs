@@ -186,6 +186,39 @@ fn what_is_not_there_is_told_by_its_kind() {
     }
 }
 
+/// Paths, and whether there are such.
+const PATHS: [(&str, bool); 10] = [
+    ("LOADER.toml", false),
+    ("loader.bin", true),
+    ("boot/boot.scr", false),
+    ("config.txt/boot.scr", false),
+    ("overlays/DEEPER-still/image", true),
+    ("overlays/deeper-still/none", false),
+    ("overlays/AN-OVERLAY-of-some-length-199.dtbo", true),
+    ("overlays", true),
+    ("boot.scr.uimg", false),
+    ("right", true),
+];
+
+#[test]
+fn what_there_is_of_many_paths_is_found_by_one_look_at_each_directory() {
+    for mut card in cards() {
+        let partition = first_partition(&mut card);
+        let paths = PATHS;
+        let before = card.blocks_read;
+        let there = FileSystem::open(&mut card, &partition).unwrap().which(&paths.map(|(path, _)| path)).unwrap();
+        let looked = card.blocks_read - before;
+        assert_eq!(there, paths.map(|(_, there)| there));
+        let before = card.blocks_read;
+        for (path, there) in paths {
+            let found = FileSystem::open(&mut card, &partition).unwrap().find(path).is_ok();
+            assert_eq!(found, there, "{path}");
+        }
+        let one_by_one = card.blocks_read - before;
+        assert!(looked * 3 < one_by_one * 2, "{looked} blocks instead of {one_by_one}");
+    }
+}
+
 #[test]
 fn directories_are_listed_with_their_long_names() {
     for mut card in cards() {

@@ -5,8 +5,9 @@
 //!
 //! * [`measure`] – each loader as its users set it up: ours with loader.toml on the server, U-Boot with its scripts.
 //! * [`measure_scripts`] – ours in U-Boot's place: the same card with the tutorials' script for both; U-Boot also without its countdown
-//!   and its look for USB devices. The link is up for all. And how long it takes ours to have the script from the card.
+//!   and its look for USB devices. The link is up for all. And how long it takes ours to have a script, and settings, from the card.
 
+mod from_card;
 mod job;
 mod link;
 mod race;
@@ -22,7 +23,7 @@ use self::job::Scripts;
 pub use self::link::Link;
 use self::link::Network;
 use self::race::{Contender, race};
-use super::figure::{Bar, Figure, median};
+use super::figure::{Bar, Figure};
 use crate::cache::Cache;
 use crate::card::{self, Kind};
 use crate::emulator::Emulator;
@@ -37,11 +38,6 @@ const BAR: f64 = 0.4;
 const TUNED_BAR: f64 = 0.8;
 /// Of what an unattended boot prints, in bytes.
 const PRINTED: f64 = 1500.0;
-/// For settings or a script from the card, in seconds.
-const FROM_CARD: f64 = 0.05;
-/// The banner's last line, after which settings are looked for, and what is said once the card's script runs.
-const LOOKING: &str = "console: ";
-const FOUND: &str = "Running boot.scr";
 
 const OURS: &str = "ours";
 const U_BOOT: &str = "U-Boot";
@@ -143,18 +139,10 @@ pub fn measure_scripts(cache: &Cache, rounds: u16) -> Result<Vec<Figure>> {
     ];
     race(&mut contenders, rounds)?;
     let [ours, stock, tuned] = &contenders;
-    let from_card = (0..rounds).map(|_| ours.between(LOOKING, FOUND)).collect::<Result<Vec<_>>>()?;
-    let from_card = Figure {
-        name: "from the banner to the card's script".to_owned(),
-        unit: "s",
-        ours: median(&from_card).context("no rounds")?,
-        peer: None,
-        bar: Bar::AtMost(FROM_CARD),
-        notes: vec!["of the emulator's time: the card found, opened, looked through and read".to_owned()],
-    };
-    Ok(vec![
+    let mut figures = vec![
         bench.figure("QEMU's start to Xen's banner by the tutorials' scripts".to_owned(), ours, stock, BAR)?,
         bench.figure("the same, U-Boot without waiting".to_owned(), ours, tuned, TUNED_BAR)?,
-        from_card,
-    ])
+    ];
+    figures.extend(from_card::measure(&bench)?);
+    Ok(figures)
 }

@@ -49,15 +49,6 @@ impl<'a> Contender<'a> {
         Ok(())
     }
 
-    /// Starts it once more, and gives the time in seconds that passed between two texts on its console.
-    pub fn between(&self, from: &str, to: &str) -> Result<f64> {
-        let mut machine = Machine::start((self.command)())?;
-        machine.wait_for(Uart::Mini, from, LIMIT)?;
-        let start = machine.elapsed();
-        machine.wait_for(Uart::Mini, to, LIMIT)?;
-        Ok((machine.elapsed() - start).as_secs_f64())
-    }
-
     /// The median of the times, in seconds.
     pub fn time(&self) -> Result<f64> {
         let times: Vec<f64> = self.starts.iter().map(|start| start.time).collect();
