@@ -8,6 +8,7 @@ pub mod device;
 pub mod dhcp;
 pub mod fetch;
 mod frames;
+pub mod http;
 pub mod interface;
 pub mod settings;
 pub mod tftp;
