@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::process::{announce, run};
+use crate::process::{announce, run_reported};
 use crate::product::{self, Product};
 use crate::toolchain::{TARGET, Toolchain};
 
@@ -54,6 +54,7 @@ pub fn build(toolchain: &Toolchain) -> Result<Loader> {
     let loader = checked(&elf)?;
     let packed = elf.with_extension("gz");
     if !is_packed(&packed, &loader.image) {
+        announce("packing the loader");
         replace(&packed, &pack(&loader.image)?)?;
     }
     let unpacker = build_with(toolchain, PACKAGE, "packed", |command| {
@@ -111,9 +112,21 @@ fn build_with(
 ) -> Result<PathBuf> {
     let directory = target_directory(toolchain);
     let mut command = toolchain.cargo("build")?;
-    command.args(["--quiet", "--release", "--package", package, "--bin", binary]);
+    command.args(["--release", "--package", package, "--bin", binary]);
     more(&mut command);
-    run(command.current_dir(workspace()).env("CARGO_TARGET_DIR", &directory))
+    // Said as soon as something is compiled, and not where all is as it was.
+    let mut said = false;
+    let mut report = |line: &str| {
+        let first = line.split_whitespace().next();
+        match first {
+            Some("Compiling") if !core::mem::replace(&mut said, true) => {
+                announce(&format!("compiling {binary} of {package}; the first time takes a minute"));
+            }
+            Some("Compiling" | "Finished") => {}
+            _ => eprintln!("{line}"),
+        }
+    };
+    run_reported(command.current_dir(workspace()).env("CARGO_TARGET_DIR", &directory), &mut report)
         .with_context(|| format!("cannot build {package}"))?;
     Ok(directory.join(TARGET).join("release").join(binary))
 }

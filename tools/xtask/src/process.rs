@@ -1,6 +1,7 @@
 //! Running other programs: every failure names the command and quotes what it said.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -35,6 +36,22 @@ pub fn clean_command(program: impl AsRef<OsStr>) -> Command {
 /// Runs `command` with its output on the terminal; an exit status other than 0 is an error.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.stdin(Stdio::null()).status().with_context(|| cannot_start(command))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Like [`run`], but each line that it writes to stderr is for `report`.
+pub fn run_reported(command: &mut Command, report: &mut dyn FnMut(&str)) -> Result<()> {
+    let mut child =
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().with_context(|| cannot_start(command))?;
+    if let Some(errors) = child.stderr.take() {
+        for line in BufReader::new(errors).split(b'\n') {
+            report(&String::from_utf8_lossy(&line.context("cannot read what it says")?));
+        }
+    }
+    let status = child.wait().with_context(|| cannot_start(command))?;
     if !status.success() {
         bail!("`{}` failed: {status}", shown(command));
     }

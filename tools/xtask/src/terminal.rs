@@ -1,13 +1,14 @@
 //! The emulated board's serial line on this terminal, and the terminal as it was afterwards.
 //!
 //! QEMU makes the terminal raw by itself, so that every key goes to the board, and puts it back when it ends in good order. What is left
-//! to do here: line ends (the loader sends CR LF, and a terminal that makes CR LF of each LF would get CR CR LF), and every other end. A
+//! to do here: line ends (the loader sends CR LF, and a terminal that makes CR LF of each LF would get CR CR LF; what QEMU itself has to say ends in LF
+//! alone, and gets its CR here), and every other end. A
 //! QEMU that crashes or is killed, a signal to xtask, a panic: the terminal is put back, and no QEMU stays behind. Where the input is no
 //! terminal (a pipe, a job of a CI) its bytes go to the board as they are, and no key ends QEMU.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, stdin};
-use std::process::{Child, Command};
+use std::io::{BufRead, BufReader, IsTerminal, Read, stderr, stdin};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -50,8 +51,13 @@ pub fn run(qemu: &mut Command, further: &[OsString]) -> Result<()> {
     }
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).context("cannot look out for signals")?;
     let _restored = Restored::remember();
+    let own_lines = stdin().is_terminal() && stderr().is_terminal();
+    if own_lines {
+        qemu.stderr(Stdio::piped());
+    }
     let mut child = qemu.spawn().with_context(|| format!("cannot start `{}`", qemu.get_program().to_string_lossy()))?;
     let pid = Pid::from_child(&child);
+    let said = child.stderr.take().map(|from| thread::spawn(move || bring_out(from)));
     let ended = signals.handle();
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
@@ -64,6 +70,10 @@ pub fn run(qemu: &mut Command, further: &[OsString]) -> Result<()> {
     });
     let status = wait(&mut child);
     ended.close();
+    // What it said last comes before what is said of its end.
+    if let Some(said) = said {
+        _ = said.join();
+    }
     restore();
     match SIGNAL.load(Ordering::SeqCst) {
         0 => {}
@@ -74,6 +84,13 @@ pub fn run(qemu: &mut Command, further: &[OsString]) -> Result<()> {
         bail!("`{}` failed: {status}", shown(qemu));
     }
     Ok(())
+}
+
+/// Brings out what QEMU says of itself, each line at the beginning of a row of a terminal that is raw.
+fn bring_out(from: impl Read) {
+    for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+        eprint!("{}\r\n", String::from_utf8_lossy(&line).trim_end_matches('\r'));
+    }
 }
 
 fn wait(child: &mut Child) -> Result<std::process::ExitStatus> {

@@ -35,7 +35,6 @@ const BOOT: Duration = Duration::from_secs(180);
 /// on a stock emulator instead of over the network.
 pub fn run(cache: &Cache, check: bool, bundle: bool) -> Result<()> {
     let emulator = if bundle { Emulator::find(cache)? } else { Emulator::with_ethernet(cache)? };
-    announce("building loader.bin");
     let loader = loader::build(&Toolchain::find(cache)?)?;
     loader::announce_product(&loader);
     let directory = workspace().join("target/demo");

@@ -26,7 +26,6 @@ pub fn run(cache: &Cache, onto: Option<&Path>) -> Result<()> {
 }
 
 fn make(cache: &Cache) -> Result<PathBuf> {
-    announce("building loader.bin");
     let loader = loader::build(&Toolchain::find(cache)?)?;
     loader::announce_product(&loader);
     let directory = workspace().join("target/sdcard");

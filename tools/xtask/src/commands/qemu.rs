@@ -11,7 +11,6 @@ use crate::cache::Cache;
 use crate::emulator::Emulator;
 use crate::loader;
 use crate::packages::{self, Release};
-use crate::process::announce;
 use crate::terminal;
 use crate::toolchain::Toolchain;
 
@@ -44,7 +43,6 @@ pub struct Arguments {
 /// Runs until QEMU ends; Ctrl-A X ends it.
 pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
     let emulator = Emulator::with_ethernet(cache)?;
-    announce("building loader.bin");
     let loader = loader::build(&Toolchain::find(cache)?)?;
     let tree = match &arguments.dtb {
         Some(tree) => tree.clone(),
