@@ -11,12 +11,14 @@ use simulation::memory::Memory;
 use simulation::network::Random;
 use simulation::server::{Manner, Server};
 use std::fmt::Write;
+use std::num::NonZero;
 use std::time::Duration;
 use xenlift::config::Network;
 use xenlift::config::source::Source;
 use xenlift::console::{INPUT_BUFFER, INTERRUPT};
 use xenlift::drivers::uart::LineErrors;
-use xenlift::net::fetch::{Event, Observer, Session};
+use xenlift::net::fetch::{Event, Observer, Progress, Session};
+use xenlift::terminal::progress::{Display, Manner as ProgressManner};
 use xenlift::time::{Clock, Instant};
 
 const PORTS: [Port; 2] = [Port::MiniUart, Port::Pl011];
@@ -128,6 +130,139 @@ fn a_paste_of_10_kilobytes_arrives_whole_while_files_are_fetched() {
         // The simulated network moves the time on by half a millisecond where nothing is on the wire.
         assert!(gap.length <= PROMISED + Duration::from_micros(310), "{gap:?}");
         assert!(rig.shown_text().contains("Image"), "the progress was shown meanwhile");
+    }
+}
+
+/// The loader's own observer again, which draws by `terminal::progress`.
+struct Drawing<'r> {
+    at: AtTheConsole<'r>,
+    display: Display,
+    drawn: usize,
+}
+
+impl Observer for Drawing<'_> {
+    fn poll(&mut self, now: Instant) -> bool {
+        let goes_on = self.at.poll(now);
+        if !self.at.rig.console.is_printing() {
+            let before = self.at.rig.console.printed();
+            self.display.tick(now, &mut self.at.rig.console).unwrap();
+            self.drawn += usize::from(self.at.rig.console.printed() > before);
+        }
+        goes_on
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        self.display.event(self.at.rig.clock.now(), &event, &mut self.at.rig.console).unwrap();
+    }
+}
+
+/// What the terminal of 80 columns and 24 rows shows, without empty rows at the end.
+fn screen(rig: &Rig) -> String {
+    let mut parser = vt100::Parser::new(NonZero::new(24).unwrap(), NonZero::new(80).unwrap(), 0);
+    parser.process(&rig.shown());
+    let rows: Vec<String> = parser.screen().rows(0, 80).map(|row| row.trim_end().to_owned()).collect();
+    rows.join("\n").trim_end().to_owned()
+}
+
+#[test]
+fn a_fetch_is_drawn_in_place_and_takes_no_key_from_the_line() {
+    for (port, baud, typed) in
+        [(Port::MiniUart, 115_200, 10_240), (Port::Pl011, 115_200, 10_240), (Port::MiniUart, 9600, 1000)]
+    {
+        let file = vec![0x5a; 1 << 20];
+        let server = Server::new(Manner::Grants { block_size: 512, window: 1 }).with("Image", file.clone());
+        let mut lan = Lan::new(server);
+        lan.lost_permille = 20;
+        let (_lan, controller, clock, network) = plug(lan);
+        let mut session = Session::new(controller, clock, Network::default(), 42).unwrap();
+        let mut rig = Rig::new(port, baud);
+        rig.clock.advance_to(network.now().micros() * 1000);
+        rig.console.restart_gaps();
+        writeln!(rig.console, "Booting.").unwrap();
+        let paste: String = paste().chars().take(typed).collect();
+        rig.types(Duration::from_millis(100), Typed::Bytes(paste.as_bytes()));
+        let at = AtTheConsole { looked: network.now(), rig: &mut rig, network, received: Vec::new() };
+        let mut observer = Drawing { at, display: Display::new(ProgressManner::Ansi { columns: 80 }), drawn: 0 };
+        let mut fetched = 0;
+        while observer.drawn < 8 || !observer.at.rig.has_arrived() {
+            let mut memory = Memory::new(4 << 20);
+            session.fetch(&Source::parse("Image").unwrap(), &mut memory, &mut observer).unwrap();
+            assert!(memory.bytes == file);
+            fetched += 1;
+            let line = format_args!("Image: {} bytes.", file.len());
+            observer.display.line(line, &mut observer.at.rig.console).unwrap();
+        }
+        let Drawing { at: AtTheConsole { received, .. }, mut display, .. } = observer;
+        display.end(&mut rig.console).unwrap();
+        assert!(
+            received.len() + rig.read().len() == paste.len() && paste.as_bytes().starts_with(&received),
+            "{port:?}"
+        );
+        assert_eq!((rig.console.line_errors(), rig.console.lost()), (LineErrors::default(), 0));
+        let gap = rig.console.longest_gap();
+        assert!(gap.length <= PROMISED + Duration::from_micros(310), "{gap:?}");
+        assert!(rig.console.drain(Duration::from_secs(2)));
+        assert!(rig.shown_text().contains("[#") && rig.shown_text().contains(" lost"), "a bar, with what it cost");
+        let rows: Vec<String> = screen(&rig).lines().map(String::from).collect();
+        let lines = rows.iter().filter(|row| *row == "Image: 1048576 bytes.").count();
+        // Beside them are what was booted, the link and the lease.
+        assert!(lines == fetched && rows.len() == fetched + 3 && rows[0] == "Booting.", "{rows:#?}");
+    }
+}
+
+#[test]
+fn several_files_at_once_have_a_bar_each_and_a_line_each_in_the_end() {
+    const FILES: [(&str, u64, u64); 3] =
+        [("xen", 1 << 20, 3000), ("Image-dom0", 36 << 20, 9000), ("rootfs.cpio.gz", 20 << 20, 6000)];
+    for baud in [115_200, 9600] {
+        let mut rig = Rig::new(Port::MiniUart, baud);
+        let mut display = Display::new(ProgressManner::Ansi { columns: 80 });
+        writeln!(rig.console, "Booting.").unwrap();
+        let typed = "setenv a b\r".repeat(50);
+        rig.types_text(&typed);
+        let began = rig.clock.now();
+        let mut ended = [false; FILES.len()];
+        let mut reported = began;
+        let mut until = |rig: &mut Rig, display: &mut Display, milliseconds: u64| {
+            rig.run(Duration::from_micros(300), |console, now| {
+                let elapsed = now.since(began);
+                if now.since(reported) >= Duration::from_millis(5) {
+                    reported = now;
+                    for ((file, size, takes), ended) in FILES.into_iter().zip(&mut ended).filter(|(_, ended)| !**ended)
+                    {
+                        let received = (size * elapsed.as_millis() as u64 / takes).min(size);
+                        let progress = Progress { received, size: Some(size), elapsed, ..Progress::default() };
+                        if received < size {
+                            if !console.is_printing() {
+                                display.event(now, &Event::Progress { file, progress }, console).unwrap();
+                            }
+                        } else {
+                            *ended = true;
+                            display.event(now, &Event::Ended { file, came: true }, console).unwrap();
+                            display.line(format_args!("{file}: {size} bytes."), console).unwrap();
+                        }
+                    }
+                }
+                elapsed >= Duration::from_millis(milliseconds)
+            });
+            assert!(rig.console.drain(Duration::from_secs(1)), "the line does not fall behind");
+        };
+        until(&mut rig, &mut display, 2000);
+        let rows: Vec<String> = screen(&rig).lines().map(String::from).collect();
+        assert_eq!(rows.len(), 1 + FILES.len(), "{rows:?}");
+        for (row, (file, ..)) in rows.iter().skip(1).zip(FILES) {
+            assert!(
+                row.starts_with(file) && row.contains("[#") && row.contains(" %") && row.contains("/s"),
+                "{rows:?}"
+            );
+        }
+        until(&mut rig, &mut display, 4500);
+        let now = screen(&rig);
+        assert!(now.starts_with("Booting.\nxen: 1048576 bytes.\nImage-dom0 ") && now.lines().count() == 4, "{now}");
+        until(&mut rig, &mut display, 9100);
+        let lines = "Booting.\nxen: 1048576 bytes.\nrootfs.cpio.gz: 20971520 bytes.\nImage-dom0: 37748736 bytes.";
+        assert_eq!(screen(&rig), lines);
+        assert_eq!((rig.read(), rig.console.line_errors()), (typed.into_bytes(), LineErrors::default()));
     }
 }
 

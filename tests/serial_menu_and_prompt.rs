@@ -15,6 +15,7 @@ use xenlift::menu::{Action, Menu};
 use xenlift::shell::prompt::{self, Visitor};
 use xenlift::shell::{Environment, Leave, Platform, Shell};
 use xenlift::terminal::Kind;
+use xenlift::terminal::key::Key;
 use xenlift::time::{Clock, Instant};
 
 const PORTS: [Port; 2] = [Port::MiniUart, Port::Pl011];
@@ -77,10 +78,12 @@ fn no_key_is_dropped_while_a_menu_of_200_entries_is_painted_at_9600_baud() {
 
 #[test]
 fn noise_at_the_menu_boots_nothing_and_the_menu_works_afterwards() {
-    for (port, baud) in PORTS.into_iter().flat_map(|port| [(port, 9600), (port, 115_200)]) {
+    for (port, baud, kind) in
+        PORTS.into_iter().flat_map(|port| [(port, 9600, SCREEN), (port, 115_200, SCREEN), (port, 115_200, Kind::Plain)])
+    {
         let settings = two_hundred();
         let mut rig = Rig::new(port, baud);
-        let mut menu = Menu::new(&settings, SCREEN, rig.clock.now()).unwrap();
+        let mut menu = Menu::new(&settings, kind, rig.clock.now()).unwrap();
         menu.open(rig.clock.now(), false, &mut rig.console);
         let mut noise: u32 = 0x1234_5678;
         for _ in 0..5_000 {
@@ -108,12 +111,43 @@ fn noise_at_the_menu_boots_nothing_and_the_menu_works_afterwards() {
         }
         // Long enough for what guards against noise to be calm again, and for the list to be shown.
         assert_eq!(choose(&mut rig, &mut menu, &mut keyboard, Duration::from_secs(4)), None);
+        if kind == Kind::Plain {
+            let shown = rig.shown_text();
+            assert_eq!(shown.matches("Number and Enter").count(), 1, "{shown}");
+            assert_eq!(shown.matches("\n> ").count(), 1, "{shown}");
+        }
         for (after, bytes) in [(0, &b"\x1b"[..]), (200, b"7"), (400, b"\r")] {
             rig.types(Duration::from_millis(after), Typed::Bytes(bytes));
         }
         let action = choose(&mut rig, &mut menu, &mut keyboard, Duration::from_secs(2));
         assert_eq!(action, Some(Action::Boot(6)), "{port:?} at {baud}:\n{}", screen(&rig));
     }
+}
+
+#[test]
+fn control_c_among_noise_is_no_key_and_a_persons_is() {
+    let settings = two_hundred();
+    let mut rig = Rig::new(Port::MiniUart, 115_200);
+    let mut menu = Menu::new(&settings, Kind::Plain, rig.clock.now()).unwrap();
+    menu.open(rig.clock.now(), false, &mut rig.console);
+    let mut keyboard = Keyboard::default();
+    let mut keys = Vec::new();
+    for bytes in [&b"\x03\x80\x03"[..], &[INTERRUPT; 80], b"some words that came at once\x03"] {
+        rig.types(Duration::ZERO, Typed::Bytes(bytes));
+        let end = rig.clock.now().after(Duration::from_secs(1));
+        rig.run(LOOKS, |console, now| {
+            keys.extend(keyboard.key(now, console));
+            now >= end
+        });
+    }
+    assert_eq!(keys, []);
+    rig.types(Duration::ZERO, Typed::Bytes(&[INTERRUPT]));
+    let pressed = rig.clock.now();
+    rig.run(LOOKS, |console, now| {
+        keys.extend(keyboard.key(now, console));
+        !keys.is_empty() || now.since(pressed) > Duration::from_millis(100)
+    });
+    assert_eq!(keys, [Key::Control(b'c')]);
 }
 
 /// A visit to the prompt, until it is left; then the line has brought out all.
@@ -197,6 +231,20 @@ fn control_c_at_the_prompt_ends_what_is_still_to_come_of_the_last_output() {
 }
 
 #[test]
+fn a_line_that_the_line_garbled_is_not_run() {
+    let mut machine = Machine::new(Rig::new(Port::Pl011, 115_200));
+    machine.rig.types_text("echo this is");
+    machine.rig.types(Duration::ZERO, Typed::Garbled(b'?'));
+    machine.rig.types(Duration::from_millis(1), Typed::Bytes(b" damaged\recho whole\r"));
+    machine.rig.types(Duration::from_millis(100), Typed::Break);
+    machine.rig.types(Duration::from_secs(2), Typed::Bytes(b"echo after a pause\rexit\r"));
+    assert_eq!(visit(&mut machine, Kind::Plain), Leave::Menu);
+    let shown = machine.rig.shown_text();
+    assert!(!shown.contains("\r\nthis is") && shown.matches("Not run: ").count() == 1, "{shown}");
+    assert!(shown.contains("\r\nwhole\r\n") && shown.contains("\r\nafter a pause\r\n"), "{shown}");
+}
+
+#[test]
 fn characters_that_were_lost_are_told_once_before_the_next_prompt() {
     let mut machine = Machine::new(Rig::new(Port::MiniUart, 115_200));
     machine.rig.types_text("echo a line that comes while nobody looks\r");
@@ -204,7 +252,7 @@ fn characters_that_were_lost_are_told_once_before_the_next_prompt() {
     machine.rig.types(Duration::from_millis(100), Typed::Bytes(b"\recho on\rexit\r"));
     assert_eq!(visit(&mut machine, Kind::Plain), Leave::Menu);
     let shown = machine.rig.shown_text();
-    assert_eq!(shown.matches("Typed characters were lost").count(), 1, "{shown}");
+    assert_eq!(shown.matches("were lost").count(), 1, "{shown}");
     assert!(shown.contains("\r\non\r\n"));
     assert!(!machine.take_input_lost());
 }

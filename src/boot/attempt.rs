@@ -336,8 +336,10 @@ impl Load<'_, '_> {
             None => (firmware.unwrap_or_default(), "the firmware's device tree"),
         };
         // Checked where it lies: what is no tree may be far too large for the heap.
+        console::poll();
         let start = Tree::new(start).map_err(|error| Error::Tree { file: name.into(), error })?.bytes();
         xen::check_size(start.len()).map_err(Error::TreeSize)?;
+        console::poll();
         let start = start.to_vec();
         // Work on a tree takes milliseconds, each step of it one or a few: the console is looked at between them.
         console::poll();
@@ -353,6 +355,7 @@ impl Load<'_, '_> {
         let added: usize = overlays.iter().map(|(_, bytes)| bytes.len() * 2).sum();
         let size = start.len() + carried_over + added + xen::room(plan.xen);
         let block = self.store.block("device tree", size as u64).map_err(store_error)?;
+        console::poll();
         let mut editor = Editor::copy(&start, self.store.bytes_mut(block))?;
         console::poll();
         self.notes.extend(carried(&carry_over(firmware.as_ref(), known, &mut editor)?));
@@ -363,6 +366,7 @@ impl Load<'_, '_> {
             console::poll();
         }
         xen::write(&mut editor, &chosen)?;
+        console::poll();
         Ok(block)
     }
 

@@ -169,6 +169,7 @@ impl<B: Board> Machine<B> {
             console::with(|console| console.drain(LAST_WORDS));
             test.run();
         }
+        console::poll();
         let overrides = overrides(bootargs);
         if let Some(level) = overrides.log {
             logger::set_level(level);
@@ -231,9 +232,27 @@ impl<B: Board> Keeper<B> {
         }
     }
 
-    /// Whether somebody has pressed Ctrl-C since this was last asked. What was typed ahead stays where it is.
+    /// Takes what the terminal is.
+    pub fn set_terminal(&mut self, kind: Kind) {
+        self.terminal = Some(kind);
+        let columns = match kind {
+            Kind::Ansi { columns, .. } => Some(columns),
+            Kind::Plain => None,
+        };
+        console::with(|console| console.set_columns(columns));
+    }
+
+    /// Whether somebody has pressed Ctrl-C since this was last asked. What was typed ahead stays where it is, what was printed and not sent is dropped.
+    ///
+    /// As long as nobody is known to be there it was none: noise has such bytes, too, and must not keep a board from booting. A person's Ctrl-C is a key
+    /// like others, so that it is known a few milliseconds later that somebody is there.
     pub fn take_interrupt(&mut self) -> bool {
-        console::with(Console::take_interrupt).unwrap_or(false)
+        self.watched && console::with(Console::take_interrupt).unwrap_or(false)
+    }
+
+    /// The same where something is drawn in place: all of it is sent.
+    pub fn take_interrupt_key(&mut self) -> bool {
+        self.watched && console::with(Console::take_interrupt_key).unwrap_or(false)
     }
 
     /// The present moment.

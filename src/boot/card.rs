@@ -10,7 +10,7 @@ use crate::boot::plan::CardFiles;
 use crate::card::directory::Entry;
 use crate::card::partition::{Partition, partitions, table_number};
 use crate::card::{self, BlockDevice, FileSystem, Unreadable};
-use crate::console::Attentive;
+use crate::console::{Attentive, attentively};
 use crate::device_tree::{Node, Tree};
 use crate::drivers::mailbox::property::ClockId;
 use crate::drivers::sdhci::{self, Card, Limits, Sdhci};
@@ -101,9 +101,9 @@ impl<B: Board> Slot<B> {
     /// The slot of a board with that tree. Nothing is touched.
     pub fn new(tree: Option<Tree<'_>>, clock: B::Clock) -> Self {
         let is_there = |kind: &Kind| {
-            let names =
-                |name: &&str| tree.is_some_and(|tree| tree.compatible(name).any(|node: Node<'_>| node.is_enabled()));
-            kind.compatible.iter().any(names)
+            let is_it =
+                |node: Node<'_>| kind.compatible.iter().any(|name| node.is_compatible(name)) && node.is_enabled();
+            tree.is_some_and(|tree| attentively(tree.nodes()).any(is_it))
         };
         let controllers = KINDS.into_iter().filter(is_there).map(|kind| Controller { kind, driver: None }).collect();
         let none = if tree.is_some() { Error::NotInTree } else { Error::NoTree };

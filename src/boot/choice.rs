@@ -6,7 +6,7 @@ use crate::boot::bring_up::Machine;
 use crate::boot::keyboard::Keyboard;
 use crate::boot::prompt;
 use crate::config::{Entry, Payload, Settings, Timeout};
-use crate::console;
+use crate::console::{self, Console};
 use crate::menu::{Action, Menu};
 use crate::println;
 use crate::shell::Leave;
@@ -44,7 +44,8 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
         return End::Failed;
     };
     let mut visit = None;
-    // Nobody is asked, unless somebody has pressed a key already.
+    machine.keeper.breathe();
+    // Nobody is asked, unless somebody has pressed a key since the loader has its console, or just before.
     let mut step = match settings.timeout {
         Timeout::Seconds(0) if !machine.keeper.watched => {
             Step::Boot { entry: Box::new(default.clone()), by_itself: true, from_prompt: false }
@@ -148,15 +149,16 @@ impl<'s> Visit<'s> {
     fn open<B: Board>(machine: &mut Machine<B>, settings: &'s Settings) -> Option<Self> {
         let clock = machine.board.clock();
         let started = clock.now();
-        let watched = machine.keeper.watched;
+        // What was typed before there was anything to choose from stops the countdown, and chooses nothing.
+        machine.keeper.breathe();
+        console::with(Console::discard_input);
         let mut keyboard = Keyboard::default();
         let mut early = VecDeque::new();
         let mut query = None;
         if machine.keeper.terminal.is_none() {
             query = ask(machine, &mut keyboard, &mut early);
-            // An answer is no key.
-            machine.keeper.watched = watched || !early.is_empty();
         }
+        let watched = machine.keeper.watched;
         let kind = machine.keeper.terminal.unwrap_or(Kind::Plain);
         let mut menu = Menu::new(settings, kind, started)?;
         console::with(|console| menu.open(clock.now(), watched, console));
@@ -215,7 +217,7 @@ impl<'s> Visit<'s> {
                 }) {
                     if query.as_mut().is_some_and(|query| query.key(key)) {
                         let kind = query.map_or(Kind::Plain, |query| query.kind());
-                        machine.keeper.terminal = Some(kind);
+                        machine.keeper.set_terminal(kind);
                         menu.set_kind(now, kind, console);
                     } else if !matches!(key, Key::Report { .. }) {
                         machine.keeper.watched = true;
@@ -244,6 +246,6 @@ fn ask<B: Board>(machine: &mut Machine<B>, keyboard: &mut Keyboard, early: &mut 
         let key = console::with(|console| keyboard.key(clock.now(), console)).flatten();
         early.extend(key.filter(|key| !query.key(*key) && !matches!(key, Key::Report { .. })));
     }
-    machine.keeper.terminal = Some(query.kind());
+    machine.keeper.set_terminal(query.kind());
     Some(query)
 }

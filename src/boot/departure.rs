@@ -17,7 +17,7 @@ use super::xen_console::{self, Ours, Uart, XenConsole};
 use super::xen_modules::{self, Kind, TooManyModules};
 use crate::arch::handoff::{self, HandOffError};
 use crate::board::Board;
-use crate::console;
+use crate::console::{self, attentively};
 use crate::device_tree::{Editor, Tree, edit, read};
 use crate::drivers::uart::UartKind;
 use crate::drivers::uart_choice::{Choice, stdout_uart};
@@ -148,6 +148,7 @@ impl Departure {
     }
 
     fn make_ready(&mut self, store: &mut Store<'_>, uart: Choice, manner: Manner) -> Result<(), Error> {
+        console::poll();
         let mut editor = Editor::new(store.bytes_mut(self.tree))?;
         console::poll();
         let console = match xen_modules::is_for_xen(&editor.tree()?) {
@@ -174,6 +175,7 @@ impl Departure {
         }
         console::poll();
         let own = uart_path(&tree, uart.uart);
+        console::poll();
         let pins: &[u32] = if uart.is_on_header() { &HEADER_PINS } else { &[] };
         let path = console.as_ref().and_then(|console| console.path.as_deref());
         let uart = path.and_then(|path| Uart::find(&tree, path, Ours { path: &own, pins }));
@@ -195,6 +197,7 @@ impl Departure {
         system: System,
     ) -> Result<(), Error> {
         let modules = xen_modules::modules(tree).map_err(Error::Modules)?;
+        console::poll();
         for module in &modules {
             let range = module.range.ok_or_else(|| Error::Module { path: module.path.clone() })?;
             if module.kind == Kind::Kernel
@@ -237,6 +240,7 @@ impl Departure {
                 modules.iter().filter_map(|module| Some(CommandLine { label: module.domain?, args: module.args? })),
             );
         }
+        console::poll();
         let entry = store.claim(self.program).map_or(0, |claim| claim.range().start) + self.entry;
         let summary = Summary {
             files: &files,
@@ -322,7 +326,7 @@ fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole
 
 /// The path of our UART's node in `tree`; empty if it has none.
 fn uart_path(tree: &Tree<'_>, uart: UartKind) -> String {
-    let ours = tree.nodes().find(|node| {
+    let ours = attentively(tree.nodes()).find(|node| {
         let compatible = node.property("compatible").map_or(&[][..], |property| property.value());
         // By its name alone: a path takes a walk through the tree, and there are as many nodes as somebody likes.
         !compatible.is_empty() && stdout_uart(node.name(), compatible) == Some(uart)

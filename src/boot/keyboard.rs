@@ -26,7 +26,7 @@ impl Keyboard {
 
     /// The next key that acts, if it has come.
     pub fn key(&mut self, now: Instant, console: &mut Console) -> Option<Key> {
-        if console.take_interrupt_key() {
+        if console.take_interrupt_typed() {
             return Some(Key::Control(b'c'));
         }
         let faults = count(console.line_errors());

@@ -79,6 +79,7 @@ fn round<B: Board>(machine: &mut Machine<B>) -> Next {
 /// Runs a script that was found in the place of settings. Whoever has pressed a key comes to the prompt: before it, as with a U-Boot that is stopped,
 /// or after it if it started nothing; its variables and files are still there. How the prompt was left.
 fn run_script<B: Board>(machine: &mut Machine<B>, found: &settings::Script) -> Option<Leave> {
+    machine.keeper.breathe();
     if machine.keeper.watched {
         println!("A key was pressed: {} waits. `exit` runs it.", found.path);
         if prompt::run(machine, &Settings::default(), false) == Leave::Reload {

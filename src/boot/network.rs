@@ -4,7 +4,7 @@ use crate::board::{Block, Board};
 use crate::boot::bring_up::{Identity, Keeper};
 use crate::boot::digest::Sha256;
 use crate::config::Network;
-use crate::console::{self, Attentive};
+use crate::console::{self, Attentive, attentively};
 use crate::device_tree::{Node, Tree};
 use crate::drivers::genet::{self, Genet, RECEIVE_MEMORY, SEND_MEMORY, Settings};
 use crate::net::device::Link;
@@ -76,7 +76,8 @@ impl From<genet::Error> for Error {
 /// Why there is none. A board without network can still boot from a bundle.
 pub fn open<B: Board>(board: &mut B, tree: Option<Tree<'_>>, identity: &Identity) -> Result<BoardSession<B>, Error> {
     let tree = tree.ok_or(Error::NoTree)?;
-    let node = tree.compatible(COMPATIBLE).find(Node::is_enabled).ok_or(Error::NotInTree)?;
+    let mut nodes = attentively(tree.nodes());
+    let node = nodes.find(|node| node.is_compatible(COMPATIBLE) && node.is_enabled()).ok_or(Error::NotInTree)?;
     console::poll();
     let address = station(&node).or(identity.mac).ok_or(Error::NoAddress)?;
     let settings = Settings { address, phy_address: phy_address(&tree, &node) };
@@ -171,8 +172,11 @@ impl<B: Board> Observer for Watch<'_, B> {
         }
         self.looked = now;
         self.keeper.breathe();
-        self.show(|display, now, out| display.tick(now, out));
-        !self.keeper.take_interrupt()
+        // A slow line is not given more to draw before it has brought out the last of it.
+        if !console::with(|console| console.is_printing()).unwrap_or(true) {
+            self.show(|display, now, out| display.tick(now, out));
+        }
+        !self.keeper.take_interrupt_key()
     }
 
     fn event(&mut self, event: Event<'_>) {

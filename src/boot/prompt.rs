@@ -75,6 +75,9 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
     let leave = prompt::run(&mut shell, &mut visitor, kind, patience);
     let shell = Some(shell.suspend());
     platform.give_back();
+    if let (None, Some(kind)) = (kind, visitor.terminal()) {
+        machine.keeper.set_terminal(kind);
+    }
     machine.kept = Kept { shell, visitor, visited: true };
     leave
 }

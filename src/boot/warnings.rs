@@ -12,6 +12,7 @@ use super::xen_console::{self, XenConsole};
 use super::xen_modules::{Kind, Module};
 use crate::config::command_line::{self, ArgumentError};
 use crate::config::xen_options::misspelt;
+use crate::console;
 use crate::device_tree::Tree;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -73,12 +74,14 @@ impl fmt::Display for Warning {
 
 /// What there is to know about a start of Xen.
 pub fn look(ready: &Ready<'_>) -> Vec<Warning> {
-    let Ready { tree, modules, layout, system, console } = ready;
-    let args = console.args.as_str();
+    let Ready { tree, modules, layout, system, console: of_xen } = ready;
+    let args = of_xen.args.as_str();
     let mut warnings: Vec<Warning> = plan::about(*system).map(Warning::Hypervisor).collect();
     warnings.extend(command_line::check_xen(args).err().map(Warning::Arguments));
+    console::poll();
     let misspelt = misspelt(args).take(MOST_MISSPELT);
     warnings.extend(misspelt.map(|(word, nearest)| Warning::Misspelt { word: word.to_string(), nearest }));
+    console::poll();
     if modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none()) {
         warnings.extend(match command_line::dom0_memory(args) {
             Ok(Some(asked)) => dom0_memory::check(layout, tree, asked).err().map(Warning::Shortage),
@@ -86,7 +89,7 @@ pub fn look(ready: &Ready<'_>) -> Vec<Warning> {
             Err(_) => None,
         });
     }
-    warnings.extend(console.notes.iter().cloned().map(Warning::Console));
+    warnings.extend(of_xen.notes.iter().cloned().map(Warning::Console));
     warnings
 }
 

@@ -83,9 +83,11 @@ pub fn write(editor: &mut Editor<'_>, chosen: &Chosen<'_>) -> Result<(), Error> 
     clear(editor)?;
     console::poll();
     editor.set_cells("/chosen", "#address-cells", &[2])?;
+    console::poll();
     editor.set_cells("/chosen", "#size-cells", &[2])?;
     console::poll();
     editor.set_string("/chosen", "xen,xen-bootargs", chosen.args)?;
+    console::poll();
     editor.set_string("/chosen", "xen,dom0-bootargs", chosen.dom0.map_or("", |dom0| dom0.args))?;
     if let Some(dom0) = &chosen.dom0 {
         add_module(editor, "/chosen", KERNEL, dom0.kernel)?;
@@ -132,12 +134,13 @@ fn add_module(
     let name = format!("module@{:x}", range.start);
     console::poll();
     editor.add_node(parent, &name)?;
+    console::poll();
     let path = format!("{parent}/{name}");
     editor.set_strings(&path, "compatible", compatible)?;
-    console::poll();
     let mut register = Vec::new();
     register.extend_from_slice(&range.start.to_be_bytes());
     register.extend_from_slice(&range.size().to_be_bytes());
+    console::poll();
     editor.set_property(&path, "reg", &register)?;
     Ok(path)
 }
@@ -175,7 +178,8 @@ fn add_domain(editor: &mut Editor<'_>, domain: &Domain<'_>) -> Result<(), Error>
 pub fn offer_reset(editor: &mut Editor<'_>) -> Result<(), Error> {
     const WANTED: &str = "brcm,bcm2835-pm";
     let tree = editor.tree()?;
-    let watchdogs = tree.compatible("brcm,bcm2835-pm-wdt").filter(|node| !node.is_compatible(WANTED));
+    let is_it = |node: &Node<'_>| node.is_compatible("brcm,bcm2835-pm-wdt") && !node.is_compatible(WANTED);
+    let watchdogs = console::attentively(tree.nodes()).filter(is_it);
     let paths: Vec<String> = watchdogs.map(|node| node.path().to_string()).collect();
     for path in paths {
         console::poll();

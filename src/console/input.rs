@@ -2,8 +2,12 @@
 //!
 //! As in a terminal driver, Ctrl-C is not a character in a queue: what was typed before it is forgotten, and whoever works asks
 //! [`Console::take_interrupt`](super::Console::take_interrupt). So a fetch can be ended by a key, and the line that was typed ahead while
-//! it ran is still there afterwards. And whether somebody sits at the line at all is known before anybody reads it.
+//! it ran is still there afterwards. And whether somebody sits at the line at all is known before anybody reads it, by what also tells keys
+//! from noise in the menu ([`Guard`]): a few milliseconds after the key.
 
+use crate::terminal::burst::Guard;
+use crate::terminal::key::Key;
+use crate::time::Instant;
 use alloc::collections::VecDeque;
 
 /// Size in bytes of the input buffer: 10 KB pasted at once into a loader that reads nothing yet, and half as much again.
@@ -16,18 +20,30 @@ pub const INTERRUPT: u8 = 0x03;
 pub(super) struct Input {
     bytes: VecDeque<u8>,
     interrupted: bool,
+    guard: Guard,
     typed: bool,
+    interrupt_typed: bool,
+    /// The first look has been: what it found had come before the console was there.
+    begun: bool,
     lost: u64,
 }
 
 impl Input {
     pub(super) fn new() -> Self {
-        Self { bytes: VecDeque::with_capacity(INPUT_BUFFER), interrupted: false, typed: false, lost: 0 }
+        Self {
+            bytes: VecDeque::with_capacity(INPUT_BUFFER),
+            interrupted: false,
+            guard: Guard::new(),
+            typed: false,
+            interrupt_typed: false,
+            begun: false,
+            lost: 0,
+        }
     }
 
-    /// Takes what came in together. `noise` says that there were line errors among it: then none of it tells of a person.
-    pub(super) fn receive(&mut self, bytes: &[u8], noise: bool) {
-        self.typed |= !noise && !bytes.is_empty() && bytes.iter().all(|byte| is_of_a_keyboard(*byte));
+    /// Takes what came in until `now`, since the last look. `noise` says that there were line errors among it.
+    pub(super) fn receive(&mut self, now: Instant, bytes: &[u8], noise: bool) {
+        self.listen(now, bytes, noise);
         for &byte in bytes {
             if byte == INTERRUPT {
                 self.bytes.clear();
@@ -37,6 +53,26 @@ impl Input {
             } else {
                 self.lost = self.lost.saturating_add(1);
             }
+        }
+    }
+
+    /// Looks whether a person has typed.
+    fn listen(&mut self, now: Instant, bytes: &[u8], noise: bool) {
+        if !core::mem::replace(&mut self.begun, true) {
+            // Keys that were pressed while the firmware worked. Whatever else lies there is no reason to mistrust what comes.
+            self.typed = !noise && !bytes.is_empty() && bytes.iter().all(|byte| is_of_a_keyboard(*byte));
+            return;
+        }
+        if noise {
+            self.guard.line_error(now);
+        }
+        for &byte in bytes {
+            self.guard.byte(now, byte);
+        }
+        while let Some(key) = self.guard.key(now) {
+            // A terminal answers whether somebody sits at it or not.
+            self.typed |= !matches!(key, Key::Report { .. });
+            self.interrupt_typed |= key == Key::Control(b'c');
         }
     }
 
@@ -57,10 +93,15 @@ impl Input {
         core::mem::take(&mut self.typed)
     }
 
+    pub(super) fn take_interrupt_typed(&mut self) -> bool {
+        core::mem::take(&mut self.interrupt_typed)
+    }
+
     /// Forgets what was typed, an interrupt too.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.interrupted = false;
+        self.interrupt_typed = false;
     }
 
     pub(super) fn lost(&self) -> u64 {

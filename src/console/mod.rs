@@ -13,7 +13,7 @@
 //!
 //! * `input` – what was typed; Ctrl-C is noticed when it is received.
 //! * `output` – what was printed.
-//! * `attentive` – a clock for drivers, whose waits look at the console.
+//! * `attentive` – a clock for drivers, whose waits look at the console, and walks that do.
 //! * `shared` – the one console, behind [`install`], [`with`] and the macros [`crate::print!`] and [`crate::println!`].
 
 mod attentive;
@@ -24,14 +24,14 @@ mod shared;
 use crate::drivers::uart::{Baud, LineErrors, Uart, UartKind};
 use crate::time::{Clock, Duration, Instant};
 use alloc::boxed::Box;
-pub use attentive::Attentive;
+pub use attentive::{Attentive, attentively};
 use core::fmt;
 use input::Input;
 pub use input::{INPUT_BUFFER, INTERRUPT};
 pub use output::OUTPUT_BUFFER;
 use output::Output;
 pub(crate) use shared::count_missed;
-pub use shared::{install, missed, poll, print, with};
+pub use shared::{install, missed, poll, print, print_line, with};
 
 /// How long a line may not move before it is taken for dead: 50 characters at 9600 baud.
 pub const STALL: Duration = Duration::from_millis(50);
@@ -55,6 +55,9 @@ pub struct Console {
     untold_gap: Option<Gap>,
     /// What [`Console::take_input_lost`] has told of.
     told_lost: u64,
+    /// What [`Console::take_line_errors`] has told of.
+    told_errors: u32,
+    columns: Option<u16>,
 }
 
 /// The time between two polls.
@@ -80,6 +83,8 @@ impl Console {
             longest_gap: Gap::default(),
             untold_gap: None,
             told_lost: 0,
+            told_errors: 0,
+            columns: None,
         }
     }
 
@@ -106,14 +111,22 @@ impl Console {
         interrupted
     }
 
-    /// The same for whoever paints a picture by its differences, for whom Ctrl-C is a key: all that was printed is sent.
+    /// The same for whoever draws by differences from what is on the screen: all that was printed is sent.
     pub fn take_interrupt_key(&mut self) -> bool {
         self.poll();
         self.input.take_interrupt()
     }
 
-    /// Whether a key was pressed since this was last asked, by all that can be told without reading it: a byte that keyboards send, which
-    /// did not come together with others or with line errors, as noise does.
+    /// The same where noise must not count: whether Ctrl-C was pressed by all that [`take_typed`](Self::take_typed) knows of a key, a few milliseconds
+    /// after it came.
+    pub fn take_interrupt_typed(&mut self) -> bool {
+        self.poll();
+        self.input.take_interrupt();
+        self.input.take_interrupt_typed()
+    }
+
+    /// Whether a key was pressed since this was last asked, by all that can be told without reading it. It takes a few milliseconds to be sure that it
+    /// was one, and no noise ([`Guard`](crate::terminal::burst::Guard)).
     pub fn take_typed(&mut self) -> bool {
         self.input.take_typed()
     }
@@ -181,6 +194,12 @@ impl Console {
         core::mem::replace(&mut self.told_lost, lost) != lost
     }
 
+    /// Whether characters were garbled on the line since this was last asked, as far as the UART can tell.
+    pub fn take_line_errors(&mut self) -> bool {
+        let errors = garbled(self.uart.errors());
+        core::mem::replace(&mut self.told_errors, errors) != errors
+    }
+
     /// What went wrong on the line since the start. Whoever has to tell noise from keys compares it with what it was before.
     pub fn line_errors(&self) -> LineErrors {
         self.uart.errors()
@@ -200,6 +219,16 @@ impl Console {
     pub fn restart_gaps(&mut self) {
         self.polled = self.clock.now();
         self.longest_gap = Gap::default();
+    }
+
+    /// Says how many columns the terminal has, which a line of text is then cut for.
+    pub fn set_columns(&mut self, columns: Option<u16>) {
+        self.columns = columns;
+    }
+
+    /// How many columns the terminal has, as far as is known.
+    pub fn columns(&self) -> Option<u16> {
+        self.columns
     }
 
     /// Which UART it is on, and where its speed comes from.
@@ -225,8 +254,8 @@ impl Console {
             *place = byte;
             count += 1;
         }
-        let noise = self.uart.errors() != before;
-        self.input.receive(bytes.get(..count).unwrap_or_default(), noise);
+        let noise = garbled(self.uart.errors()) != garbled(before);
+        self.input.receive(now, bytes.get(..count).unwrap_or_default(), noise);
     }
 
     /// Whether there is room for a byte, after waiting for it as long as the line moves.
@@ -269,6 +298,12 @@ impl Console {
             let _ = fmt::Write::write_fmt(self, format_args!("\n[{lost} bytes lost: the line stood still]\n"));
         }
     }
+}
+
+/// The errors that are the line's. What overran came while nobody looked.
+fn garbled(errors: LineErrors) -> u32 {
+    let LineErrors { framing, parity, breaks, .. } = errors;
+    framing.wrapping_add(parity).wrapping_add(breaks)
 }
 
 impl fmt::Display for Gap {

@@ -5,6 +5,7 @@
 //! writes through [`crate::drivers::uart::Polled`].
 
 use super::Console;
+use crate::terminal::wrap;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -45,6 +46,17 @@ pub fn print(text: fmt::Arguments<'_>) {
     }
 }
 
+/// Prints a line on the one console, in rows where the terminal is known to have less room. For the macros.
+pub fn print_line(text: fmt::Arguments<'_>) {
+    match with(|console| console.columns()).flatten() {
+        // The last column stays free: terminals differ in when they wrap.
+        Some(columns) => wrap::rows(&alloc::fmt::format(text), usize::from(columns.saturating_sub(1)))
+            .iter()
+            .for_each(|row| print(format_args!("{row}\n"))),
+        None => print(format_args!("{text}\n")),
+    }
+}
+
 /// Counts a message that found the console missing or in use.
 pub(crate) fn count_missed() {
     MISSED.fetch_add(1, Ordering::Relaxed);
@@ -61,9 +73,9 @@ macro_rules! print {
     ($($text:tt)*) => { $crate::console::print(::core::format_args!($($text)*)) };
 }
 
-/// Prints a line on the console, as `std`'s does.
+/// Prints a line on the console, as `std`'s does, which is cut at blanks where it is wider than the terminal.
 #[macro_export]
 macro_rules! println {
     () => { $crate::console::print(::core::format_args!("\n")) };
-    ($($text:tt)*) => { $crate::console::print(::core::format_args!("{}\n", ::core::format_args!($($text)*))) };
+    ($($text:tt)*) => { $crate::console::print_line(::core::format_args!($($text)*)) };
 }

@@ -300,6 +300,18 @@ fn a_key_tells_of_a_person_and_noise_does_not() {
     for keys in ["x", "\r", "\x03", "\x1b[A", "\x7f"] {
         assert!(typed_by(&words(keys)), "{keys:?}");
     }
+    // What lay in the FIFO when the console came says nothing of what comes after it.
+    let (mut console, peer, clock) = on_pl011();
+    for (typed, tells) in
+        [("\0\u{7f}\0", false), ("x", true), ("\x1b[24;80R", false), ("no key comes in such a burst", false)]
+    {
+        peer.type_text(typed);
+        for _ in 0..100 {
+            clock.advance(Duration::from_micros(300));
+            console.poll();
+        }
+        assert_eq!(console.take_typed(), tells, "{typed:?}");
+    }
     // A break (as the mini UART hears it, as the PL011 does), a framing error beside a good byte, bytes that no keyboard sends.
     for noise in [&[0][..], &[0x400], &[0x100 | 0x41, 0x42], &[0x41, 0xf8, 0x42], &[0x80], &[]] {
         assert!(!typed_by(noise), "{noise:x?}");

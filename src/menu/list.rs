@@ -1,11 +1,13 @@
 //! The list of entries on a terminal: moving in it, and how it looks.
 
-use super::{Action, Menu, Page, Shown, edit, text};
+use super::{Action, Menu, Page, Shown, edit, first_rows, foot, heading, keys, text};
 use crate::config::{DeviceTree, Entry, Payload};
 use crate::terminal::frame::{Frame, Style};
 use crate::terminal::key::Key;
+use crate::terminal::wrap;
 use crate::time::{Duration, Instant};
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 /// Digits less than this apart are one number.
@@ -14,8 +16,23 @@ const DIGIT_PAUSE: Duration = Duration::from_millis(1500);
 /// An Enter this soon after a letter was pasted with it, as the end of a line that was meant for somebody else. Numbers may come so: scripts type them.
 const TOGETHER: Duration = Duration::from_millis(30);
 
-/// Columns from which on the keys are explained at length.
-const WIDE: usize = 70;
+/// Rows from which on a screen has room for more than what it must show.
+const SPACIOUS: usize = 16;
+
+/// Columns that a title has before what is said of its entry.
+const LEAST_TITLE: usize = 16;
+
+const KEYS: &[&str] = &["Enter: boot", "?: help", "e: edit", "d: details", "s: shell", "r: reload"];
+
+/// What there is beside the entries: rows that are told, rows of keys, whether there is an empty row and how many say what the selected entry does;
+/// and the rows that are left for entries.
+struct Around {
+    told: Vec<String>,
+    keys: Vec<String>,
+    gap: usize,
+    description: usize,
+    room: usize,
+}
 
 /// The number that is being typed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +59,7 @@ impl Menu<'_> {
             self.letter = Some(now);
         }
         let last = self.entries.len().saturating_sub(1);
-        let page = self.entries_shown();
+        let page = self.entries_shown(now);
         match key {
             Key::Up => self.selected = self.selected.saturating_sub(1),
             Key::Down => self.selected = (self.selected + 1).min(last),
@@ -81,54 +98,67 @@ impl Menu<'_> {
         }
     }
 
-    /// Rows of the screen, less those that are no entries.
-    fn entries_shown(&self) -> usize {
-        let crate::terminal::Kind::Ansi { rows, .. } = self.kind else { return 1 };
-        usize::from(rows).saturating_sub(4 + descriptions(rows)).max(1)
+    /// Entries that a screen shows at once.
+    fn entries_shown(&self, now: Instant) -> usize {
+        let crate::terminal::Kind::Ansi { columns, rows } = self.kind else { return 1 };
+        self.around(now, &Frame::new(columns, rows)).room
+    }
+
+    /// What there is on the page beside the entries.
+    fn around(&self, now: Instant, frame: &Frame) -> Around {
+        let height = frame.height();
+        let told = match self.message.as_str() {
+            "" => super::told(&self.status(now), frame),
+            message => super::told(message, frame),
+        };
+        let keys = keys(KEYS, frame);
+        let gap = usize::from(height >= SPACIOUS);
+        let description = match height {
+            0..8 => 0,
+            8..SPACIOUS => 1,
+            _ => 2,
+        };
+        let others = 1 + gap + description + told.len().max(1) + keys.len();
+        Around { told, keys, gap, description, room: height.saturating_sub(others).max(1) }
     }
 
     pub(super) fn draw_list(&self, now: Instant, frame: &mut Frame) {
-        let room = self.entries_shown();
+        let Around { told, keys, gap, description, room } = self.around(now, frame);
         let count = self.entries.len();
         // The selected one in the middle, as long as there is something on both sides.
         let first = self.selected.saturating_sub(room / 2).min(count.saturating_sub(room));
         let end = (first + room).min(count);
-        frame.line(Style::Bold, format_args!("Xenlift: what to boot"));
-        if end - first < count {
-            frame.add(Style::Normal, format_args!("  ({} to {end} of {count})", first + 1));
-        }
+        heading(format_args!("Xenlift: what to boot"), first..end, count, frame);
         let mut cursor = 0;
         for (index, entry) in self.entries.iter().enumerate().take(end).skip(first) {
             let is_selected = index == self.selected;
             let (style, mark) = if is_selected { (Style::Reverse, '>') } else { (Style::Normal, ' ') };
-            frame.line(style, format_args!("{mark}{:>3}  {}", index + 1, Shown(entry.title())));
+            let mut marks = String::new();
             if index == self.default {
-                frame.add(style, format_args!(" (default)"));
+                marks.push_str(" (default)");
             }
             if self.edited.contains_key(&index) {
-                frame.add(style, format_args!(" (edited)"));
+                marks.push_str(" (edited)");
             }
+            let width = frame.width().saturating_sub(marks.len()).max(LEAST_TITLE);
+            frame.line(style, format_args!("{mark}{:>3}  ", index + 1));
+            frame.add_within(width, style, format_args!("{}", Shown(entry.title())));
+            frame.add(style, format_args!("{marks}"));
             if is_selected {
                 frame.fill(style);
                 cursor = frame.rows().len().saturating_sub(1);
             }
         }
-        frame.line(Style::Normal, format_args!(""));
+        if gap > 0 {
+            frame.line(Style::Normal, format_args!(""));
+        }
         if let Some(entry) = self.entry(self.selected) {
-            let text = alloc::format!("{}", Description(entry));
-            let rows = super::wrap(&text, frame.width());
-            for row in rows.iter().take(descriptions_in(frame)) {
+            let rows = wrap::rows(&alloc::format!("{}", Description(entry)), frame.width());
+            for row in first_rows(rows, description) {
                 frame.line(Style::Normal, format_args!("{row}"));
             }
         }
-        let status = self.status(now);
-        let told = if self.message.is_empty() { &status } else { &self.message };
-        frame.line(Style::Bold, format_args!("{told}"));
-        match frame.width() {
-            WIDE.. => frame
-                .line(Style::Normal, format_args!("Enter: boot  e: edit  d: details  s: shell  r: reload  ?: help")),
-            _ => frame.line(Style::Normal, format_args!("Enter: boot  e d s r  ?: help")),
-        }
+        foot(&told, &keys, frame);
         frame.put_cursor_at(cursor, 0);
     }
 
@@ -150,20 +180,6 @@ pub(super) fn no_such(number: usize, count: usize) -> String {
 
 fn is_same(one: char, other: char) -> bool {
     one.to_lowercase().eq(other.to_lowercase())
-}
-
-/// Rows for what an entry will do, on a screen of so many rows.
-fn descriptions(rows: u16) -> usize {
-    match rows {
-        0..8 => 0,
-        8..16 => 1,
-        _ => 2,
-    }
-}
-
-/// Rows for it that are left below the entries.
-fn descriptions_in(frame: &Frame) -> usize {
-    frame.room().saturating_sub(2).min(2)
 }
 
 /// What an entry will do, in a line.

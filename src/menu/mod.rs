@@ -13,15 +13,16 @@ mod plain;
 mod text;
 
 use crate::config::{Entry, Settings, Timeout};
-use crate::terminal::frame::{Frame, Painter};
+use crate::terminal::frame::{Frame, Painter, Style};
 use crate::terminal::key::Key;
 use crate::terminal::line::LineEditor;
-use crate::terminal::{Kind, shown};
+use crate::terminal::{Kind, Shown, wrap};
 use crate::time::{Duration, Instant};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use core::ops::Range;
 use list::Digits;
 use text::Text;
 
@@ -193,7 +194,7 @@ impl<'s> Menu<'s> {
             (Page::Text(_), _) => self.text_key(key),
             (Page::Lines(_), _) => self.lines_key(key, out),
         };
-        if key == Key::Control(b'l') {
+        if key == Key::Control(b'l') && !self.takes_text() {
             self.painter.erase(out);
         }
         match action {
@@ -230,13 +231,15 @@ impl<'s> Menu<'s> {
         }
     }
 
-    /// Puts the cursor below the menu, which stays on the screen.
+    /// Makes room for what others print: on a terminal the menu is taken off the screen, so that no copies of it pile up there.
     pub fn leave(&mut self, out: &mut dyn Write) {
         match self.kind {
-            Kind::Ansi { .. } if self.takes_text() => {
-                self.editor.hide(out);
+            Kind::Ansi { .. } => {
+                if self.takes_text() {
+                    self.editor.hide(out);
+                }
+                self.painter.erase(out);
             }
-            Kind::Ansi { .. } => self.painter.leave(out),
             Kind::Plain => self.leave_plain(out),
         }
     }
@@ -255,10 +258,11 @@ impl<'s> Menu<'s> {
             return;
         }
         let mut frame = Frame::new(columns, rows);
+        let status = told(&self.status(now), &frame);
         match &self.page {
             Page::List => self.draw_list(now, &mut frame),
-            Page::Text(text) => text.draw(&self.status(now), &mut frame),
-            Page::Lines(selected) => self.draw_lines(*selected, &self.status(now), &mut frame),
+            Page::Text(text) => text.draw(&status, &mut frame),
+            Page::Lines(selected) => self.draw_lines(*selected, &status, &mut frame),
             // The editor has the screen.
             Page::Line(_) => return,
         }
@@ -292,38 +296,48 @@ fn painter(kind: Kind) -> Painter {
     }
 }
 
-/// Text from outside, with nothing in it that could move a cursor.
-struct Shown<'a>(&'a str);
+/// The first row: what is shown, and which part of it where that is not all. The part is never cut.
+fn heading(title: fmt::Arguments<'_>, part: Range<usize>, count: usize, frame: &mut Frame) {
+    let mut which = String::new();
+    if part.len() < count {
+        // Writing to a String never fails.
+        let _ = write!(which, "  {}-{} of {count}", part.start + 1, part.end);
+    }
+    frame.line(Style::Bold, format_args!(""));
+    frame.add_within(frame.width().saturating_sub(which.len()), Style::Bold, title);
+    frame.add(Style::Normal, format_args!("{which}"));
+}
 
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|character| f.write_char(shown(character)))
+/// The last rows: what is told, of which there is at least an empty row, and the keys.
+fn foot(told: &[String], keys: &[String], frame: &mut Frame) {
+    if told.is_empty() {
+        frame.line(Style::Normal, format_args!(""));
+    }
+    for row in told {
+        frame.line(Style::Bold, format_args!("{row}"));
+    }
+    for row in keys {
+        frame.line(Style::Normal, format_args!("{row}"));
     }
 }
 
-/// `text` in rows of at most `width` characters, cut at blanks where there are any. What follows a cut is indented.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    const INDENT: &str = "    ";
-    let mut rows = Vec::new();
-    for line in text.lines() {
-        let mut row = String::new();
-        let mut used = 0;
-        for piece in line.split_inclusive(' ') {
-            let length = piece.trim_end().chars().count();
-            if used > 0 && used + length > width {
-                rows.push(core::mem::replace(&mut row, String::from(INDENT)));
-                used = INDENT.len();
-            }
-            for character in piece.chars() {
-                if used >= width && character != ' ' {
-                    rows.push(core::mem::replace(&mut row, String::from(INDENT)));
-                    used = INDENT.len();
-                }
-                row.push(character);
-                used += 1;
-            }
+/// What the keys do, in as many rows as a screen of that height has for it.
+fn keys(keys: &[&str], frame: &Frame) -> Vec<String> {
+    wrap::items(keys, frame.width(), (frame.height() / 6).max(1))
+}
+
+/// A text that is told, in rows, of which half a screen can be had.
+fn told(text: &str, frame: &Frame) -> Vec<String> {
+    first_rows(wrap::rows(text, frame.width()), frame.height() / 2)
+}
+
+/// The first `most` of `rows`, with a mark if there are more.
+fn first_rows(mut rows: Vec<String>, most: usize) -> Vec<String> {
+    if rows.len() > most {
+        rows.truncate(most);
+        if let Some(last) = rows.last_mut() {
+            last.push_str(" ~");
         }
-        rows.push(row);
     }
     rows
 }

@@ -44,10 +44,14 @@ impl Menu<'_> {
                 return None;
             }
         }
+        if matches!(key, Key::Control(b'c' | b'd')) && self.editor.text().is_empty() {
+            // There is nothing to take back, and noise has such bytes.
+            return None;
+        }
         match self.editor.key(now, key, &mut (), out)? {
             Outcome::Entered(line) => self.command(line.trim(), out),
             Outcome::TooLong | Outcome::Interrupted | Outcome::EndOfInput => {
-                self.prompt(out);
+                self.ask_again(out);
                 None
             }
         }
@@ -84,12 +88,17 @@ impl Menu<'_> {
 
     /// Asks for a line.
     pub(super) fn prompt(&mut self, out: &mut dyn Write) {
-        self.open = true;
         let _ = write!(
             out,
             "Number and Enter, or Enter alone for {}; e, d and a number, s, r, ?:\r\n",
             Shown(self.title(self.default))
         );
+        self.ask_again(out);
+    }
+
+    /// The same where it has just been said what can be typed.
+    fn ask_again(&mut self, out: &mut dyn Write) {
+        self.open = true;
         self.editor.begin("> ", "", out);
     }
 
@@ -130,7 +139,7 @@ impl Menu<'_> {
                 let _ = write!(out, "{reason}\r\n");
             }
         }
-        self.prompt(out);
+        self.ask_again(out);
         None
     }
 

@@ -140,7 +140,7 @@ Xenlift: what to boot
 
 Xen xen, Dom0 Image-dom0 with rootfs.cpio.gz; this board's tree, 1 overlay
 Boots in 3 s. Any key stops that.
-Enter: boot  e: edit  d: details  s: shell  r: reload  ?: help"
+Enter: boot  ?: help  e: edit  d: details  s: shell  r: reload"
     );
     assert_eq!(visit.selected(), ">  1  Xen + Debian Dom0 (default)");
 }
@@ -152,7 +152,7 @@ fn a_small_terminal_shows_what_fits() {
     assert_eq!(visit.types("150"), None);
     assert_eq!(
         visit.shows(),
-        "Xenlift: what to boot  (147 to 153 of 2
+        "Xenlift: what to boot  147-153 of 200
  147  Entry 147
  148  Entry 148
  149  Entry 149
@@ -160,10 +160,10 @@ fn a_small_terminal_shows_what_fits() {
  151  Entry 151
  152  Entry 152
  153  Entry 153
-
 script s
 
-Enter: boot  e d s r  ?: help"
+Enter: boot  ?: help  e: edit
+d: details  s: shell  r: reload"
     );
 }
 
@@ -249,7 +249,15 @@ fn command_lines_are_edited_for_one_boot() {
     visit.types("e");
     assert!(visit.shows().contains("> Xen   console=dtuart dom0_mem=768M\n  Dom0  console=hvc0"), "{}", visit.shows());
     visit.types("\x1b[B\r quiet\r");
-    assert!(visit.shows().contains("> Dom0  console=hvc0 quiet"), "{}", visit.shows());
+    assert_eq!(
+        visit.shows(),
+        "banner
+Xen + Debian Dom0: command lines (* edited)
+  Xen   console=dtuart dom0_mem=768M
+> Dom0* console=hvc0 quiet
+
+Enter: edit  b: boot  u: undo  Escape: back"
+    );
     assert_eq!(visit.types("b"), Some(Action::Boot(0)));
     let Payload::Xen(xen) = &visit.menu.entry(0).unwrap().payload else { unreachable!() };
     assert_eq!(xen.dom0.as_ref().unwrap().args, "console=hvc0 quiet");
@@ -257,6 +265,7 @@ fn command_lines_are_edited_for_one_boot() {
     let mut out = String::new();
     visit.menu.reopen(visit.now, "it failed", &mut out);
     visit.screen.show(&out);
+    assert!(visit.shows().starts_with("banner\nXenlift: what to boot\n"), "{}", visit.shows());
     assert!(visit.shows().contains("(default) (edited)") && visit.shows().contains("it failed"), "{}", visit.shows());
     visit.types("eu");
     assert_eq!(visit.menu.entry(0), settings.entries.first());
@@ -268,12 +277,134 @@ fn a_line_that_xen_would_not_take_is_not_taken() {
     let mut visit = Visit::new(&settings, WIDE);
     visit.types("e\r");
     visit.types(" dom0_mem=lots\r");
-    assert!(visit.shows().contains("Not taken: "), "{}", visit.shows());
+    assert!(
+        visit.shows().starts_with("banner\nXen + Debian Dom0, for this boot only\nNot taken: "),
+        "{}",
+        visit.shows()
+    );
     assert!(visit.menu.takes_text());
     assert!(visit.shows().ends_with("Xen: console=dtuart dom0_mem=768M dom0_mem=lots"), "{}", visit.shows());
     visit.press(Key::Control(b'c'));
     assert!(!visit.menu.takes_text());
     assert_eq!(visit.menu.entry(0), settings.entries.first());
+}
+
+#[test]
+fn a_line_that_is_wider_than_the_screen_shows_its_end_and_a_mark() {
+    let settings =
+        parse(&THREE.replace("console=hvc0\"", "console=hvc0 root=/dev/disk/by-label/a-long-name rw init=/bin/one\""));
+    let mut visit = Visit::new(&settings, SMALL);
+    visit.types("e\x1b[B");
+    assert_eq!(
+        visit.shows(),
+        "banner
+Xen + Debian Dom0: command lines
+  Xen   console=dtuart dom0_mem=768M
+> Dom0  console=hvc0 root=/dev/disk/by~
+
+console=hvc0
+    root=/dev/disk/by-label/a-long-name
+    rw init=/bin/one
+
+Enter: edit  b: boot  u: undo
+Escape: back"
+    );
+    visit.types("\r quiet\r");
+    assert_eq!(
+        visit.shows(),
+        "banner
+Xen + Debian~: command lines (* edited)
+  Xen   console=dtuart dom0_mem=768M
+> Dom0* console=hvc0 root=/dev/disk/by~
+
+console=hvc0
+    root=/dev/disk/by-label/a-long-name
+    rw init=/bin/one quiet
+
+Enter: edit  b: boot  u: undo
+Escape: back"
+    );
+}
+
+/// Everything that was ever on the screen, scrolled off or not, without empty rows at the end.
+fn history(visit: &mut Visit<'_>) -> String {
+    visit.screen.history().join("\n").trim_end().into()
+}
+
+#[test]
+fn no_copy_of_the_menu_stays_where_others_print() {
+    let settings = parse(THREE);
+    for kind in [WIDE, SMALL] {
+        let mut visit = Visit::new(&settings, kind);
+        for (keys, action) in [("d", Action::Details(0)), ("s", Action::Shell), ("\r", Action::Boot(0))] {
+            assert_eq!(visit.types(keys), Some(action));
+            visit.screen.show("said by others\r\n");
+            let mut out = String::new();
+            visit.menu.reopen(visit.now, "it failed", &mut out);
+            visit.screen.show(&out);
+        }
+        visit.types("e\rx\r");
+        visit.types("\r\x0c\x03");
+        visit.press(Key::Escape);
+        let history = history(&mut visit);
+        assert!(history.starts_with("banner\nsaid by others\nsaid by others\nsaid by others\nXenlift"), "{history}");
+        for text in ["Xenlift: what to boot", "Enter: boot", "Two guests"] {
+            assert_eq!(history.matches(text).count(), 1, "{text:?} in {history}");
+        }
+        assert!(!history.contains("this boot only"), "{history}");
+    }
+}
+
+#[test]
+fn a_long_message_is_told_whole_on_a_small_screen() {
+    let settings = many(20);
+    let mut visit = Visit::new(&settings, SMALL);
+    let mut out = String::new();
+    visit.menu.leave(&mut out);
+    visit.menu.reopen(
+        visit.now,
+        "Image-dom0: the server says that there is no such file, and nobody else was asked for it",
+        &mut out,
+    );
+    visit.screen.show(&out);
+    assert_eq!(
+        visit.shows(),
+        "Xenlift: what to boot  1-5 of 20
+>  1  Entry 1 (default)
+   2  Entry 2
+   3  Entry 3
+   4  Entry 4
+   5  Entry 5
+script s
+Image-dom0: the server says that there
+    is no such file, and nobody else
+    was asked for it
+Enter: boot  ?: help  e: edit
+d: details  s: shell  r: reload"
+    );
+}
+
+#[test]
+fn a_long_title_is_cut_with_a_mark_and_what_is_said_of_it_is_not() {
+    let settings = parse(
+        "[[entry]]\nname = \"a\"\ntitle = \"A title that has no end on a screen of forty columns\"\nscript = \"s\"\n",
+    );
+    let visit = Visit::new(&settings, SMALL);
+    assert!(visit.shows().contains("\n>  1  A title that has no en~ (default)\n"), "{}", visit.shows());
+}
+
+#[test]
+fn control_c_on_a_plain_line_asks_once() {
+    let settings = parse(THREE);
+    let mut visit = Visit::new(&settings, Kind::Plain);
+    for _ in 0..20 {
+        visit.press(Key::Control(b'c'));
+        visit.press(Key::Control(b'd'));
+    }
+    assert_eq!(visit.shows().matches("Number and Enter").count(), 1, "{}", visit.shows());
+    assert_eq!(visit.shows().matches("\n>").count(), 1, "{}", visit.shows());
+    visit.types("x\r9\r?\r");
+    assert_eq!(visit.shows().matches("Number and Enter").count(), 1, "{}", visit.shows());
 }
 
 #[test]
@@ -295,9 +426,9 @@ fn details_and_help_are_read_page_by_page() {
     let mut out = String::new();
     visit.menu.show(visit.now, "Details", &text, &mut out);
     visit.screen.show(&out);
-    assert!(visit.shows().contains("Details  (lines 1 to 9 of 30)\nline 1\n"), "{}", visit.shows());
+    assert!(visit.shows().contains("Details  1-9 of 30\nline 1\n"), "{}", visit.shows());
     visit.types(" \x1b[B");
-    assert!(visit.shows().contains("(lines 11 to 19 of 30)"), "{}", visit.shows());
+    assert!(visit.shows().contains("Details  11-19 of 30"), "{}", visit.shows());
     visit.press(Key::End);
     assert!(visit.shows().contains("\nline 30\n"));
     visit.press(Key::Escape);

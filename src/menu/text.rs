@@ -1,13 +1,12 @@
 //! A text to read on a terminal: details and help, page by page.
 
-use super::{Action, Menu, Page, wrap};
-use crate::terminal::Kind;
+use super::{Action, Menu, Page, foot, heading, keys};
 use crate::terminal::frame::{Frame, Style};
 use crate::terminal::key::Key;
+use crate::terminal::{Kind, wrap};
 use alloc::string::String;
 
-/// Rows that are no text: title, status, keys.
-const OTHERS: usize = 3;
+const KEYS: &[&str] = &["Up, Down: read on", "Escape: back"];
 
 /// Bytes of a text at most: what is longer is cut, and says so.
 const LONGEST: usize = 32 << 10;
@@ -49,29 +48,31 @@ impl Text {
         Self { title: String::from(title), text: kept, top: 0 }
     }
 
-    pub fn draw(&self, status: &str, frame: &mut Frame) {
-        let rows = wrap(&self.text, frame.width());
-        let room = frame.room().saturating_sub(OTHERS).max(1);
+    pub fn draw(&self, status: &[String], frame: &mut Frame) {
+        let rows = wrap::rows(&self.text, frame.width());
+        let room = room(status.len(), frame);
         let top = self.top.min(rows.len().saturating_sub(room));
         let end = (top + room).min(rows.len());
-        frame.line(Style::Bold, format_args!("{}", self.title));
-        if end - top < rows.len() {
-            frame.add(Style::Normal, format_args!("  (lines {} to {end} of {})", top + 1, rows.len()));
-        }
+        heading(format_args!("{}", self.title), top..end, rows.len(), frame);
         for row in rows.iter().take(end).skip(top) {
             frame.line(Style::Normal, format_args!("{row}"));
         }
-        frame.line(Style::Bold, format_args!("{status}"));
-        frame.line(Style::Normal, format_args!("Up and Down: read on  Escape: back"));
+        foot(status, &keys(KEYS, frame), frame);
     }
 
     /// Moves by so many rows on a screen of `kind`.
     fn scroll(&mut self, kind: Kind, rows: impl FnOnce(usize, usize) -> usize) {
         let Kind::Ansi { columns, rows: height } = kind else { return };
-        let room = usize::from(height).saturating_sub(OTHERS).max(1);
-        let all = wrap(&self.text, Frame::new(columns, height).width()).len();
+        let frame = Frame::new(columns, height);
+        let room = room(0, &frame);
+        let all = wrap::rows(&self.text, frame.width()).len();
         self.top = rows(self.top, room).min(all.saturating_sub(room));
     }
+}
+
+/// Rows for the text, beside title, status and keys.
+fn room(status: usize, frame: &Frame) -> usize {
+    frame.height().saturating_sub(1 + status.max(1) + keys(KEYS, frame).len()).max(1)
 }
 
 impl Menu<'_> {

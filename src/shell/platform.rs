@@ -32,6 +32,9 @@ pub trait Platform {
     /// Whether typed characters were lost since this was last asked.
     fn take_input_lost(&mut self) -> bool;
 
+    /// Whether the line garbled characters since this was last asked, as far as it can tell: framing, parity, breaks.
+    fn take_line_errors(&mut self) -> bool;
+
     /// The present moment.
     fn now(&self) -> Instant;
 

@@ -48,6 +48,33 @@ fn quotes_conditions_and_loops_go_on_in_the_next_line() {
 }
 
 #[test]
+fn a_line_with_which_noise_came_is_not_run() {
+    for noise in ["\0", "\x1c", "echo \0", "echo “quoted” "] {
+        let (said, leave) = talk(&format!("{noise}echo no\recho yes\rexit\r"));
+        assert_eq!(leave, Leave::Menu);
+        assert!(said.contains("\nNot run: ") && !said.contains("\nno\n") && said.contains("\nyes\n"), "{said}");
+    }
+    // A key that is not known here is no noise, nor is a character of another language.
+    let (said, _) = talk("\x1b[15~echo größer\rexit\r");
+    assert!(said.contains("\ngrößer\n"), "{said}");
+}
+
+#[test]
+fn a_line_that_goes_on_is_forgotten_with_the_noise_in_it() {
+    let (said, _) = talk("if true; then\recho \0no\rfi\recho after\rexit\r");
+    assert!(said.contains("Not run: ") && !said.contains("\nno\n") && said.contains("\nafter\n"), "{said}");
+}
+
+#[test]
+fn noise_before_a_pause_does_not_count() {
+    let mut machine = machine();
+    machine.type_now(b"\0\0");
+    machine.type_at(machine.now().after(Duration::from_secs(2)), b"echo yes\rexit\r");
+    let (said, _) = talk_on(&mut machine, "");
+    assert!(said.contains("\nyes\n") && !said.contains("Not run"), "{said}");
+}
+
+#[test]
 fn what_was_typed_is_complained_about_without_a_line_number() {
     let (said, _) = talk("ehco x\rfi\rexit\r");
     assert!(said.contains("\nunknown command 'ehco': did you mean echo?\n"), "{said}");

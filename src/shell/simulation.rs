@@ -403,6 +403,10 @@ impl Platform for Simulation {
         core::mem::take(&mut self.input_lost)
     }
 
+    fn take_line_errors(&mut self) -> bool {
+        false
+    }
+
     fn now(&self) -> Instant {
         self.now
     }

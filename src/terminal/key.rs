@@ -97,6 +97,7 @@ pub struct Decoder {
     /// The bits of a UTF-8 character so far, and the smallest value that needs its length.
     utf8: (u32, u32),
     swallowed: u32,
+    garbage: u32,
 }
 
 /// The parameters of a control sequence.
@@ -195,6 +196,7 @@ impl Decoder {
             sequence: Sequence::new(false),
             utf8: (0, 0),
             swallowed: 0,
+            garbage: 0,
         }
     }
 
@@ -249,6 +251,12 @@ impl Decoder {
         self.swallowed
     }
 
+    /// How often something came that no key of any keyboard sends: control characters without a letter, NUL, what is not UTF-8. A key that is unknown here
+    /// is no such thing.
+    pub fn garbage(&self) -> u32 {
+        self.garbage
+    }
+
     fn has_stopped(&self, now: Instant) -> bool {
         let silence = now.since(self.last);
         match self.state {
@@ -274,6 +282,11 @@ impl Decoder {
         None
     }
 
+    fn discard(&mut self) -> Option<Key> {
+        self.garbage = self.garbage.saturating_add(1);
+        self.swallow()
+    }
+
     fn ground(&mut self, byte: u8, after_return: bool) -> Option<Key> {
         let key = match byte {
             b'\r' => {
@@ -293,7 +306,7 @@ impl Decoder {
             0xc2..=0xdf => return self.lead(byte & 0x1f, 1, 0x80),
             0xe0..=0xef => return self.lead(byte & 0x0f, 2, 0x800),
             0xf0..=0xf4 => return self.lead(byte & 0x07, 3, 0x1_0000),
-            _ => return self.swallow(),
+            _ => return self.discard(),
         };
         Some(key)
     }
@@ -349,7 +362,7 @@ impl Decoder {
                 self.give_up();
                 self.ground(byte, false)
             }
-            0x7f.. => self.swallow(),
+            0x7f.. => self.discard(),
         }
     }
 
@@ -361,7 +374,7 @@ impl Decoder {
 
     fn continuation(&mut self, byte: u8, missing: u8) -> Option<Key> {
         if byte & 0xc0 != 0x80 {
-            self.give_up();
+            self.discard();
             return self.ground(byte, false);
         }
         let (bits, smallest) = self.utf8;
@@ -374,7 +387,7 @@ impl Decoder {
         // Values below the smallest are overlong forms; U+0080 to U+009F are control characters.
         match char::from_u32(bits).filter(|_| bits >= smallest) {
             Some(character) if !character.is_control() => self.found(Key::Char(character)),
-            _ => self.swallow(),
+            _ => self.discard(),
         }
     }
 }

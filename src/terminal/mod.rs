@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows of a UART, a menu or a shell, and nothing waits or looks at a clock. [`key`] makes keys of bytes, [`burst`]
 //! lets only those through that a person can have typed, [`query`] finds out whether there is a terminal at the other end,
-//! [`frame`] paints a screen by its differences, [`mod@line`] edits a line, and [`progress`] shows how waits go. Text goes to a [`core::fmt::Write`], of which the
+//! [`frame`] paints a screen by its differences, [`mod@line`] edits a line, [`progress`] shows how waits go, and [`wrap`] makes rows of text. Text goes to a [`core::fmt::Write`], of which the
 //! [console](crate::console) is one: it never fails, so results of writing are not looked at.
 //!
 //! A line of 115,200 baud carries 11 characters a millisecond, one of 9600 baud one: so output is what changed and little more.
@@ -11,6 +11,8 @@
 //!
 //! The sequences are those of ECMA-48 (5th edition) and the VT100 that xterm, the Linux console, screen, tmux, PuTTY, minicom,
 //! picocom and tio have in common.
+
+use alloc::string::String;
 
 pub mod burst;
 #[cfg(test)]
@@ -21,6 +23,7 @@ pub mod line;
 mod pen;
 pub mod progress;
 pub mod query;
+pub mod wrap;
 
 /// Whom the loader talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,19 @@ pub fn is_one_cell(character: char) -> bool {
         | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' // Latin and phonetic letters; U+00AD is a soft hyphen
         | '\u{370}'..='\u{377}' | '\u{37a}'..='\u{37f}' | '\u{384}'..='\u{38a}' | '\u{38c}' | '\u{38e}'..='\u{3a1}'
         | '\u{3a3}'..='\u{482}' | '\u{48a}'..='\u{52f}') // U+0483 to U+0489 combine
+}
+
+/// What stands at the end of a row of which more does not fit.
+pub const CUT: char = '~';
+
+/// `text`, or its beginning and [`CUT`] where it is longer than `width` characters.
+pub fn clipped(mut text: String, width: usize) -> String {
+    if text.chars().count() > width {
+        let kept = text.char_indices().nth(width.saturating_sub(1)).map_or(0, |(index, _)| index);
+        text.truncate(kept);
+        text.push(CUT);
+    }
+    text
 }
 
 /// Text from outside, in which nothing can move the cursor: every character as [`shown`] has it.

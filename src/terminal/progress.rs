@@ -10,7 +10,7 @@
 //!
 //! Whatever was shown ends in one line: that of the file that has come, or where one was given up.
 
-use super::{Shown, shown};
+use super::{Shown, clipped, shown, wrap};
 use crate::net::fetch::{Event, Progress, Rate, Waiting};
 use crate::time::{Duration, Instant};
 use alloc::format;
@@ -68,8 +68,8 @@ pub struct Display {
     /// Rows that stand below the cursor, its own included.
     rows: usize,
     drawn: Option<Instant>,
-    /// Where nobody watches: a line stands there without its end.
-    unfinished: bool,
+    /// Where nobody watches: so many characters stand there in a line without an end, which what comes goes over.
+    unfinished: usize,
 }
 
 /// Something of which no share can come.
@@ -105,7 +105,7 @@ impl File {
 impl Display {
     /// Nothing is waited for yet.
     pub fn new(manner: Manner) -> Self {
-        Self { manner, wait: None, files: Vec::new(), rows: 0, drawn: None, unfinished: false }
+        Self { manner, wait: None, files: Vec::new(), rows: 0, drawn: None, unfinished: 0 }
     }
 
     /// Shows it in another manner from now on: somebody has come, or the terminal has said what it is.
@@ -236,7 +236,13 @@ impl Display {
     /// Those of `out`.
     pub fn line(&mut self, text: fmt::Arguments<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
         self.clear(out)?;
-        writeln!(out, "{text}")
+        match self.manner {
+            Manner::Ansi { columns } => {
+                let width = usize::from(columns.max(LEAST_COLUMNS)) - 1;
+                wrap::rows(&format!("{text}"), width).iter().try_for_each(|row| writeln!(out, "{row}"))
+            }
+            Manner::Plain | Manner::Unattended => writeln!(out, "{text}"),
+        }
     }
 
     fn stopped(&mut self, file: &File, out: &mut dyn fmt::Write) -> fmt::Result {
@@ -252,8 +258,9 @@ impl Display {
 
     /// Leaves the cursor at the beginning of an empty line.
     fn clear(&mut self, out: &mut dyn fmt::Write) -> fmt::Result {
-        if core::mem::take(&mut self.unfinished) {
-            out.write_str("\n")?;
+        let unfinished = core::mem::take(&mut self.unfinished);
+        if unfinished > 0 {
+            write!(out, "\r{:unfinished$}\r", "")?;
         }
         // The next drawing need not wait: nothing is there any more.
         self.drawn = None;
@@ -310,40 +317,43 @@ impl Display {
             wait.next = now.since(wait.since) * 2;
             wait.shown = true;
             let (waited, limit) = (Seconds(now.since(wait.since)), wait.limit.as_secs());
-            let what = wait.what;
-            self.unfinished |= unattended;
-            line_in(unattended, format_args!("{what}, {waited} of {limit}"), out)?;
+            let text = format!("{}, {waited} of {limit}", wait.what);
+            self.due(text, out)?;
         }
+        let mut due = Vec::new();
         for file in &mut self.files {
             let Progress { elapsed, .. } = file.progress;
             let tenths = file.progress.percent().map(|percent| percent / 10);
-            let due = match tenths {
+            let is_due = match tenths {
                 Some(tenths) if !unattended => file.is_long() && tenths > file.tenths && tenths < 10,
                 _ => elapsed >= file.next,
             };
-            if !due {
+            if !is_due {
                 continue;
             }
             file.shown = true;
             file.tenths = tenths.unwrap_or(0);
             file.next = elapsed * 2;
-            self.unfinished |= unattended;
             let File { name, progress, .. } = file;
-            match progress.left().filter(|_| !unattended) {
-                _ if progress.received == 0 => {
-                    line_in(unattended, format_args!("{name}: {}", NotBegun(elapsed)), out)?;
-                }
-                Some(left) => line_in(unattended, format_args!("{name}: {progress}, {} left", Left(left)), out)?,
-                None => line_in(unattended, format_args!("{name}: {progress}"), out)?,
-            }
+            due.push(match progress.left().filter(|_| !unattended) {
+                _ if progress.received == 0 => format!("{name}: {}", NotBegun(elapsed)),
+                Some(left) => format!("{name}: {progress}, {} left", Left(left)),
+                None => format!("{name}: {progress}"),
+            });
         }
-        Ok(())
+        due.into_iter().try_for_each(|text| self.due(text, out))
     }
-}
 
-/// A line of its own; or over the one before, what follows its end cleared by blanks, for a log.
-fn line_in(unattended: bool, text: fmt::Arguments<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
-    if unattended { write!(out, "\r{text}   ") } else { writeln!(out, "{text}") }
+    /// A line of its own; where nobody watches it goes over the one before, and has no end.
+    fn due(&mut self, text: String, out: &mut dyn fmt::Write) -> fmt::Result {
+        if self.manner != Manner::Unattended {
+            return writeln!(out, "{text}");
+        }
+        let text = clipped(text, usize::from(USUAL_COLUMNS) - 1);
+        let (before, length) = (self.unfinished, text.chars().count());
+        self.unfinished = before.max(length);
+        write!(out, "\r{text:before$}")
+    }
 }
 
 /// One file on a terminal of so many columns: name, bar, percent, rate, time left, losses.
@@ -390,14 +400,6 @@ fn bar(percent: Option<u8>, columns: usize) -> String {
     };
     let full = inside * usize::from(percent.min(100)) / 100;
     format!("[{:inside$}]", "#".repeat(full))
-}
-
-/// `text`, or its beginning where it is longer than `width` characters.
-fn clipped(text: String, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text;
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['~']).collect()
 }
 
 /// `3.2 s`.

@@ -48,6 +48,10 @@ impl Platform for Machine {
         self.rig.console.take_input_lost()
     }
 
+    fn take_line_errors(&mut self) -> bool {
+        self.rig.console.take_line_errors()
+    }
+
     fn now(&self) -> Instant {
         self.rig.clock.now()
     }

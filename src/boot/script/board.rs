@@ -283,6 +283,10 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         console::with(Console::take_input_lost).unwrap_or(false)
     }
 
+    fn take_line_errors(&mut self) -> bool {
+        console::with(Console::take_line_errors).unwrap_or(false)
+    }
+
     fn entries(&self) -> &[Entry] {
         self.entries
     }

@@ -17,6 +17,7 @@ mod painter;
 pub use super::pen::{Cell, Style};
 pub use painter::Painter;
 
+use super::CUT;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -27,7 +28,7 @@ pub const MOST_COLUMNS: u16 = 250;
 /// Rows of a frame at most.
 pub const MOST_ROWS: u16 = 100;
 
-/// Rows of styled text, filled from the top. What does not fit is cut off: a row on the right, the frame at the bottom.
+/// Rows of styled text, filled from the top. What does not fit is cut off: a row on the right, where [`CUT`] tells of it, the frame at the bottom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     width: usize,
@@ -55,6 +56,11 @@ impl Frame {
         self.width
     }
 
+    /// Rows that it can have.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
     /// Rows that still fit.
     pub fn room(&self) -> usize {
         self.height.saturating_sub(self.rows.len())
@@ -71,7 +77,12 @@ impl Frame {
 
     /// Adds `text` to the last row.
     pub fn add(&mut self, style: Style, text: fmt::Arguments<'_>) {
-        let width = self.width;
+        self.add_within(self.width, style, text);
+    }
+
+    /// Adds `text` to the last row up to `width`, so that there is room for something behind it.
+    pub fn add_within(&mut self, width: usize, style: Style, text: fmt::Arguments<'_>) {
+        let width = width.min(self.width);
         let Some(cells) = self.last() else { return };
         // Infallible: what does not fit is cut off.
         let _ = Span { cells, width, style }.write_fmt(text);
@@ -143,7 +154,13 @@ struct Span<'a> {
 impl Write for Span<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = self.width.saturating_sub(self.cells.len());
-        self.cells.extend(text.chars().take(room).map(|character| Cell::new(character, self.style)));
+        let mut characters = text.chars();
+        self.cells.extend(characters.by_ref().take(room).map(|character| Cell::new(character, self.style)));
+        if characters.any(|character| character != ' ')
+            && let Some(last) = self.cells.last_mut()
+        {
+            *last = Cell::new(CUT, last.style());
+        }
         Ok(())
     }
 }

@@ -81,6 +81,22 @@ impl Painter {
         self.cursor = (0, 0);
     }
 
+    /// Goes to the beginning of the row below the region, which stays and can be erased from there. Others may use that row, and tell how far they went
+    /// down ([`Painter::went_down`]).
+    pub fn go_below(&mut self, out: &mut dyn fmt::Write) {
+        if self.shown.is_empty() {
+            return;
+        }
+        self.go_to_row(self.shown.len() - 1, out);
+        let _ = out.write_str("\r\n");
+        self.cursor = (self.shown.len(), 0);
+    }
+
+    /// Others have ended so many rows below the region: the cursor is at the beginning of the next one.
+    pub fn went_down(&mut self, rows: usize) {
+        self.cursor.0 = self.cursor.0.saturating_add(rows);
+    }
+
     fn paint_row(&mut self, number: usize, new: &[Cell], out: &mut dyn fmt::Write) {
         if number == self.shown.len() {
             if number > 0 {

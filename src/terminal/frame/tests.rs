@@ -40,7 +40,7 @@ fn rows_are_cut_off_at_the_right_and_below() {
     frame.line(Style::Normal, format_args!("no room"));
     frame.add(Style::Normal, format_args!("for this"));
     frame.fill(Style::Reverse);
-    assert_eq!(frame.text(), "012345678\nabcdefghi\n");
+    assert_eq!(frame.text(), "01234567~\nabcdefgh~\n");
     assert_eq!((frame.width(), frame.room()), (9, 0));
 }
 
@@ -48,6 +48,32 @@ fn rows_are_cut_off_at_the_right_and_below() {
 fn text_from_outside_cannot_leave_its_cells() {
     let frame = frame_of(80, 24, &["a\r\nb\x1b[2Jc\u{9b}d\u{202e}e\u{301}f漢g\t\u{7f}é"]);
     assert_eq!(frame.text(), "a??b?[2Jc?d?e?f?g??é\n");
+}
+
+#[test]
+fn a_mark_stands_where_more_than_blanks_is_cut() {
+    let mut frame = Frame::new(10, 4);
+    frame.line(Style::Normal, format_args!("012345678  "));
+    frame.line(Style::Normal, format_args!("> "));
+    frame.add_within(6, Style::Normal, format_args!("{}{}", "ab", "cdef"));
+    frame.add(Style::Normal, format_args!("(x)"));
+    frame.line(Style::Normal, format_args!("0123456"));
+    assert_eq!(frame.text(), "012345678\n> abc~(x)\n0123456\n");
+}
+
+#[test]
+fn others_below_the_region_are_erased_with_it() {
+    let mut terminal = terminal(40, 6, 2);
+    let mut painter = Painter::new(40, 6);
+    let mut out = String::new();
+    painter.paint(&frame_of(40, 6, &["one", "two", "three"]), &mut out);
+    painter.go_below(&mut out);
+    out.push_str("a line\r\n");
+    painter.went_down(1);
+    painter.erase(&mut out);
+    out.push_str("end");
+    terminal.show(&out);
+    assert_eq!(terminal.history().join("\n").trim_end(), "banner 0\nbanner 1\nend");
 }
 
 #[test]
@@ -171,7 +197,7 @@ banner 18
 banner 19
 What to boot
  1  Xen + Debian Dom0
- 2  Linux?[31m alone, with a title that
+ 2  Linux?[31m alone, with a title tha~
 Starting 2 in 2 s"
     );
     assert_eq!(terminal.history()[..2], ["banner 0", "banner 1"]);

@@ -126,6 +126,11 @@ impl LineEditor {
         self.buffer.text().iter().collect()
     }
 
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.text().is_empty()
+    }
+
     /// Where in the line the cursor is, in characters.
     pub fn cursor(&self) -> usize {
         self.buffer.cursor()

@@ -58,6 +58,23 @@ fn a_key_stops_the_countdown() -> Result<()> {
 }
 
 #[test]
+fn a_terminal_that_answers_late_gets_the_menu_then_and_the_countdown_goes_on() -> Result<()> {
+    let mut board = start("600")?;
+    // It was waited for, and the plain line has been said: whoever answers now was late.
+    let said = board.says("The first one in 600 s. Any key: choose.")?;
+    ensure!(said.contains("\x1b[6n"), "nobody asked what the terminal is: {said:?}");
+    board.press("\x1b[12;40R")?;
+    let menu = board.says("r: reload")?;
+    ensure!(menu.contains("Xenlift: what to boot") && menu.contains("Boots in "), "{menu:?}");
+    // The size is that of the answer: the keys have two rows.
+    ensure!(menu.contains("e: edit\r\n"), "{menu:?}");
+    board.press("\x1b[B")?;
+    board.says("\x1b[7m>  2  The second one")?;
+    board.press("\r")?;
+    boots(&mut board, "two")
+}
+
+#[test]
 fn without_a_key_the_countdown_ends_in_the_default() -> Result<()> {
     let mut board = start("1")?;
     board.says("The first one in 1 s.")?;
