@@ -65,6 +65,9 @@ const SHA256: &str = "sha256";
 /// Digests and signatures that a file may have. mkimage writes as many as its source names: one, rarely two.
 const MOST_DIGESTS: usize = 8;
 
+/// Files that a configuration may have for one role: a tree with all overlays of a board, and Xen's modules, are fewer.
+const MOST_FILES: usize = 32;
+
 /// How many bytes the FIT image whose tree is `tree` has with what lies behind its tree.
 ///
 /// # Errors
@@ -145,14 +148,34 @@ impl<'a> Fit<'a> {
     /// The file that the configuration `name` (the default one without it) has for `role`: `kernel`, `fdt`, `ramdisk`, `script`.
     ///
     /// # Errors
-    /// [`Error::NoConfiguration`], [`Error::NoRole`], and as [`Fit::image`].
+    /// [`Error::NoRole`], and as [`Fit::images_of`].
     pub fn image_of(&self, name: Option<&str>, role: &str) -> Result<Image<'a>, Error> {
-        let name = name.or_else(|| self.default_configuration()).ok_or(Error::NoDefault)?;
-        let configuration = self.configurations().find(|node| node.name() == name);
-        let configuration = configuration.ok_or(Error::NoConfiguration { name: name.into() })?;
-        let no_role = Error::NoRole { configuration: name.into(), role: role.into() };
+        let configuration = self.configuration(name)?;
+        let no_role = Error::NoRole { configuration: configuration.name().into(), role: role.into() };
         let image = configuration.property(role).and_then(|property| property.string()).ok_or(no_role)?;
         self.image(image)
+    }
+
+    /// All files that the configuration `name` (the default one without it) has for `role`: a tree and its overlays (`fdt`), `loadables`.
+    ///
+    /// # Errors
+    /// [`Error::NoDefault`], [`Error::NoConfiguration`], [`Error::ManyFiles`], and as [`Fit::image`].
+    pub fn images_of(&self, name: Option<&str>, role: &str) -> Result<Vec<Image<'a>>, Error> {
+        let configuration = self.configuration(name)?;
+        let mut images = Vec::new();
+        for image in configuration.property(role).into_iter().flat_map(|property| property.strings()) {
+            if images.len() >= MOST_FILES {
+                return Err(Error::ManyFiles { configuration: configuration.name().into(), role: role.into() });
+            }
+            images.push(self.image(image)?);
+        }
+        Ok(images)
+    }
+
+    fn configuration(&self, name: Option<&str>) -> Result<Node<'a>, Error> {
+        let name = name.or_else(|| self.default_configuration()).ok_or(Error::NoDefault)?;
+        let configuration = self.configurations().find(|node| node.name() == name);
+        configuration.ok_or(Error::NoConfiguration { name: name.into() })
     }
 
     /// The script that `source` runs where it names none: the one that `/images` has as its `default`, or else the default configuration's.
@@ -196,6 +219,16 @@ impl<'a> Image<'a> {
     /// What its maker says of it.
     pub fn description(&self) -> &'a str {
         text(&self.node, "description")
+    }
+
+    /// The address at which it is to lie, where it says one: a number of one or two cells.
+    pub fn load(&self) -> Option<u64> {
+        let value = self.node.property("load")?.value();
+        match (<[u8; 4]>::try_from(value), <[u8; 8]>::try_from(value)) {
+            (Ok(cell), _) => Some(u32::from_be_bytes(cell).into()),
+            (_, Ok(cells)) => Some(u64::from_be_bytes(cells)),
+            _ => None,
+        }
     }
 
     /// How it is packed.
@@ -288,6 +321,13 @@ pub enum Error {
         /// What is wanted.
         role: Label,
     },
+    /// A configuration has more than `MOST_FILES` files for one role.
+    ManyFiles {
+        /// Its name.
+        configuration: Label,
+        /// What they are for.
+        role: Label,
+    },
     /// A digest differs.
     Digest {
         /// The file's name.
@@ -327,6 +367,9 @@ impl fmt::Display for Error {
             }
             Self::NoRole { configuration, role } => {
                 write!(f, "configuration {configuration} of the FIT image has no {role}")
+            }
+            Self::ManyFiles { configuration, role } => {
+                write!(f, "configuration {configuration} of the FIT image has more than {MOST_FILES} files for {role}")
             }
             Self::Digest { image, algorithm, expected, found } => {
                 write!(f, "{image} of the FIT image is damaged: {algorithm} ")?;

@@ -13,7 +13,7 @@ use core::fmt;
 pub struct Label {
     /// Its name.
     pub name: String,
-    /// The path of the kernel, or of Xen.
+    /// The path of the kernel, or of Xen; of a FIT image with `#` and a configuration behind it, perhaps.
     pub kernel: Option<String>,
     /// The path of the ramdisk.
     pub ramdisk: Option<String>,
@@ -79,9 +79,13 @@ pub fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
             ("label", _) if full => break,
             ("label", _) => labels.push(Label { name: value.to_string(), ..Label::default() }),
             ("kernel" | "linux", Some(label)) => label.kernel = given(),
-            ("initrd", Some(label)) => label.ramdisk = given(),
-            ("append", Some(label)) => label.args = given(),
-            ("fdt" | "devicetree", Some(label)) => label.device_tree = given(),
+            // Of several the first counts, and one in the arguments is one as well, as syslinux has it.
+            ("initrd", Some(label)) => label.ramdisk = label.ramdisk.take().or_else(given),
+            ("append", Some(label)) => {
+                label.args = given();
+                label.ramdisk = label.ramdisk.take().or_else(|| ramdisk_in(value));
+            }
+            ("fdt" | "devicetree", Some(label)) => label.device_tree = label.device_tree.take().or_else(given),
             ("fdtdir" | "devicetreedir", Some(label)) => label.device_trees = given(),
             ("fdtoverlays" | "devicetree-overlay", Some(label)) => label.overlays = given(),
             _ => {}
@@ -95,6 +99,13 @@ pub fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
         labels.insert(0, label);
     }
     if labels.is_empty() { Err(Error::NoKernel(first)) } else { Ok(labels) }
+}
+
+/// The path behind `initrd=`, up to the next space.
+fn ramdisk_in(arguments: &str) -> Option<String> {
+    let (_, path) = arguments.split_once("initrd=")?;
+    let path = path.split(' ').next().unwrap_or(path);
+    (!path.is_empty()).then(|| path.to_string())
 }
 
 #[cfg(test)]
@@ -150,6 +161,16 @@ label l1
         assert_eq!(first("ontimeout l1\n", ""), "l1");
         assert_eq!(first("default l0\n", "menu default\n"), "l0", "one that was named stays");
         assert_eq!(first("default l0\n", "ontimeout l1\n"), "l1", "unless it is named anew");
+        for (lines, ramdisk) in [
+            ("append root=a initrd=/b.img quiet\n", text("/b.img")),
+            ("append initrd=b.img\n", text("b.img")),
+            ("append initrd= quiet\n", None),
+            ("initrd /first\nappend initrd=/second\ninitrd /third\n", text("/first")),
+            ("append initrd=/first\ninitrd /second\n", text("/first")),
+        ] {
+            let found = labels(format!("label a\nkernel k\n{lines}").as_bytes()).unwrap();
+            assert_eq!(found[0].ramdisk, ramdisk, "{lines}");
+        }
         let overlays = labels(b"label a\nkernel k\nFDTOVERLAYS /a.dtbo  b.dtbo\n").unwrap();
         assert_eq!(overlays[0].overlays, text("/a.dtbo  b.dtbo"));
     }

@@ -98,15 +98,29 @@ pub fn image_at(platform: &dyn Platform, address: u64) -> Result<Option<Image<'_
     Ok(Some(Image::Fit(fit)))
 }
 
-/// What `source` is asked for behind the address.
+/// What `source` or `bootm` is asked for behind the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part<'a> {
+pub(super) enum Part<'a> {
     /// Nothing.
     Default,
     /// `:NAME`, a file of a FIT image.
     File(&'a str),
     /// `#NAME`, a configuration of one; the default one without a name.
     Configuration(&'a str),
+}
+
+impl<'a> Part<'a> {
+    /// `[ADDRESS][:FILE|#CONFIGURATION]` as the address and what is behind it.
+    pub fn split(text: &'a str) -> (&'a str, Self) {
+        match text.find([':', '#']).and_then(|at| text.split_at_checked(at)) {
+            None => (text, Self::Default),
+            Some((address, part)) => match part.split_at_checked(1) {
+                Some((":", "")) | None => (address, Self::Default),
+                Some((":", name)) => (address, Self::File(name)),
+                Some((_, name)) => (address, Self::Configuration(name)),
+            },
+        }
+    }
 }
 
 impl Shell<'_> {
@@ -169,16 +183,7 @@ impl Shell<'_> {
     /// # Errors
     /// There is no script, or it is damaged and the variable `verify` does not say that this is no matter.
     pub fn script_text(&mut self, place: Option<&str>) -> Result<(String, Option<String>), Failure> {
-        let place = place.unwrap_or_default();
-        let (address, part) = match place.find([':', '#']).and_then(|at| place.split_at_checked(at)) {
-            None => (place, Part::Default),
-            Some((address, part)) => match part.split_at_checked(1) {
-                Some((":", "")) => (address, Part::Default),
-                Some((":", name)) => (address, Part::File(name)),
-                Some((_, name)) => (address, Part::Configuration(name)),
-                None => (address, Part::Default),
-            },
-        };
+        let (address, part) = Part::split(place.unwrap_or_default());
         let address = self.image_address(Some(address))?;
         let file = match image_at(self.platform, address)? {
             Some(Image::Legacy(image)) => File::of_legacy(address, &image, image.script().map_err(Failure::because)?),

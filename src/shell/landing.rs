@@ -6,6 +6,7 @@
 
 use super::platform::NotMemory;
 use super::{Failure, Loaded, Shell, number};
+use crate::boot::layout::Request;
 use crate::range::PhysicalRange;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -114,6 +115,24 @@ impl Shell<'_> {
             self.loaded.remove(0);
         }
         self.loaded.push(Loaded { name: shortened(name).to_string(), range, spent: false });
+    }
+
+    /// A place for what is called `name`, where neither `source` nor anything of the script's lies. It is not taken yet.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn free_place(
+        &self,
+        name: &str,
+        request: Request,
+        source: PhysicalRange,
+    ) -> Result<PhysicalRange, Failure> {
+        let mut layout = self.platform.layout().clone();
+        for range in self.loaded.iter().map(|loaded| loaded.range).chain(self.tree_range()).chain([source]) {
+            // What lies there already is kept clear of anyway.
+            let _ = layout.reserve("", range);
+        }
+        layout.allocate(name, request).map_err(Failure::because)
     }
 
     /// Where a file of a card goes whose command names no address: where the variable `loadaddr` says.

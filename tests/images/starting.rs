@@ -110,6 +110,127 @@ fn a_ramdisk_of_mkimage_is_taken_out_of_its_image_and_another_as_it_is() {
     assert_eq!(found, PhysicalRange::sized(RAMDISK, ramdisk.len() as u64));
 }
 
+/// Where the image wants a ramdisk and a file beside it.
+const LOAD: u64 = 0x800_0000;
+const BESIDE: u64 = 0x900_0000;
+
+fn compiled(workshop: &Workshop, source: &str) -> Vec<u8> {
+    let source = workshop.file("source.dts", source.as_bytes());
+    let output = Command::new("dtc").args(["-@", "-O", "dtb", &source]).output().expect("install device-tree-compiler");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// A FIT image with a configuration for Xen, one that is packed, and others with something amiss.
+fn fit() -> Vec<u8> {
+    let workshop = Workshop::new();
+    workshop.file("xen", &program());
+    workshop.file("xen.gz", &gzip(&program()));
+    workshop.file("dom0", b"the kernel of Dom0");
+    workshop.file("ramdisk", b"a ramdisk, packed for its kernel");
+    let tree = compiled(
+        &workshop,
+        "/dts-v1/; / { #address-cells = <2>; #size-cells = <1>; chosen { name-of = \"base\"; }; };",
+    );
+    workshop.file("tree", &tree);
+    workshop.file("tree.gz", &gzip(&tree));
+    let overlay = compiled(&workshop, "/dts-v1/; /plugin/; &{/chosen} { added = \"by the overlay\"; };");
+    workshop.file("overlay", &overlay);
+    let image = |name: &str, file: &str, kind: &str, compression: &str, load: &str| {
+        format!(
+            r#"{name} {{ description = "{name}"; data = /incbin/("{file}"); type = "{kind}"; arch = "arm64"; os = "linux"; {load} compression = "{compression}"; hash-1 {{ algo = "sha256"; }}; }};"#
+        )
+    };
+    let place = "load = <0x200000>; entry = <0x200000>;";
+    let source = format!(
+        r#"/dts-v1/; / {{ description = "Xen"; #address-cells = <1>;
+        images {{ {} {} {} {} {} {} {} {} }};
+        configurations {{ default = "plain";
+            plain {{ kernel = "xen"; ramdisk = "initrd"; fdt = "tree"; loadables = "dom0"; }};
+            packed {{ kernel = "xen-gz"; fdt = "tree-gz", "overlay"; }};
+            bare {{ kernel = "xen"; }};
+            lzma {{ kernel = "xen-lzma"; }};
+            lost {{ kernel = "xen"; fdt = "nowhere"; }}; }}; }};"#,
+        image("xen", "xen", "kernel", "none", place),
+        image("xen-gz", "xen.gz", "kernel", "gzip", place),
+        image("xen-lzma", "xen.gz", "kernel", "lzma", place),
+        image("dom0", "dom0", "kernel", "none", &format!("load = <{BESIDE:#x}>; entry = <{BESIDE:#x}>;")),
+        image("initrd", "ramdisk", "ramdisk", "gzip", &format!("load = <{LOAD:#x}>;")),
+        image("tree", "tree", "flat_dt", "none", ""),
+        image("tree-gz", "tree.gz", "flat_dt", "gzip", ""),
+        image("overlay", "overlay", "flat_dt", "none", "load = <0x6000000>;"),
+    );
+    let source = workshop.file("image.its", source.as_bytes());
+    workshop.mkimage(&["-f", &source])
+}
+
+/// What `line` starts of the FIT image: program, ramdisk, tree as text.
+fn started_fit(session: &mut Session, line: &str) -> (Vec<u8>, Option<PhysicalRange>, String) {
+    assert!(matches!(start(session, line), Failure::Ended), "{line}: {}", session.machine.output);
+    let Some(Asked::Booted { program, ramdisk, tree, .. }) = session.machine.asked.pop() else { panic!("{line}") };
+    let tree = String::from_utf8_lossy(session.bytes(tree.start, tree.size() as usize)).into_owned();
+    (session.bytes(program.start, program.size() as usize).to_vec(), ramdisk, tree)
+}
+
+#[test]
+fn bootm_starts_a_configuration_of_a_fit_image() {
+    let mut session = session(&fit(), b"another ramdisk");
+    let (found, ramdisk, tree) = started_fit(&mut session, "bootm 2400000");
+    assert_eq!(found, program());
+    let expected = b"a ramdisk, packed for its kernel";
+    assert_eq!(ramdisk, PhysicalRange::sized(LOAD, expected.len() as u64), "where its load says");
+    assert_eq!(session.bytes(LOAD, expected.len()), expected);
+    assert!(tree.contains("base") && !tree.contains("by the overlay"));
+    assert_eq!(session.bytes(BESIDE, 18), b"the kernel of Dom0");
+
+    let (found, ramdisk, tree) = started_fit(&mut session, "bootm 2400000#packed");
+    assert_eq!((found, ramdisk), (program(), None));
+    assert!(tree.contains("base") && tree.contains("by the overlay"));
+}
+
+#[test]
+fn what_a_command_names_stands_in_the_place_of_the_configurations() {
+    let mut session = session(&fit(), b"another ramdisk");
+    let (_, ramdisk, tree) = started_fit(&mut session, "bootm 2400000 5700000:7 5600000");
+    assert_eq!(ramdisk, PhysicalRange::sized(RAMDISK, 7));
+    assert!(!tree.contains("base"));
+    let (_, ramdisk, tree) = started_fit(&mut session, "bootm 2400000 -");
+    assert_eq!(ramdisk, None);
+    assert!(tree.contains("base"));
+    // One by one, with a kernel that is no configuration's.
+    let (found, ramdisk, tree) = started_fit(&mut session, "bootm 2400000:xen-gz 2400000:initrd 2400000#packed");
+    assert_eq!((found, ramdisk.map(|range| range.start)), (program(), Some(LOAD)));
+    assert!(tree.contains("base"));
+    // Without a tree in the configuration it is the firmware's, as it is for any other program.
+    session.environment.set("fdt_addr", "5600000");
+    let (_, _, tree) = started_fit(&mut session, "bootm 2400000#bare");
+    assert!(!tree.contains("base"));
+}
+
+#[test]
+fn a_fit_image_that_cannot_be_started_says_why() {
+    let mut whole = session(&fit(), b"");
+    for (line, expected) in [
+        ("bootm 2400000#none - 5600000", "no configuration none"),
+        ("bootm 2400000#lost", "no file nowhere"),
+        ("bootm 2400000:none - 5600000", "no file none"),
+        ("bootm 2400000#lzma - 5600000", "compressed with lzma; expected gzip or nothing"),
+        ("bootm 2400000 2400000:none 5600000", "no file none"),
+        ("bootm 2400000 - 2400000#bare", "configuration bare of the FIT image has no fdt"),
+    ] {
+        let said = reason(start(&mut whole, line));
+        assert!(said.contains(expected), "{line}: {said}");
+    }
+    // A byte of the first file.
+    let mut damaged = fit();
+    let at = damaged.windows(100).position(|window| window == &program()[1000..1100]).unwrap();
+    damaged[at] ^= 1;
+    let mut damaged = session(&damaged, b"");
+    assert!(reason(start(&mut damaged, "bootm 2400000")).contains("xen of the FIT image is damaged: sha256"));
+    damaged.environment.set("verify", "n");
+    assert_ne!(started_fit(&mut damaged, "bootm 2400000").0, program());
+}
+
 #[test]
 fn a_damaged_image_is_started_only_where_verify_says_no_and_what_is_no_kernel_never() {
     let mut bytes = image("kernel", "none", &program());

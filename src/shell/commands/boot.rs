@@ -1,11 +1,12 @@
 //! Commands that start something: `booti`, `bootm`, `go`, `reset`.
 
+use super::fit::{self, Pieces, Placed};
 use crate::boot::gzip;
 use crate::boot::image::{HEADER_SIZE, Header};
 use crate::boot::layout::Request;
 use crate::boot::legacy_image::{Compression, Kind};
 use crate::range::PhysicalRange;
-use crate::shell::image::{File, Image, image_at};
+use crate::shell::image::{File, Image, Part, image_at};
 use crate::shell::lints;
 use crate::shell::platform::Boot;
 use crate::shell::working_tree::tree_at;
@@ -18,6 +19,8 @@ const INSTRUCTION: u64 = 4;
 
 const START: &str = "[ADDRESS [RAMDISK[:SIZE]|- [TREE]]]";
 
+const START_IMAGE: &str = "[ADDRESS[#CONFIGURATION|:FILE] [RAMDISK[:SIZE]|- [TREE]]]";
+
 /// The commands.
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -29,8 +32,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bootm",
-        usage: START,
-        help: "start Xen or Linux in a U-Boot image (mkimage)",
+        usage: START_IMAGE,
+        help: "start Xen or Linux in a U-Boot image (mkimage): a uImage, or a configuration of a FIT image",
         example: "bootm 0x1000000 - $fdt_addr",
         run: bootm,
     },
@@ -86,11 +89,12 @@ pub(super) fn booti(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             }
         }
     };
-    start_program(shell, program, arguments)
+    start_program(shell, &Placed { program, ramdisk: None, tree: None }, arguments)
 }
 
 pub(super) fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
-    let address = program_address(shell, arguments)?;
+    let (address, part) = Part::split(arguments.get(1).map_or("", String::as_str));
+    let address = shell.image_address(Some(address))?;
     let file = match image_at(shell.platform, address)? {
         Some(Image::Legacy(image)) => {
             if image.header.kind != Kind::Kernel {
@@ -98,8 +102,10 @@ pub(super) fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             }
             File::of_legacy(address, &image, image.data)
         }
-        Some(Image::Fit(_)) => {
-            return Err(Failure::because("a FIT image: take its parts out with `imxtract`, then say `booti`"));
+        Some(Image::Fit(fit)) => {
+            let pieces = Pieces::find(address, &fit, part).map_err(Failure::because)?;
+            let placed = pieces.place(shell, arguments.get(2).is_none(), arguments.get(3).is_none())?;
+            return start_program(shell, &placed, arguments);
         }
         None => {
             return Err(Failure::because(format!(
@@ -107,38 +113,51 @@ pub(super) fn bootm(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             )));
         }
     };
-    shell.verify_if_wanted(&file)?;
-    let range = file.range;
     let name = loaded_at(shell, address).map_or_else(|| "image".to_string(), |loaded| loaded.name);
-    let program = match file.compression {
-        Compression::None => {
-            shell.remember(&name, range);
-            range
-        }
-        Compression::Gzip => unpack(shell, &Loaded { name, range, spent: false })?,
-        other => {
-            return Err(Failure::because(format!("the image is compressed with {other}; expected gzip or nothing")));
-        }
-    };
-    start_program(shell, program, arguments)
+    let program = program_in(shell, &name, &file)?;
+    start_program(shell, &Placed { program, ramdisk: None, tree: None }, arguments)
 }
 
-/// Starts `program` with the ramdisk and the tree that a command names.
-fn start_program(shell: &mut Shell<'_>, program: PhysicalRange, arguments: &[String]) -> Outcome {
+/// The program in an image's file: verified, and unpacked where it is packed.
+///
+/// # Errors
+/// It is damaged, or packed in a way that is not unpacked here; [`Failure::Interrupted`].
+pub(super) fn program_in(shell: &mut Shell<'_>, name: &str, file: &File) -> Result<PhysicalRange, Failure> {
+    if let Some(note) = shell.verify_if_wanted(file)? {
+        shell.say(format_args!("note: {note}\n"))?;
+    }
+    match file.compression {
+        Compression::None => {
+            shell.remember(name, file.range);
+            Ok(file.range)
+        }
+        Compression::Gzip => unpack(shell, &Loaded { name: name.to_string(), range: file.range, spent: false }),
+        other => Err(Failure::because(format!("the image is compressed with {other}; expected gzip or nothing"))),
+    }
+}
+
+/// Starts what is `placed` with the ramdisk and the tree that a command names, or with its own.
+fn start_program(shell: &mut Shell<'_>, placed: &Placed, arguments: &[String]) -> Outcome {
     if arguments.len() > 4 {
         return Err(Failure::Usage);
     }
+    let program = placed.program;
     let ramdisk = match arguments.get(2).map(String::as_str) {
-        None | Some("-") => None,
+        None => placed.ramdisk,
+        Some("-") => None,
         Some(text) => Some(ramdisk(shell, text)?),
     };
     let firmware = shell.platform.facts().firmware_tree.map(|tree| tree.start);
-    let tree = match (arguments.get(3), shell.environment.get("fdt_addr")) {
-        (Some(text), _) => number::hexadecimal(text)?,
-        (None, Some(text)) => number::hexadecimal(text)?,
-        (None, None) => {
-            firmware.ok_or_else(|| Failure::because("no device tree named, and the firmware passed none"))?
-        }
+    let tree = match (arguments.get(3), placed.tree) {
+        (Some(text), _) => match fit::named(shell, text, fit::TREE)? {
+            Some(range) => range.start,
+            None => number::hexadecimal(text)?,
+        },
+        (None, Some(tree)) => tree,
+        (None, None) => match shell.environment.get("fdt_addr") {
+            Some(text) => number::hexadecimal(text)?,
+            None => firmware.ok_or_else(|| Failure::because("no device tree named, and the firmware passed none"))?,
+        },
     };
     let size = tree_at(shell.platform, tree)?.bytes().len() as u64;
     let tree = PhysicalRange { start: tree, end: tree.saturating_add(size) };
@@ -152,8 +171,11 @@ fn start_program(shell: &mut Shell<'_>, program: PhysicalRange, arguments: &[Str
     Err(shell.platform.boot(&Boot { program, ramdisk, tree, arguments, loaded: &shell.loaded }))
 }
 
-/// The ramdisk `ADDRESS[:SIZE]`: raw, or in a U-Boot image.
+/// The ramdisk `ADDRESS[:SIZE]`: raw, or in a U-Boot image; in a FIT image as `ADDRESS[:FILE|#CONFIGURATION]`.
 fn ramdisk(shell: &mut Shell<'_>, text: &str) -> Result<PhysicalRange, Failure> {
+    if let Some(range) = fit::named(shell, text, fit::RAMDISK)? {
+        return Ok(range);
+    }
     let (address, size) = match text.split_once(':') {
         Some((address, size)) => (number::hexadecimal(address)?, Some(number::hexadecimal(size)?)),
         None => (number::hexadecimal(text)?, None),
@@ -177,16 +199,10 @@ fn ramdisk(shell: &mut Shell<'_>, text: &str) -> Result<PhysicalRange, Failure> 
 }
 
 /// Unpacks a gzip file to where nothing of the script's lies.
-fn unpack(shell: &mut Shell<'_>, file: &Loaded) -> Result<PhysicalRange, Failure> {
+pub(super) fn unpack(shell: &mut Shell<'_>, file: &Loaded) -> Result<PhysicalRange, Failure> {
     let size = gzip::unpacked_size(shell.platform.memory(file.range)?);
     let size = size.ok_or_else(|| Failure::because(format!("{}: the gzip file is cut off", file.name)))?;
-    let mut layout = shell.platform.layout().clone();
-    let tree = shell.tree_range();
-    for range in shell.loaded.iter().map(|loaded| loaded.range).chain(tree).chain([file.range]) {
-        // What lies there already is kept clear of anyway.
-        let _ = layout.reserve("", range);
-    }
-    let place = layout.allocate(&file.name, Request::xen(u64::from(size))).map_err(Failure::because)?;
+    let place = shell.free_place(&file.name, Request::xen(u64::from(size)), file.range)?;
     let program = shell.unpack(file.range, Compression::Gzip, place.start)?;
     shell.remember(&file.name, program);
     Ok(program)

@@ -3,7 +3,7 @@
 use super::fdt::change;
 use super::{boot, files};
 use crate::config::extlinux::{self, Label};
-use crate::shell::image::image_at;
+use crate::shell::image::{Image, image_at};
 use crate::shell::language::limits::COMMAND;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
@@ -67,7 +67,10 @@ fn boot_label(shell: &mut Shell<'_>, from: [&str; 2], menu: &str, menu_address: 
         value.ok_or_else(|| Failure::because(format!("the variable {name} is not set")))
     };
     let kernel = address(shell, "kernel_addr_r")?;
-    load(shell, from, &kernel, &whole(label.kernel.as_deref().unwrap_or_default()))?;
+    let file = label.kernel.as_deref().unwrap_or_default();
+    // `FILE#CONFIGURATION` of a FIT image.
+    let (file, configuration) = file.split_at_checked(file.find('#').unwrap_or(file.len())).unwrap_or((file, ""));
+    load(shell, from, &kernel, &whole(file))?;
     let mut start = vec![String::from("booti"), kernel.clone()];
     match &label.ramdisk {
         Some(path) => {
@@ -106,8 +109,24 @@ fn boot_label(shell: &mut Shell<'_>, from: [&str; 2], menu: &str, menu_address: 
         let args = expanded(shell, args);
         shell.store("bootargs", &args)?;
     }
-    let is_plain = matches!(image_at(shell.platform, number::hexadecimal(&kernel)?), Ok(None));
-    if is_plain { boot::booti(shell, &start) } else { boot::bootm(shell, &start) }
+    match image_at(shell.platform, number::hexadecimal(&kernel)?) {
+        Ok(None) => return boot::booti(shell, &start),
+        Ok(Some(Image::Fit(_))) => {
+            // As with U-Boot: the image's own ramdisk and tree count where neither the label nor the firmware brings a tree.
+            if let [_, _, ramdisk] = &start[..] {
+                match shell.environment.get("fdt_addr").map(ToString::to_string) {
+                    Some(tree) => start.push(tree),
+                    None if ramdisk == "-" => start.truncate(2),
+                    None => {}
+                }
+            }
+            if let Some(address) = start.get_mut(1) {
+                address.push_str(configuration);
+            }
+        }
+        _ => {}
+    }
+    boot::bootm(shell, &start)
 }
 
 /// `text` with the variables that it names as `${name}` put in.

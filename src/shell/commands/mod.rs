@@ -6,6 +6,7 @@ pub mod devices;
 mod entries;
 pub mod fdt;
 pub mod files;
+mod fit;
 pub mod image;
 mod language;
 mod machine;

@@ -836,3 +836,19 @@ fn a_menus_kernel_may_be_an_image_of_u_boots() {
     let Some(Asked::Booted { program, .. }) = started else { panic!("{said}") };
     assert_eq!(program.size(), 5000, "without its header");
 }
+
+#[test]
+fn a_menus_ramdisk_may_be_named_in_its_arguments() {
+    let (said, started) = boots("label a\nkernel /Image\nfdt /tree\nappend initrd=/Image quiet\n", &[]);
+    let Some(Asked::Booted { ramdisk: Some(ramdisk), arguments, .. }) = started else { panic!("{said}") };
+    assert_eq!(ramdisk.start, 0x570_0000);
+    assert_eq!(arguments.as_deref(), Some("initrd=/Image quiet"), "as with U-Boot");
+    let (said, started) = boots("label a\nkernel /Image\nfdt /tree\nappend initrd=/none\n", &[]);
+    assert!(started.is_none() && said.contains("none"), "{said}");
+}
+
+#[test]
+fn a_configuration_behind_a_menus_kernel_is_no_part_of_its_path() {
+    let (said, started) = boots("label a\nkernel /Image#conf-1\nfdt /tree\n", &[]);
+    assert!(started.is_some(), "a plain kernel has none, and starts: {said}");
+}
