@@ -11,7 +11,7 @@ use super::layout;
 use super::store::{self, Store, Stored};
 use super::summary::{CommandLine, Loaded, Next, Summary};
 use super::supply::Supply;
-use super::warnings::{self, Ready};
+use super::warnings::{self, Ready, Warning};
 use super::xen;
 use super::xen_console::{self, Ours, Uart, XenConsole};
 use super::xen_modules::{self, Kind, TooManyModules};
@@ -30,7 +30,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// Pins of the header's UART, as `brcm,pins` counts them.
-const HEADER_PINS: [u32; 2] = [14, 15];
+pub const HEADER_PINS: [u32; 2] = [14, 15];
 
 /// Why the program was not started. The machine is as before.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,17 +198,9 @@ impl Departure {
     ) -> Result<(), Error> {
         let modules = xen_modules::modules(tree).map_err(Error::Modules)?;
         console::poll();
-        for module in &modules {
-            let range = module.range.ok_or_else(|| Error::Module { path: module.path.clone() })?;
-            if module.kind == Kind::Kernel
-                && let Some(bytes) = store.bytes_at(range)
-            {
-                Kernel::identify(bytes).map_err(|error| Error::Image { label: module.label(), error })?;
-            }
-        }
-        console::poll();
         let ready = Ready { tree, modules: &modules, layout: store.layout(), system, console };
-        self.notes.extend(warnings::look(&ready).iter().map(ToString::to_string));
+        let warnings = check_xen(&ready, &|range| store.bytes_at(range))?;
+        self.notes.extend(warnings.iter().map(ToString::to_string));
         Ok(())
     }
 
@@ -274,6 +266,26 @@ impl Departure {
     }
 }
 
+/// What a person should know of a start of Xen, of which `bytes_at` reads the files. `cargo xtask script` asks the same.
+///
+/// # Errors
+/// [`Error::Module`] and [`Error::Image`]: what Xen would stop over.
+pub fn check_xen<'m>(
+    ready: &Ready<'_>,
+    bytes_at: &dyn Fn(PhysicalRange) -> Option<&'m [u8]>,
+) -> Result<Vec<Warning>, Error> {
+    for module in ready.modules {
+        let range = module.range.ok_or_else(|| Error::Module { path: module.path.clone() })?;
+        if module.kind == Kind::Kernel
+            && let Some(bytes) = bytes_at(range)
+        {
+            Kernel::identify(bytes).map_err(|error| Error::Image { label: module.label(), error })?;
+        }
+    }
+    console::poll();
+    Ok(warnings::look(ready))
+}
+
 /// Where to jump.
 #[derive(Clone, Copy)]
 pub struct Jump<'a> {
@@ -325,7 +337,7 @@ fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole
 }
 
 /// The path of our UART's node in `tree`; empty if it has none.
-fn uart_path(tree: &Tree<'_>, uart: UartKind) -> String {
+pub fn uart_path(tree: &Tree<'_>, uart: UartKind) -> String {
     let ours = attentively(tree.nodes()).find(|node| {
         let compatible = node.property("compatible").map_or(&[][..], |property| property.value());
         // By its name alone: a path takes a walk through the tree, and there are as many nodes as somebody likes.

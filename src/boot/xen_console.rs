@@ -108,7 +108,7 @@ impl fmt::Display for Gpio<'_> {
 }
 
 /// Whether what hangs on a UART is the Bluetooth chip, as far as its node says.
-pub fn is_for_bluetooth(uart: &Node<'_>) -> bool {
+fn is_for_bluetooth(uart: &Node<'_>) -> bool {
     uart.children().any(|child| child.name().starts_with("bluetooth") && child.is_enabled())
 }
 

@@ -8,9 +8,7 @@ use super::Loaded;
 use super::platform::Boot;
 use crate::boot::image::Header;
 use crate::boot::layout::Layout;
-use crate::boot::xen_console::is_for_bluetooth;
 use crate::boot::xen_modules::{Module, TooManyModules, modules};
-use crate::config::command_line;
 use crate::device_tree::{Node, Tree};
 use crate::range::PhysicalRange;
 use alloc::format;
@@ -87,23 +85,6 @@ pub enum Lint {
         /// KiB that there are.
         there: u64,
     },
-    /// Xen's console would be the UART that the Bluetooth chip hangs on.
-    Bluetooth {
-        /// What `dtuart=` says.
-        named: String,
-        /// The UART's path.
-        path: String,
-    },
-    /// `dtuart=` names nothing.
-    NoUart {
-        /// What it says.
-        named: String,
-    },
-    /// The UART that `dtuart=` names is disabled.
-    UartDisabled {
-        /// Its path.
-        path: String,
-    },
 }
 
 impl fmt::Display for Lint {
@@ -140,14 +121,6 @@ impl fmt::Display for Lint {
             }
             Self::Memory { domain, wanted, there } => {
                 write!(f, "{domain} wants {wanted} KiB of memory, and the board has {there}")
-            }
-            Self::Bluetooth { named, path } => write!(
-                f,
-                "Xen's console would be {path} (dtuart={named}), which the Bluetooth chip hangs on: nothing will be seen; the header's UART is usually serial1"
-            ),
-            Self::NoUart { named } => write!(f, "dtuart={named} names nothing in the tree: Xen will be silent"),
-            Self::UartDisabled { path } => {
-                write!(f, "Xen's console {path} is disabled in the tree: Xen will be silent")
             }
         }
     }
@@ -277,22 +250,6 @@ fn memory(tree: &Tree<'_>, layout: &Layout, lints: &mut Found) {
     }
     if all > there && !one {
         lints.add(|| Lint::Memory { domain: String::new(), wanted: all, there });
-    }
-}
-
-/// What is wrong with the UART that Xen's command line `args` names. Only what the tree alone shows: which UART is on the header, the board knows.
-pub fn console(tree: &Tree<'_>, args: &str) -> Option<Lint> {
-    let named = command_line::value(args, "dtuart")?;
-    let name = named.split(':').next().unwrap_or(named);
-    let path = if name.starts_with('/') { Some(name) } else { tree.alias(name) };
-    let Some(node) = path.and_then(|path| tree.find(path)) else {
-        return Some(Lint::NoUart { named: named.to_string() });
-    };
-    let path = node.path().to_string();
-    match (node.is_enabled(), is_for_bluetooth(&node)) {
-        (false, _) => Some(Lint::UartDisabled { path }),
-        (true, true) => Some(Lint::Bluetooth { named: named.to_string(), path }),
-        (true, false) => None,
     }
 }
 
@@ -445,29 +402,9 @@ mod tests {
         for _ in 0..100 {
             found.add(|| {
                 made += 1;
-                Lint::NoUart { named: String::new() }
+                Lint::Memory { domain: String::new(), wanted: 1, there: 0 }
             });
         }
         assert_eq!((made, found.0.len()), (MOST, MOST));
-    }
-
-    #[test]
-    fn a_console_that_nobody_will_see_is_told() {
-        let mut tree = TestTree::board();
-        let mut editor = tree.editor();
-        editor.add_node("/soc/serial@7e201000", "bluetooth").unwrap();
-        let say = |editor: &crate::device_tree::Editor<'_>, args: &str| console(&editor.tree().unwrap(), args);
-        let expected = Lint::Bluetooth { named: "serial0".to_string(), path: "/soc/serial@7e201000".to_string() };
-        assert_eq!(say(&editor, "console=dtuart dtuart=serial0 dom0_mem=1G"), Some(expected));
-        assert_eq!(say(&editor, "console=dtuart dtuart=serial1"), None);
-        assert_eq!(say(&editor, "console=dtuart"), None);
-        assert_eq!(say(&editor, "dtuart=serial7"), Some(Lint::NoUart { named: "serial7".to_string() }));
-        editor.set_string("/soc/serial@7e201000/bluetooth", "status", "disabled").unwrap();
-        assert_eq!(say(&editor, "dtuart=serial0"), None);
-        editor.set_string("/soc/serial@7e215040", "status", "disabled").unwrap();
-        assert_eq!(
-            say(&editor, "dtuart=serial1"),
-            Some(Lint::UartDisabled { path: "/soc/serial@7e215040".to_string() })
-        );
     }
 }

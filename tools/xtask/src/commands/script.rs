@@ -3,6 +3,7 @@
 //! The script runs on the loader's own interpreter and commands, and begins as it would on the board (`shell::boot_script`); the machine under them is the
 //! simulated one, whose server and card both have the files of a directory.
 
+mod departure;
 mod directory;
 mod report;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use xenlift::range::PhysicalRange;
 use xenlift::shell::boot_script::{Script, environment};
 use xenlift::shell::platform::Lease;
 use xenlift::shell::simulation::Simulation;
-use xenlift::shell::{Shell, lints, saved};
+use xenlift::shell::{Shell, saved};
 
 use directory::Directory;
 
@@ -147,8 +148,8 @@ pub struct Tried {
     pub source: String,
     /// What was loaded where, in order: paths and ranges.
     pub loads: Vec<(String, PhysicalRange)>,
-    /// What is wrong with the boot.
-    pub lints: Vec<lints::Lint>,
+    /// What is wrong with the boot, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Runs `script` on `machine`, which a DHCP server had told of it where it came by the `network`.

@@ -13,7 +13,7 @@ use xenlift::shell::simulation::{Asked, Landed, Simulation};
 use xenlift::shell::working_tree::tree_at;
 use xenlift::shell::{Loaded, Platform, lints};
 
-use super::{FIRMWARE_TREE, Tried};
+use super::{FIRMWARE_TREE, Tried, departure};
 
 /// Bytes that `/chosen` may grow by beside its arguments.
 const ROOM: usize = 4096;
@@ -92,7 +92,7 @@ pub fn tried(machine: &Simulation, ended: &Ended, working_tree: Option<u64>) -> 
     let mut report = Report { prints: format!("\n== prints\n{}", machine.output), ..Report::default() };
     let loads = describe_asked(&machine.asked, &mut report.does)?;
 
-    let mut found = Vec::new();
+    let (mut found, mut warnings) = (Vec::new(), Vec::new());
     let mut final_source = String::new();
     let address = start.as_ref().map(|start| start.tree.start).or(working_tree);
     match address.map(|address| tree_at(machine, address)) {
@@ -111,7 +111,7 @@ pub fn tried(machine: &Simulation, ended: &Ended, working_tree: Option<u64>) -> 
                 let program = machine.memory(start.program).ok();
                 let header = program.and_then(|bytes| Header::parse(bytes).ok());
                 found = lints::look(&start.boot(), &tree, header.as_ref(), machine.layout());
-                found.extend(lints::console(&tree, command_lines(&tree).xen));
+                warnings = departure::look(machine, start.program, &used_ranges(start, &tree), &tree);
             }
         }
     }
@@ -122,9 +122,10 @@ pub fn tried(machine: &Simulation, ended: &Ended, working_tree: Option<u64>) -> 
         writeln!(report.boots, "== starts nothing: {why}")?;
         describe_left(&machine.landed, &mut report.boots)?;
     }
+    let found: Vec<String> = found.iter().map(ToString::to_string).chain(warnings).collect();
     describe_warnings(machine, &found, &unused, &mut report.warnings)?;
     let started = start.is_some() || gone.is_some();
-    Ok(Tried { report, started, why, source: final_source, loads, lints: found })
+    Ok(Tried { report, started, why, source: final_source, loads, warnings: found })
 }
 
 /// The tree with what `booti` writes into it.
@@ -271,7 +272,7 @@ fn describe_left(landed: &[Landed], out: &mut String) -> Result<()> {
     Ok(())
 }
 
-fn describe_warnings(machine: &Simulation, found: &[lints::Lint], unused: &[&Landed], out: &mut String) -> Result<()> {
+fn describe_warnings(machine: &Simulation, found: &[String], unused: &[&Landed], out: &mut String) -> Result<()> {
     let mut warnings: Vec<String> = Vec::new();
     for asked in &machine.asked {
         if let Asked::Missed { reason, .. } = asked
@@ -280,7 +281,7 @@ fn describe_warnings(machine: &Simulation, found: &[lints::Lint], unused: &[&Lan
             warnings.push(reason.clone());
         }
     }
-    warnings.extend(found.iter().map(ToString::to_string));
+    warnings.extend(found.iter().cloned());
     warnings
         .extend(unused.iter().map(|landed| format!("{} at {} was loaded and never used", landed.path, landed.range)));
     writeln!(out, "== {}", if warnings.is_empty() { "nothing wrong was found" } else { "warnings" })?;

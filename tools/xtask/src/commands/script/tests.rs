@@ -1,6 +1,6 @@
 //! Scripts that are tried: what is told of them.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
 use std::process::Command;
@@ -42,10 +42,6 @@ fn machine(tree: Option<&[u8]>, directory: &Path) -> Simulation {
     machine
 }
 
-fn lints(tried: &Tried) -> Vec<String> {
-    tried.lints.iter().map(ToString::to_string).collect()
-}
-
 #[test]
 fn the_tutorials_scripts_are_tried_and_their_mistakes_told() {
     let tried = tried(0x108_aa00);
@@ -54,13 +50,16 @@ fn the_tutorials_scripts_are_tried_and_their_mistakes_told() {
     let expected =
         [("boot2.scr", 0xc0_0000), ("xen", 0xe0_0000), ("Image-dom0", 0x100_0000), ("bcm2711-rpi-4-b.dtb", 0x840_0000)];
     assert_eq!(names, expected);
-    let lints = lints(&tried);
-    assert_eq!(lints.len(), 2, "{lints:?}");
+    let lints = &tried.warnings;
+    // The files are of the right sizes, and nothing else.
+    let [ramdisk, kernel, xen, console] = &lints[..] else { panic!("{lints:?}") };
     assert!(
-        lints[0].starts_with("/chosen/dom0-ramdisk says that it lies at 0x02200000-0x08213e85, and nothing was"),
+        ramdisk.starts_with("/chosen/dom0-ramdisk says that it lies at 0x02200000-0x08213e85, and nothing was"),
         "{lints:?}"
     );
-    assert!(lints[1].starts_with("Xen's console would be /soc/serial@7e201000 (dtuart=serial0), which the Bluetooth"));
+    assert!(kernel.starts_with("Dom0 kernel: no arm64 Image (17345024 bytes)"), "{lints:?}");
+    assert_eq!(xen, "nothing in the image says that it is Xen");
+    assert!(console.starts_with("Xen's console will be on /soc/serial@7e201000 (PL011, wired to the Bluetooth chip)"));
     assert!(tried.source.contains("\t\tdom0 {\n\t\t\treg = <0x01000000 0x0108aa00>;\n"), "{:?}", tried.report);
     assert!(
         tried.report.edits.starts_with("== changes in the device tree bcm2711-rpi-4-b.dtb\n"),
@@ -72,8 +71,26 @@ fn the_tutorials_scripts_are_tried_and_their_mistakes_told() {
 }
 
 #[test]
+fn what_the_board_would_say_before_the_jump_is_told() {
+    let (directory, tree) = directory(100);
+    let script = "load mmc 0:1 200000 xen; load mmc 0:1 1000000 Image-dom0; fdt addr $fdt_addr\n\
+        fdt set /chosen xen,xen-bootargs \"dtuart=serial1 dom0_mem=4G dom0_max_vcpu=1\"\n\
+        fdt mknod /chosen dom0; fdt set /chosen/dom0 compatible multiboot,kernel multiboot,module\n\
+        fdt set /chosen \\#address-cells <1>; fdt set /chosen \\#size-cells <1>\n\
+        fdt set /chosen/dom0 reg <0x1000000 100>\nbooti 200000 - $fdt_addr\n";
+    let told = on_card("boot.scr", script.as_bytes(), Some(&tree), directory.path()).warnings;
+    for expected in [
+        "Dom0 kernel: no arm64 Image",
+        "Xen does not know \"dom0_max_vcpu\" of its args, and will go on without it: is dom0_max_vcpus meant?",
+        "dom0_mem=4096M: Xen will find ",
+    ] {
+        assert!(told.iter().any(|told| told.starts_with(expected)), "{expected}: {told:?}");
+    }
+}
+
+#[test]
 fn a_kernel_of_today_is_told_to_be_larger_than_the_script_says() {
-    let lints = lints(&tried(0x1f6_dfc0));
+    let lints = tried(0x1f6_dfc0).warnings;
     assert!(
         lints
             .iter()
