@@ -26,6 +26,9 @@ const PACKAGE: &str = "qemu";
 const PROGRAM: &str = "qemu-system-aarch64";
 /// The plugin of QEMU's own tests that counts instructions; it lies beside the program.
 const COUNTER: &str = "tests/tcg/plugins/libinsn.so";
+/// Our plugin, which counts what a received block costs, and its source in `tools/qemu`; it lies there, too.
+pub const BLOCKS: &str = "blocks.so";
+const BLOCKS_SOURCE: &str = "plugin/blocks.c";
 /// The oldest meson that this QEMU takes (its pythondeps.toml).
 const MESON: [u32; 2] = [1, 5];
 
@@ -99,6 +102,7 @@ pub fn emulator(cache: &Cache) -> Result<PathBuf> {
             let name = Path::new(file).file_name().context("a built file has a name")?;
             capture(Command::new("strip").arg("-o").arg(staging.join(name)).arg(build.join(file)))?;
         }
+        tree.compile_plugin(&tools().join(BLOCKS_SOURCE), &staging.join(BLOCKS))?;
         Ok(())
     })?;
     Ok(place.join(PROGRAM))
@@ -123,7 +127,7 @@ fn tools() -> PathBuf {
     workspace().join("tools/qemu")
 }
 
-/// Every file of ours that ends up in the program, in a fixed order.
+/// Every file of ours that ends up in the program or beside it, in a fixed order.
 fn own_sources() -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = DEVICE_FILES.iter().map(|(name, _)| tools().join("device").join(name)).collect();
     let model = workspace().join("tools/genet-model");
@@ -139,7 +143,7 @@ fn own_sources() -> Result<Vec<PathBuf>> {
         found.sort();
         files.extend(found);
     }
-    files.extend([model.join("Cargo.toml"), tools().join("genet-model-c/Cargo.toml")]);
+    files.extend([model.join("Cargo.toml"), tools().join("genet-model-c/Cargo.toml"), tools().join(BLOCKS_SOURCE)]);
     Ok(files)
 }
 
@@ -200,6 +204,14 @@ impl Tree {
         announce("compiling QEMU");
         capture(self.command("ninja", &build).args([PROGRAM, COUNTER]))?;
         Ok(build)
+    }
+
+    fn compile_plugin(&self, source: &Path, plugin: &Path) -> Result<()> {
+        let flags = capture_text(Command::new("pkg-config").args(["--cflags", "glib-2.0"]))?;
+        let mut compile = self.command("gcc", &self.root);
+        compile.args(["-O2", "-Wall", "-shared", "-fPIC", "-I", "source/include/qemu"]).args(flags.split_whitespace());
+        capture(compile.arg("-o").arg(plugin).arg(source))?;
+        Ok(())
     }
 
     fn unpack(&self, packages: &Path, source: &Path) -> Result<()> {

@@ -3,11 +3,13 @@
 //! * [`size`]: how large `loader.bin` is, and what of.
 //! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it; and the same with the
 //!   tutorials' scripts for U-Boot from a card.
+//! * [`blocks`]: what a received block costs in instructions and in accesses to registers, beside U-Boot.
 //! * [`mutants`]: how many of the bugs planted into the sources the tests find.
 //! * [`tests`]: how long `cargo xtask test --quick` takes. Only on demand.
 //!
 //! docs/performance.md says how they are measured.
 
+pub mod blocks;
 pub mod figure;
 pub mod mutants;
 pub mod size;
@@ -30,6 +32,8 @@ pub enum Topic {
     Start,
     /// The same with U-Boot's scripts from the same card for both, the link being up
     Scripts,
+    /// Instructions and register accesses of a received block beside Debian's U-Boot, with and without windows
+    Blocks,
     /// Bugs planted in driver, layout and device-tree editor that the tests find
     Mutants,
     /// The time that `cargo xtask test --quick` takes; not part of the whole
@@ -37,7 +41,7 @@ pub enum Topic {
 }
 
 /// What a bench without `--only` measures.
-const WHOLE: [Topic; 4] = [Topic::Size, Topic::Start, Topic::Scripts, Topic::Mutants];
+const WHOLE: [Topic; 5] = [Topic::Size, Topic::Start, Topic::Scripts, Topic::Blocks, Topic::Mutants];
 
 /// What to measure, and how.
 #[derive(Args)]
@@ -76,6 +80,9 @@ pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
                 .map(|figures| figures.into_iter().for_each(print)),
             Topic::Scripts => {
                 start::measure_scripts(cache, arguments.rounds).map(|figures| figures.into_iter().for_each(print))
+            }
+            Topic::Blocks => {
+                blocks::measure(cache, arguments.rounds).map(|figures| figures.into_iter().for_each(print))
             }
             Topic::Mutants => mutants::measure(cache, &arguments.list, print),
             Topic::TestTimes => tests::measure().map(print),

@@ -11,7 +11,7 @@ mod from_card;
 mod job;
 mod link;
 mod race;
-mod u_boot_environment;
+pub(super) mod u_boot_environment;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use self::job::Scripts;
 pub use self::link::Link;
-use self::link::Network;
+pub(super) use self::link::Network;
 use self::race::{Contender, race};
 use super::figure::{Bar, Figure};
 use crate::cache::Cache;
