@@ -1,37 +1,25 @@
 //! Loops over many bytes, in the processor's own words. The target's compiler may not assume that unaligned loads work
 //! (they do not before the map is on), so what it makes of such loops goes byte by byte: a received block of 1468 bytes took 12,000
-//! instructions to be summed and copied, and takes 1,000 here.
+//! instructions to be summed and copied, and takes 400 here.
 //!
 //! All of this is for the time when map and caches are on, and memory is Normal.
 
 /// The ones' complement sum of `bytes` as big-endian 16-bit words, the last one filled up with a zero (RFC 1071), added to `start`.
 pub fn ones_complement_sum(start: u16, bytes: &[u8]) -> u16 {
-    let (chunks, rest) = bytes.as_chunks::<CHUNK>();
     // The sum does not care for the order of bytes in its words, as long as it is put right in the end (RFC 1071, section 2B).
-    let mut sum = u64::from(start.swap_bytes()) + u64::from(fold(sum_chunks(chunks)));
-    let (pairs, odd) = rest.as_chunks::<2>();
-    for pair in pairs {
-        sum += u64::from(u16::from_le_bytes(*pair));
-    }
-    sum += odd.first().map_or(0, |byte| u64::from(*byte));
-    fold(sum).swap_bytes()
+    let sums = bytes.chunks(LONGEST_SUMMED).map(target::sum);
+    fold(sums.fold(u64::from(start.swap_bytes()), |all, sum| all + sum)).swap_bytes()
 }
 
 /// Copies `from` to the beginning of `to`, as far as the shorter of them goes.
 pub fn copy(to: &mut [u8], from: &[u8]) {
     let length = to.len().min(from.len());
     let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) else { return };
-    let (to, to_rest) = to.as_chunks_mut::<CHUNK>();
-    let (from, from_rest) = from.as_chunks::<CHUNK>();
-    copy_chunks(to, from);
-    to_rest.copy_from_slice(from_rest);
+    target::copy(to, from);
 }
 
-pub(super) use target::crc32_chunks;
-use target::{copy_chunks, sum_chunks};
-
-/// Bytes that a turn of a loop takes.
-pub(super) const CHUNK: usize = 32;
+/// Bytes that are summed at once: an even number, and so few that a lane of 32 bits, which has two words of every 64 bytes, does not overflow.
+const LONGEST_SUMMED: usize = 64 << 14;
 
 /// A sum of 64 bits as one of 16.
 fn fold(sum: u64) -> u16 {
@@ -44,111 +32,138 @@ fn fold(sum: u64) -> u16 {
 
 #[cfg(target_os = "none")]
 mod target {
-    use super::CHUNK;
     use core::arch::asm;
 
-    pub fn sum_chunks(chunks: &[[u8; CHUNK]]) -> u64 {
-        let mut sum = 0_u64;
-        if chunks.is_empty() {
-            return sum;
-        }
-        // SAFETY: reads `chunks.len()` times CHUNK bytes from the slice's start, which are the slice; the count is not 0. The loads need
-        // no alignment (SCTLR_EL2.A is clear). The carry lives from one addition to the next: SUB and CBNZ leave the flags alone.
+    /// The sum of `bytes` as little-endian words, the last one filled up with a zero. At most [`super::LONGEST_SUMMED`] bytes.
+    pub fn sum(bytes: &[u8]) -> u64 {
+        let sum;
+        // SAFETY: reads as many bytes as the slice has from its start: 64 at a time while there are as many, then those that the six lower
+        // bits of the length count. Subtracting 64 changes none of these. The loads need no alignment (SCTLR_EL2.A is clear).
         unsafe {
             asm!(
-                "adds {sum}, {sum}, xzr",
+                "movi v4.2d, #0",
+                "movi v5.2d, #0",
+                "movi v6.2d, #0",
+                "movi v7.2d, #0",
+                "subs {left}, {left}, #64",
+                "b.lo 3f",
                 "2:",
-                "ldp {a}, {b}, [{from}], #16",
-                "ldp {c}, {d}, [{from}], #16",
-                "sub {left}, {left}, #1",
-                "adcs {sum}, {sum}, {a}",
-                "adcs {sum}, {sum}, {b}",
-                "adcs {sum}, {sum}, {c}",
-                "adcs {sum}, {sum}, {d}",
-                "cbnz {left}, 2b",
-                "adcs {sum}, {sum}, xzr",
-                "adc {sum}, {sum}, xzr",
-                sum = inout(reg) sum,
-                from = inout(reg) chunks.as_ptr() => _,
-                left = inout(reg) chunks.len() => _,
-                a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
+                "ldp q0, q1, [{from}], #32",
+                "ldp q2, q3, [{from}], #32",
+                "uadalp v4.4s, v0.8h",
+                "uadalp v5.4s, v1.8h",
+                "uadalp v6.4s, v2.8h",
+                "uadalp v7.4s, v3.8h",
+                "subs {left}, {left}, #64",
+                "b.hs 2b",
+                "3:",
+                "tbz {left}, #5, 4f",
+                "ldp q0, q1, [{from}], #32",
+                "uadalp v4.4s, v0.8h",
+                "uadalp v5.4s, v1.8h",
+                "4:",
+                "tbz {left}, #4, 5f",
+                "ldr q0, [{from}], #16",
+                "uadalp v6.4s, v0.8h",
+                // The shorter loads clear the rest of their register.
+                "5:",
+                "tbz {left}, #3, 6f",
+                "ldr d0, [{from}], #8",
+                "uadalp v7.4s, v0.8h",
+                "6:",
+                "tbz {left}, #2, 7f",
+                "ldr s0, [{from}], #4",
+                "uadalp v4.4s, v0.8h",
+                "7:",
+                "tbz {left}, #1, 8f",
+                "ldr h0, [{from}], #2",
+                "uadalp v5.4s, v0.8h",
+                "8:",
+                "tbz {left}, #0, 9f",
+                "ldr b0, [{from}]",
+                "uadalp v6.4s, v0.8h",
+                "9:",
+                "uaddlv d4, v4.4s",
+                "uaddlv d5, v5.4s",
+                "uaddlv d6, v6.4s",
+                "uaddlv d7, v7.4s",
+                "add d4, d4, d5",
+                "add d6, d6, d7",
+                "add d4, d4, d6",
+                "fmov {sum}, d4",
+                sum = lateout(reg) sum,
+                from = inout(reg) bytes.as_ptr() => _,
+                left = inout(reg) bytes.len() => _,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
                 options(readonly, nostack)
             );
         }
         sum
     }
 
-    pub fn copy_chunks(to: &mut [[u8; CHUNK]], from: &[[u8; CHUNK]]) {
-        let count = to.len().min(from.len());
-        if count == 0 {
-            return;
-        }
-        // SAFETY: reads and writes `count` times CHUNK bytes, as many as both slices have; they cannot overlap, one of them
+    /// Copies; both have the same length.
+    #[inline(never)]
+    pub fn copy(to: &mut [u8], from: &[u8]) {
+        // SAFETY: reads and writes as many bytes as the shorter slice has, counted as in `sum`; they cannot overlap, one of them
         // being borrowed to write. Neither needs alignment (SCTLR_EL2.A is clear).
         unsafe {
             asm!(
+                "subs {left}, {left}, #64",
+                "b.lo 3f",
                 "2:",
-                "ldp {a}, {b}, [{from}], #16",
-                "ldp {c}, {d}, [{from}], #16",
-                "sub {left}, {left}, #1",
-                "stp {a}, {b}, [{to}], #16",
-                "stp {c}, {d}, [{to}], #16",
-                "cbnz {left}, 2b",
+                "ldp q0, q1, [{from}], #32",
+                "ldp q2, q3, [{from}], #32",
+                "subs {left}, {left}, #64",
+                "stp q0, q1, [{to}], #32",
+                "stp q2, q3, [{to}], #32",
+                "b.hs 2b",
+                "3:",
+                "tbz {left}, #5, 4f",
+                "ldp q0, q1, [{from}], #32",
+                "stp q0, q1, [{to}], #32",
+                "4:",
+                "tbz {left}, #4, 5f",
+                "ldr q0, [{from}], #16",
+                "str q0, [{to}], #16",
+                "5:",
+                "tbz {left}, #3, 6f",
+                "ldr d0, [{from}], #8",
+                "str d0, [{to}], #8",
+                "6:",
+                "tbz {left}, #2, 7f",
+                "ldr s0, [{from}], #4",
+                "str s0, [{to}], #4",
+                "7:",
+                "tbz {left}, #1, 8f",
+                "ldr h0, [{from}], #2",
+                "str h0, [{to}], #2",
+                "8:",
+                "tbz {left}, #0, 9f",
+                "ldr b0, [{from}]",
+                "str b0, [{to}]",
+                "9:",
                 to = inout(reg) to.as_mut_ptr() => _,
                 from = inout(reg) from.as_ptr() => _,
-                left = inout(reg) count => _,
-                a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
-                options(nostack, preserves_flags)
+                left = inout(reg) to.len().min(from.len()) => _,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+                options(nostack)
             );
         }
-    }
-
-    /// Continues a CRC-32 register (reflected, neither inverted before nor after) over `chunks`.
-    pub fn crc32_chunks(mut crc: u32, chunks: &[[u8; CHUNK]]) -> u32 {
-        if chunks.is_empty() {
-            return crc;
-        }
-        // SAFETY: reads as `sum_chunks` does. A BCM2711's cores have CRC32X (ID_AA64ISAR0_EL1.CRC32 is 1).
-        unsafe {
-            asm!(
-                ".arch_extension crc",
-                "2:",
-                "ldp {a}, {b}, [{from}], #16",
-                "ldp {c}, {d}, [{from}], #16",
-                "sub {left}, {left}, #1",
-                "crc32x {crc:w}, {crc:w}, {a}",
-                "crc32x {crc:w}, {crc:w}, {b}",
-                "crc32x {crc:w}, {crc:w}, {c}",
-                "crc32x {crc:w}, {crc:w}, {d}",
-                "cbnz {left}, 2b",
-                crc = inout(reg) crc,
-                from = inout(reg) chunks.as_ptr() => _,
-                left = inout(reg) chunks.len() => _,
-                a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
-                options(readonly, nostack, preserves_flags)
-            );
-        }
-        crc
     }
 }
 
 /// The same for hosts: what the loops are defined to do.
 #[cfg(not(target_os = "none"))]
 mod target {
-    use super::CHUNK;
-    use crate::arch::crc32::byte_step;
-
-    pub fn sum_chunks(chunks: &[[u8; CHUNK]]) -> u64 {
-        let words = chunks.as_flattened().as_chunks::<2>().0;
-        words.iter().map(|word| u64::from(u16::from_le_bytes(*word))).sum()
+    pub fn sum(bytes: &[u8]) -> u64 {
+        let (words, odd) = bytes.as_chunks::<2>();
+        let words = words.iter().map(|word| u64::from(u16::from_le_bytes(*word)));
+        words.chain(odd.iter().map(|byte| u64::from(*byte))).sum()
     }
 
-    pub fn copy_chunks(to: &mut [[u8; CHUNK]], from: &[[u8; CHUNK]]) {
+    pub fn copy(to: &mut [u8], from: &[u8]) {
         to.copy_from_slice(from);
-    }
-
-    pub fn crc32_chunks(crc: u32, chunks: &[[u8; CHUNK]]) -> u32 {
-        chunks.as_flattened().iter().fold(crc, |crc, byte| byte_step(crc, *byte))
     }
 }
 

@@ -23,17 +23,23 @@ pub fn line_size() -> u64 {
 macro_rules! by_address {
     ($range:expr, $instruction:literal) => {{
         let line = line_size();
-        let mut address = $range.start & !(line - 1);
-        while address < $range.end {
+        let start = $range.start & !(line - 1);
+        // No memory is that high; an address that went past the end of all would begin again at 0.
+        let end = $range.end.min(line.wrapping_neg());
+        if start < end {
             #[cfg(target_os = "none")]
             // SAFETY: maintenance by address of mapped memory; the caller of `invalidate` answers for what it discards, the
-            // other operations discard nothing.
+            // other operations discard nothing. It ends: `end` is no higher than the last line's start.
             unsafe {
-                core::arch::asm!(concat!("dc ", $instruction, ", {}"), in(reg) address, options(nostack, preserves_flags));
-            }
-            match address.checked_add(line) {
-                Some(next) => address = next,
-                None => break,
+                core::arch::asm!(
+                    "2:",
+                    concat!("dc ", $instruction, ", {address}"),
+                    "add {address}, {address}, {line}",
+                    "cmp {address}, {end}",
+                    "b.lo 2b",
+                    address = inout(reg) start => _, line = in(reg) line, end = in(reg) end,
+                    options(nostack)
+                );
             }
         }
         super::barrier::dsb_sy();

@@ -1,12 +1,48 @@
 //! CRC-32 by the processor's own instructions (Arm ARM DDI 0487, CRC32X), which every Cortex-A72 has: a byte a cycle and more, where
 //! a table in memory takes several cycles a byte.
 
-use super::bytes::{CHUNK, crc32_chunks};
+/// Bytes that a turn of the loop takes.
+const CHUNK: usize = 32;
 
 /// Continues the CRC-32 of gzip and zip (polynomial 0x04c11db7, reflected) over `bytes`, from `crc`, the value so far, 0 at first.
 pub fn update(crc: u32, bytes: &[u8]) -> u32 {
     let (chunks, rest) = bytes.as_chunks::<CHUNK>();
-    !rest.iter().fold(crc32_chunks(!crc, chunks), |crc, byte| byte_step(crc, *byte))
+    !rest.iter().fold(whole(!crc, chunks), |crc, byte| byte_step(crc, *byte))
+}
+
+/// Continues a CRC-32 register (neither inverted before nor after) over `chunks`.
+#[cfg(target_os = "none")]
+fn whole(mut crc: u32, chunks: &[[u8; CHUNK]]) -> u32 {
+    if chunks.is_empty() {
+        return crc;
+    }
+    // SAFETY: reads `chunks.len()` times CHUNK bytes from the slice's start, which are the slice; the count is not 0. The loads need
+    // no alignment (SCTLR_EL2.A is clear). A BCM2711's cores have CRC32X (ID_AA64ISAR0_EL1.CRC32 is 1).
+    unsafe {
+        core::arch::asm!(
+            ".arch_extension crc",
+            "2:",
+            "ldp {a}, {b}, [{from}], #16",
+            "ldp {c}, {d}, [{from}], #16",
+            "sub {left}, {left}, #1",
+            "crc32x {crc:w}, {crc:w}, {a}",
+            "crc32x {crc:w}, {crc:w}, {b}",
+            "crc32x {crc:w}, {crc:w}, {c}",
+            "crc32x {crc:w}, {crc:w}, {d}",
+            "cbnz {left}, 2b",
+            crc = inout(reg) crc,
+            from = inout(reg) chunks.as_ptr() => _,
+            left = inout(reg) chunks.len() => _,
+            a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
+            options(readonly, nostack, preserves_flags)
+        );
+    }
+    crc
+}
+
+#[cfg(not(target_os = "none"))]
+fn whole(crc: u32, chunks: &[[u8; CHUNK]]) -> u32 {
+    chunks.as_flattened().iter().fold(crc, |crc, byte| byte_step(crc, *byte))
 }
 
 #[cfg(target_os = "none")]
@@ -26,7 +62,7 @@ fn byte_step(crc: u32, byte: u8) -> u32 {
 
 /// The same, bit by bit: what the instruction is defined to do.
 #[cfg(not(target_os = "none"))]
-pub(super) fn byte_step(crc: u32, byte: u8) -> u32 {
+fn byte_step(crc: u32, byte: u8) -> u32 {
     (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 })
 }
 

@@ -17,7 +17,7 @@ mod echo;
 use super::device::{Counters, EthernetController, FrameReceiver, FrameSender, Link};
 use super::dhcp::{self, Lease};
 use super::frames::{Frames, Watch};
-use super::udp::{self, Datagram, Route};
+use super::udp::{self, Datagram, Headers, Route};
 use crate::arch::bytes::copy;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
@@ -61,6 +61,8 @@ pub struct Interface<C: EthernetController> {
     gateway: Option<Ipv4Addr>,
     /// Next hops that have answered, with their stations.
     neighbors: Vec<(Ipv4Addr, [u8; 6])>,
+    /// Those of the last datagram that was sent, as long as address and neighbours are the same.
+    headers: Option<Headers>,
     watch: Watch,
     scratch: Vec<u8>,
     next_port: u16,
@@ -93,6 +95,7 @@ impl<C: EthernetController> Interface<C> {
             address: None,
             gateway: None,
             neighbors: Vec::new(),
+            headers: None,
             watch,
             scratch,
             next_port: FIRST_PORT | (seed >> 17) as u16,
@@ -165,6 +168,7 @@ impl<C: EthernetController> Interface<C> {
         self.address = None;
         self.gateway = None;
         self.neighbors.clear();
+        self.headers = None;
     }
 
     /// Starts to ask for a lease, from the beginning. The first DISCOVER goes out with the next [`transmit`](Self::transmit).
@@ -252,6 +256,7 @@ impl<C: EthernetController> Interface<C> {
             self.watch.awaited = None;
             self.neighbors.retain(|known| known.0 != neighbor);
             self.neighbors.push((neighbor, station));
+            self.headers = None;
         }
         self.watch.seen.is_some()
     }
@@ -266,17 +271,25 @@ impl<C: EthernetController> Interface<C> {
     /// Sends a datagram from `port`. It is dropped, as the network might do, where there is no link, where its next hop is not known to
     /// answer, or where the controller has no room.
     pub fn send(&mut self, port: u16, to: SocketAddrV4, datagram: &[u8]) {
-        let next_hop = self.next_hop(*to.ip());
-        let station = self.neighbors.iter().find(|known| Some(known.0) == next_hop).map(|known| known.1);
-        let (Some(address), Some(station), Link::Up { .. }) = (self.address, station, self.link) else {
+        let (destination, length) = (*to.ip(), datagram.len());
+        if !self.headers.as_ref().is_some_and(|headers| headers.fit(destination, length)) {
+            self.headers = self.route(destination).map(|route| Headers::new(route, length));
+        }
+        let (Some(headers), Link::Up { .. }) = (&self.headers, self.link) else {
             log::debug!("net: nothing is sent to {to}, whose next hop is unknown");
             return;
         };
-        let stations = (self.controller.address(), station);
-        let route = Route { stations, from: SocketAddrV4::new(address.address(), port), to };
-        if !udp::send(self.controller.halves().1, route, datagram) {
+        if !headers.send(self.controller.halves().1, port, to.port(), datagram) {
             log::debug!("net: no room to send a datagram to {to}");
         }
+    }
+
+    /// The way to `destination`, if its next hop has answered.
+    fn route(&self, destination: Ipv4Addr) -> Option<Route> {
+        let next_hop = self.next_hop(destination)?;
+        let (_, station) = self.neighbors.iter().find(|known| known.0 == next_hop)?;
+        let stations = (self.controller.address(), *station);
+        Some(Route { stations, from: self.address?.address(), to: destination })
     }
 
     /// The oldest received frame, which stays the oldest until it is [released](Self::release) or smoltcp has

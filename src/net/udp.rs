@@ -13,6 +13,7 @@ use smoltcp::wire::{EthernetAddress, EthernetFrame, EthernetProtocol, IpProtocol
 const ETHERNET_HEADER: usize = 14;
 const IP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
+const HEADERS: usize = ETHERNET_HEADER + IP_HEADER + UDP_HEADER;
 /// As smoltcp and most systems have it (RFC 1700).
 const TIME_TO_LIVE: u8 = 64;
 
@@ -52,61 +53,86 @@ pub fn parse(frame: &[u8], station: [u8; 6], address: Ipv4Addr) -> Option<Datagr
     Some(Datagram { from, port: segment.dst_port(), payload: bytes.get(UDP_HEADER..)? })
 }
 
-/// Where a datagram goes, and from where.
+/// Where datagrams go, and from where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The own station address (MAC) and the one of the next hop.
     pub stations: ([u8; 6], [u8; 6]),
-    /// The own end.
-    pub from: SocketAddrV4,
-    /// The other end.
-    pub to: SocketAddrV4,
+    /// The own address.
+    pub from: Ipv4Addr,
+    /// The other end's.
+    pub to: Ipv4Addr,
 }
 
-/// Queues a datagram; false where there is no room for its frame.
-pub fn send(sender: &mut impl FrameSender, route: Route, payload: &[u8]) -> bool {
-    let length = ETHERNET_HEADER + IP_HEADER + UDP_HEADER + payload.len();
-    sender.send(length, |frame| write(frame, route, payload)).is_some()
+/// The headers of all datagrams of one length that go one route. One acknowledgement differs from the next in ports, payload and sum alone, so
+/// the rest is put together once.
+#[derive(Clone, Copy, Debug)]
+pub struct Headers {
+    to: Ipv4Addr,
+    /// Bytes of payload.
+    length: usize,
+    bytes: [u8; HEADERS],
+    /// The sum of all that a datagram's sum covers, but for ports and payload.
+    sum: u16,
 }
 
-fn write(frame: &mut [u8], route: Route, payload: &[u8]) {
-    let (own, next_hop) = route.stations;
-    let (source, destination) = (*route.from.ip(), *route.to.ip());
-    // A frame that was given out is no longer than Ethernet's, so the lengths fit.
-    let segment_length = (UDP_HEADER + payload.len()) as u16;
-    let mut frame = EthernetFrame::new_unchecked(frame);
-    frame.set_dst_addr(EthernetAddress(next_hop));
-    frame.set_src_addr(EthernetAddress(own));
-    frame.set_ethertype(EthernetProtocol::Ipv4);
-    let mut packet = Ipv4Packet::new_unchecked(frame.payload_mut());
-    packet.set_version(4);
-    packet.set_header_len(IP_HEADER as u8);
-    packet.set_dscp(0);
-    packet.set_ecn(0);
-    packet.set_total_len(IP_HEADER as u16 + segment_length);
-    packet.set_ident(0);
-    packet.clear_flags();
-    packet.set_dont_frag(true);
-    packet.set_more_frags(false);
-    packet.set_frag_offset(0);
-    packet.set_hop_limit(TIME_TO_LIVE);
-    packet.set_next_header(IpProtocol::Udp);
-    packet.set_src_addr(source);
-    packet.set_dst_addr(destination);
-    packet.set_checksum(0);
-    let packet = packet.into_inner();
-    let Some((header, bytes)) = packet.split_at_mut_checked(IP_HEADER) else { return };
-    let sum = !ones_complement_sum(0, header);
-    Ipv4Packet::new_unchecked(header).set_checksum(sum);
-    let mut segment = UdpPacket::new_unchecked(&mut *bytes);
-    segment.set_src_port(route.from.port());
-    segment.set_dst_port(route.to.port());
-    segment.set_len(segment_length);
-    segment.set_checksum(0);
-    copy(segment.payload_mut(), payload);
-    let sum = !ones_complement_sum(pseudo_header(source, destination, segment_length), bytes);
-    // 0 would say that there is no sum; 0xffff is the same number to those who check (RFC 768).
-    UdpPacket::new_unchecked(bytes).set_checksum(if sum == 0 { u16::MAX } else { sum });
+impl Headers {
+    /// For payloads of `length` bytes, which must fit into a frame.
+    pub fn new(route: Route, length: usize) -> Self {
+        let (own, next_hop) = route.stations;
+        let segment_length = (UDP_HEADER + length) as u16;
+        let mut bytes = [0; HEADERS];
+        let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
+        frame.set_dst_addr(EthernetAddress(next_hop));
+        frame.set_src_addr(EthernetAddress(own));
+        frame.set_ethertype(EthernetProtocol::Ipv4);
+        let mut packet = Ipv4Packet::new_unchecked(frame.payload_mut());
+        packet.set_version(4);
+        packet.set_header_len(IP_HEADER as u8);
+        packet.set_total_len(IP_HEADER as u16 + segment_length);
+        packet.set_dont_frag(true);
+        packet.set_hop_limit(TIME_TO_LIVE);
+        packet.set_next_header(IpProtocol::Udp);
+        packet.set_src_addr(route.from);
+        packet.set_dst_addr(route.to);
+        let packet = packet.into_inner();
+        if let Some((header, segment)) = packet.split_at_mut_checked(IP_HEADER) {
+            let sum = !ones_complement_sum(0, header);
+            Ipv4Packet::new_unchecked(header).set_checksum(sum);
+            UdpPacket::new_unchecked(segment).set_len(segment_length);
+        }
+        let sum = add(pseudo_header(route.from, route.to, segment_length), segment_length);
+        Self { to: route.to, length, bytes, sum }
+    }
+
+    /// Whether these are the headers of a payload of `length` bytes for `to`.
+    pub fn fit(&self, to: Ipv4Addr, length: usize) -> bool {
+        self.to == to && self.length == length
+    }
+
+    /// Queues a datagram between these two ports; false where there is no room for its frame.
+    pub fn send(&self, sender: &mut impl FrameSender, from: u16, to: u16, payload: &[u8]) -> bool {
+        sender.send(HEADERS + payload.len(), |frame| self.write(frame, from, to, payload)).is_some()
+    }
+
+    fn write(&self, frame: &mut [u8], from: u16, to: u16, payload: &[u8]) {
+        let Some((headers, rest)) = frame.split_first_chunk_mut::<HEADERS>() else { return };
+        copy(headers, &self.bytes);
+        copy(rest, payload);
+        let sum = !ones_complement_sum(add(add(self.sum, from), to), payload);
+        // 0 would say that there is no sum; 0xffff is the same number to those who check (RFC 768).
+        let sum = if sum == 0 { u16::MAX } else { sum };
+        let [.., from_high, from_low, to_high, to_low, _, _, sum_high, sum_low] = headers;
+        [*from_high, *from_low] = from.to_be_bytes();
+        [*to_high, *to_low] = to.to_be_bytes();
+        [*sum_high, *sum_low] = sum.to_be_bytes();
+    }
+}
+
+/// The ones' complement sum of two words.
+fn add(one: u16, other: u16) -> u16 {
+    let (sum, carry) = one.overflowing_add(other);
+    sum + u16::from(carry)
 }
 
 /// The sum of what a datagram's sum covers besides itself.
@@ -148,7 +174,12 @@ mod tests {
     /// A frame from `FROM` to `TO`.
     fn frame(payload: &[u8]) -> Vec<u8> {
         let mut sender = One::default();
-        assert!(send(&mut sender, Route { stations: (OTHER, OWN), from: FROM, to: TO }, payload));
+        let headers = Headers::new(Route { stations: (OTHER, OWN), from: *FROM.ip(), to: *TO.ip() }, payload.len());
+        assert!(headers.fit(*TO.ip(), payload.len()));
+        // The second time with what is left of the first.
+        for port in [1, FROM.port()] {
+            assert!(headers.send(&mut sender, port, TO.port(), payload));
+        }
         sender.0
     }
 
@@ -195,6 +226,12 @@ mod tests {
             frame.extend_from_slice(&bytes);
             let _ = ours(&frame);
         }
+    }
+
+    #[test]
+    fn headers_fit_one_machine_and_one_length() {
+        let headers = Headers::new(Route { stations: (OTHER, OWN), from: *FROM.ip(), to: *TO.ip() }, 4);
+        assert!(!headers.fit(*FROM.ip(), 4) && !headers.fit(*TO.ip(), 5));
     }
 
     #[test]

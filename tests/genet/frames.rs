@@ -186,6 +186,11 @@ fn accesses_per_block(window: u32) -> (f64, f64) {
     let mut driver = Genet::new(&bus, &clock, receive, send, Settings { address: ADDRESS, phy_address: None }).unwrap();
     driver.start().unwrap();
     wait_for_link(&bench, &mut driver);
+    // Two rounds of the ring, after which the driver knows that descriptors stay.
+    for _ in 0..512 {
+        assert!(driver.halves().1.send(46, |bytes| bytes.fill(0)).is_some());
+        bench.advance(Duration::from_millis(1));
+    }
     bus.reads.set(0);
     bus.writes.set(0);
     let windows = 50;
@@ -207,7 +212,7 @@ fn accesses_per_block(window: u32) -> (f64, f64) {
 #[test]
 fn a_block_costs_few_register_accesses() {
     let (reads, writes) = accesses_per_block(1);
-    assert!(reads <= 4.0 && writes <= 4.0, "two frames a block: {reads} reads, {writes} writes");
+    assert!(reads <= 4.0 && writes <= 1.2, "two frames a block: {reads} reads, {writes} writes");
     let (reads, writes) = accesses_per_block(64);
     assert!(reads <= 1.2 && writes <= 0.2, "windows of 64: {reads} reads, {writes} writes");
 }

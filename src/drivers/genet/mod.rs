@@ -290,6 +290,7 @@ impl<B: Bus + Copy, D: DmaMemory, C: Clock + Copy> Genet<B, D, C> {
         }
         self.mac.stop_transmitter();
         self.sender.set_up(now);
+        self.sender.distrust();
         self.sender.ring().start();
         self.mac.resume_transmitter();
     }

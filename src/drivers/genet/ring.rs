@@ -73,7 +73,7 @@ impl<B: Bus + Copy> Ring<B> {
     pub fn set_up(&self, buffer: impl Fn(usize) -> u64) -> Progress {
         for slot in 0..DESCRIPTORS {
             self.set_address(slot as u16, buffer(slot));
-            self.bus.write32(self.engine.descriptor(slot as u16) + DESCRIPTOR_STATUS, 0);
+            self.set_status(slot as u16, 0);
         }
         self.bus.write32(self.engine.burst_size(), BURST);
         self.set_wide(self.engine.start(), 0);
@@ -136,6 +136,16 @@ impl<B: Bus + Copy> Ring<B> {
     /// Names the buffer of the slot of `index` anew, where the upper half of its address is as it was at set-up.
     pub fn set_address_low(&self, index: u16, address: u64) {
         self.bus.write32(self.engine.descriptor(index) + DESCRIPTOR_ADDRESS_LOW, address as u32);
+    }
+
+    /// The lower half of the address that the slot of `index` names.
+    pub fn address_low(&self, index: u16) -> u32 {
+        self.bus.read32(self.engine.descriptor(index) + DESCRIPTOR_ADDRESS_LOW)
+    }
+
+    /// Sets length and status of the slot of `index`.
+    pub fn set_status(&self, index: u16, status: u32) {
+        self.bus.write32(self.engine.descriptor(index) + DESCRIPTOR_STATUS, status);
     }
 
     /// Length and status of the slot of `index`.
