@@ -8,17 +8,17 @@ use board::RaspberryPi4;
 use core::fmt::Write;
 use xenlift::arch::hooks::{Fault, RawOutput, StartBoard};
 use xenlift::arch::{Entry, unpacked};
-use xenlift::boot::gzip::gunzip;
+use xenlift::boot::digest::crc32;
 
 xenlift::entry!(&RaspberryPi4, unpack);
 
-/// `loader`, as a flat image, in gzip's format. Whoever builds this program says where it is.
+/// `loader`, as a flat image, packed. Whoever builds this program says where it is.
 static LOADER: &[u8] = include_bytes!(env!("XENLIFT_PACKED"));
 
 /// Unpacks the loader and goes on there.
 fn unpack(entry: Entry) -> ! {
     let room = unpacked::room();
-    let damage = match gunzip(LOADER, room) {
+    let damage = match packing::unpack(LOADER, room, crc32) {
         Ok(_) => {
             unpacked::go_on(&entry.found, room);
             None

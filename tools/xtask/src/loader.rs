@@ -1,11 +1,10 @@
 //! Building `loader.bin` from the sources, checked.
 
 use std::fs;
-use std::io::Read;
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use xenlift::boot::digest::crc32;
 
 use crate::process::{announce, run_reported};
 use crate::product::{self, Product};
@@ -13,13 +12,6 @@ use crate::toolchain::{TARGET, Toolchain};
 
 /// The package of the firmware binary.
 pub const PACKAGE: &str = "xenlift-rpi4";
-
-/// Five iterations: ten more save another hundred bytes.
-const PACKING: zopfli::Options = zopfli::Options {
-    iteration_count: NonZeroU64::new(5).unwrap(),
-    iterations_without_improvement: NonZeroU64::MAX,
-    maximum_block_splits: 15,
-};
 
 /// A built loader.
 #[derive(Clone, Debug)]
@@ -52,10 +44,10 @@ pub fn target_directory(toolchain: &Toolchain) -> PathBuf {
 pub fn build(toolchain: &Toolchain) -> Result<Loader> {
     let elf = build_package(toolchain, PACKAGE, "loader")?;
     let loader = checked(&elf)?;
-    let packed = elf.with_extension("gz");
+    let packed = elf.with_extension("packed");
     if !is_packed(&packed, &loader.image) {
         announce("packing the loader");
-        replace(&packed, &pack(&loader.image)?)?;
+        replace(&packed, &packing::pack(&loader.image, crc32)?)?;
     }
     let unpacker = build_with(toolchain, PACKAGE, "packed", |command| {
         command.args(["--features", "packed"]).env("XENLIFT_PACKED", &packed);
@@ -66,21 +58,11 @@ pub fn build(toolchain: &Toolchain) -> Result<Loader> {
     Ok(Loader { bin, elf, unpacked: loader.image.len(), unpacker, product })
 }
 
-/// `image` in gzip's format, as small as that gets: Zopfli's seconds at the build save 4 % of what every board loads at every start, and the
-/// loader's inflate does not know the difference.
-fn pack(image: &[u8]) -> Result<Vec<u8>> {
-    let mut packed = Vec::new();
-    zopfli::compress(PACKING, zopfli::Format::Gzip, image, &mut packed).context("cannot pack the loader")?;
-    Ok(packed)
-}
-
-/// Whether the file at `path` is `image` as [`pack`] packs it. Packing takes seconds, in a build for debugging half a minute, and every command
-/// that starts a board would wait for it.
+/// Whether the file at `path` is `image`, packed. Packing takes seconds, and every command that starts a board would wait for it.
 fn is_packed(path: &Path, image: &[u8]) -> bool {
     let Ok(packed) = fs::read(path) else { return false };
-    let mut unpacked = Vec::with_capacity(image.len());
-    let unpacks = flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).is_ok();
-    unpacks && unpacked == image
+    let mut unpacked = vec![0; image.len()];
+    packing::unpack(&packed, &mut unpacked, crc32).is_ok() && unpacked == image
 }
 
 /// Puts `bytes` into the file at `path`, if they are not there already: what is built of it stays. By rename: tests build it at the
