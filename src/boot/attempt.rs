@@ -7,25 +7,28 @@ use crate::board::Board;
 use crate::boot::bring_up::Machine;
 use crate::boot::card::Catalogue;
 use crate::boot::departure::{self, Departure, File};
+use crate::boot::digest::Following;
 use crate::boot::layout::{self, Layout};
-use crate::boot::network::Watch;
+use crate::boot::network::{Foreground, Watch};
 use crate::boot::outline::{self, Seen};
 use crate::boot::plan::{self, Facts, Item, Place, Plan, Role};
 use crate::boot::script::{self, Ended, Script};
-use crate::boot::store::{self, Need, Receiver, Store, Stored};
+use crate::boot::store::{self, Arrived, Need, Parked, Receiver, Store, Stored};
 use crate::boot::supply::{self, Supply};
 use crate::boot::xen;
 use crate::config::{Entry, Payload, Xen};
 use crate::console;
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, overlay, read};
+use crate::net::fetch::Job;
 use crate::net::settings::Bounded;
 use crate::net::{fetch, tftp};
-use crate::ram::Claim;
+use crate::ram::{Claim, Ram};
 use crate::range::PhysicalRange;
 use crate::time::Clock;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::fmt;
 
 /// Bytes that all overlays of an entry may have together: ten times what a lavish set of the Raspberry Pi's has.
@@ -117,10 +120,56 @@ impl From<layout::Error> for Error {
     }
 }
 
-/// Boots `entry`. Comes back only if that failed. `from_card` says that its settings came from the card.
-pub fn boot<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -> Error {
-    match attempt(machine, entry, from_card) {
+/// The files of an entry, in memory before anybody has chosen it.
+#[derive(Debug)]
+pub struct Prefetched {
+    parked: Parked,
+    files: Vec<InMemory>,
+}
+
+impl Prefetched {
+    /// Gives their memory back.
+    pub fn give_up(self, ram: &mut Ram) {
+        self.parked.resume(ram).give_up();
+    }
+}
+
+/// Boots `entry`, of which `files` may be here already. Comes back only if that failed. `from_card` says that its settings came from the card.
+pub fn boot<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool, files: Option<Prefetched>) -> Error {
+    match attempt(machine, entry, from_card, files) {
         Ok(error) | Err(error) => error,
+    }
+}
+
+/// Brings the files of `entry`, while `foreground` has the console and decides whether they are wanted. `None` for a script, which says itself what
+/// it needs.
+///
+/// # Errors
+/// As in [`boot`], and all memory is free again.
+pub fn prefetch<B: Board>(
+    machine: &mut Machine<B>,
+    entry: &Entry,
+    from_card: bool,
+    foreground: &mut dyn Foreground<B>,
+) -> Result<Option<Prefetched>, Error> {
+    let layout = machine.free_memory()?;
+    let Planned::Xen(plan) = plan(machine, &layout, entry, from_card)? else { return Ok(None) };
+    let Machine { board, ram, initramfs, network, card, keeper, kept, .. } = machine;
+    let mut supply: Supply<'_, '_, B> = Supply::new(initramfs.as_ref().map(Claim::bytes), network.as_mut().ok());
+    supply = supply.with_card(card);
+    kept.forget_memory();
+    let mut store = Store::new(ram, layout);
+    let mut load = Load { store: &mut store, files: Vec::new(), notes: Vec::new() };
+    let mut watch = Watch::hidden(keeper, board.clock().now(), Some(foreground));
+    match load.bring_all(&plan, &mut supply, &mut watch) {
+        Ok(()) => {
+            let files = load.files;
+            Ok(Some(Prefetched { parked: store.park(), files }))
+        }
+        Err(error) => {
+            store.give_up();
+            Err(error)
+        }
     }
 }
 
@@ -200,9 +249,22 @@ fn plan<'e, B: Board>(
     })
 }
 
-fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -> Result<Error, Error> {
+fn attempt<B: Board>(
+    machine: &mut Machine<B>,
+    entry: &Entry,
+    from_card: bool,
+    files: Option<Prefetched>,
+) -> Result<Error, Error> {
     let layout = machine.free_memory()?;
-    let planned = plan(machine, &layout, entry, from_card)?;
+    let planned = match plan(machine, &layout, entry, from_card) {
+        Ok(planned) => planned,
+        Err(error) => {
+            if let Some(files) = files {
+                files.give_up(&mut machine.ram);
+            }
+            return Err(error);
+        }
+    };
     let known = Known { mac_address: machine.identity.mac, serial_number: machine.identity.serial };
     let Machine { board, ram, uart, tree, initramfs, network, card, keeper, kept, .. } = machine;
     let mut supply: Supply<'_, '_, B> = Supply::new(initramfs.as_ref().map(Claim::bytes), network.as_mut().ok());
@@ -216,7 +278,7 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
             brought.map_err(|error| Error::Supply { file: item.name(), error })?;
             let bytes = sink.into_bytes();
             if item.file.sha256.is_some() {
-                item.check_digest(&sha256(&item, &bytes, &mut watch)?)?;
+                item.check_digest(&sha256(&item, &bytes, Following::default(), &mut watch)?)?;
             }
             drop(watch);
             let script = Script::named(item.file.source.name(), &bytes);
@@ -225,10 +287,16 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
     };
 
     kept.forget_memory();
-    let mut store = Store::new(ram, layout);
-    let mut load = Load { store: &mut store, files: Vec::new(), notes: Vec::new() };
-    let ready = load
-        .bring_all(&plan, &mut supply, &mut Watch::new(keeper, board.clock().now()))
+    let (mut store, files) = match files {
+        Some(Prefetched { parked, files }) => (parked.resume(ram), files),
+        None => (Store::new(ram, layout), Vec::new()),
+    };
+    let mut load = Load { store: &mut store, files, notes: Vec::new() };
+    let mut watch = Watch::new(keeper, board.clock().now());
+    watch.catch_up();
+    let brought = load.bring_all(&plan, &mut supply, &mut watch);
+    drop(watch);
+    let ready = brought
         .and_then(|()| load.write_tree(&plan, tree.as_deref().ok(), &known))
         .and_then(|tree| load.departure(tree));
     let result = ready.map(|departure| departure.start(board, keeper, &mut supply, &mut store, *uart).into());
@@ -236,10 +304,17 @@ fn attempt<B: Board>(machine: &mut Machine<B>, entry: &Entry, from_card: bool) -
     result
 }
 
-/// The SHA-256 of the file of `item`.
-fn sha256<B: Board>(item: &Item, bytes: &[u8], watch: &mut Watch<'_, B>) -> Result<[u8; 32], Error> {
+/// The way of `item`'s file into `store`.
+fn receiver<'s, 'm>(store: &'s RefCell<&'s mut Store<'m>>, item: &'s Item) -> Receiver<'s, 'm> {
+    let receiver = Receiver::new(store, &item.label, Need::of(item.role));
+    // Who brings a bundle's file has compared its digest already.
+    if item.file.sha256.is_some() && item.place != Place::Bundle { receiver.digested() } else { receiver }
+}
+
+/// The SHA-256 of the file of `item`, of which `begun` has the beginning.
+fn sha256<B: Board>(item: &Item, bytes: &[u8], begun: Following, watch: &mut Watch<'_, B>) -> Result<[u8; 32], Error> {
     let given_up = || Error::Supply { file: item.name(), error: supply::Error::Fetch(fetch::Error::Aborted) };
-    watch.sha256(item.file.source.name(), bytes).ok_or_else(given_up)
+    watch.sha256(item.file.source.name(), bytes, begun).ok_or_else(given_up)
 }
 
 /// What an entry turns out to need.
@@ -255,6 +330,7 @@ fn lost() -> Error {
 }
 
 /// A file of the plan that is in memory.
+#[derive(Debug)]
 struct InMemory {
     role: Role,
     label: String,
@@ -279,53 +355,117 @@ impl Load<'_, '_> {
         self.find(role).map(|stored| self.store.range(stored))
     }
 
-    /// Brings all files of the plan into memory, each checked as soon as it is there.
+    /// Brings all files of the plan into memory, each checked as soon as it is there: the device tree first, because what it reserves decides
+    /// where the others may lie; then those that are here already; then those of servers, side by side.
     fn bring_all<B: Board>(
         &mut self,
         plan: &Plan<'_>,
         supply: &mut Supply<'_, '_, B>,
         watch: &mut Watch<'_, B>,
     ) -> Result<(), Error> {
-        for item in &plan.items {
-            let (stored, checked_already) = self.bring(item, supply, watch)?;
-            let bytes = self.store.bytes(stored);
-            let sha256 = match checked_already {
-                None if item.file.sha256.is_some() => Some(sha256(item, bytes, watch)?),
-                checked => checked,
-            };
-            if let Some(sha256) = &sha256 {
-                item.check_digest(sha256)?;
+        let missing = plan.items.iter().filter(|item| self.find(item.role).is_none());
+        let (trees, others): (Vec<&Item>, Vec<&Item>) = missing.partition(|item| item.role == Role::DeviceTree);
+        let (fetched, here): (Vec<&Item>, Vec<&Item>) =
+            others.into_iter().partition(|item| item.place == Place::Network);
+        for item in trees.into_iter().chain(here) {
+            self.bring(item, plan, supply, watch)?;
+        }
+        self.fetch(&fetched, plan, supply, watch)?;
+        // Whatever came first, they are told in the order of the settings.
+        self.files.sort_by_key(|file| plan.items.iter().position(|item| item.role == file.role));
+        Ok(())
+    }
+
+    /// Brings one file, wherever it is.
+    fn bring<B: Board>(
+        &mut self,
+        item: &Item,
+        plan: &Plan<'_>,
+        supply: &mut Supply<'_, '_, B>,
+        watch: &mut Watch<'_, B>,
+    ) -> Result<(), Error> {
+        if item.place == Place::Network {
+            return self.fetch(&[item], plan, supply, watch);
+        }
+        let store = self.store.share();
+        let mut receiver = receiver(&store, item);
+        let brought = supply.bring(item, &mut receiver, watch);
+        let arrived = receiver.finish().map_err(|error| Error::Store { file: item.name(), error })?;
+        let sha256 = brought.map_err(|error| Error::Supply { file: item.name(), error })?;
+        let empty = || Error::Store { file: item.name(), error: store::Error::Empty };
+        self.take_in(item, arrived.ok_or_else(empty)?, sha256, plan, watch)
+    }
+
+    /// Brings files from servers side by side. What finds no place so, because a server does not tell a size, comes alone afterwards.
+    fn fetch<B: Board>(
+        &mut self,
+        items: &[&Item],
+        plan: &Plan<'_>,
+        supply: &mut Supply<'_, '_, B>,
+        watch: &mut Watch<'_, B>,
+    ) -> Result<(), Error> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let store = self.store.share();
+        let mut receivers: Vec<Receiver<'_, '_>> = items.iter().map(|item| receiver(&store, item)).collect();
+        let mut jobs: Vec<Job<'_>> =
+            (items.iter().zip(&mut receivers)).map(|(item, sink)| Job { source: &item.file.source, sink }).collect();
+        let fetched = supply.fetch(&mut jobs, watch);
+        let crowded = items.len() > 1 && receivers.iter().any(Receiver::wants_to_be_alone);
+        let (mut arrived, mut rest, mut refused) = (Vec::new(), Vec::new(), None);
+        for (item, receiver) in items.iter().zip(receivers) {
+            match receiver.finish() {
+                Ok(Some(file)) => arrived.push((item, file)),
+                _ if crowded => rest.push(item),
+                Ok(None) if fetched.is_err() => {}
+                Ok(None) => _ = refused.get_or_insert(Error::Store { file: item.name(), error: store::Error::Empty }),
+                Err(error) => _ = refused.get_or_insert(Error::Store { file: item.name(), error }),
             }
-            item.check(bytes)?;
-            plan.check_room(item, bytes)?;
-            if item.role == Role::DeviceTree {
-                Tree::new(bytes).map_err(|error| Error::Tree { file: item.name(), error })?;
-            }
-            let (label, source) = (item.label.clone(), item.file.source.name().to_string());
-            if item.role == Role::DeviceTree {
-                // It comes first, so that everything after it keeps clear of what it reserves.
-                self.store.reserve_for_tree(stored).map_err(|error| Error::Store { file: label.clone(), error })?;
-            }
-            self.files.push(InMemory { role: item.role, label, source, stored, sha256 });
+        }
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        if let (Err((job, error)), false) = (fetched, crowded) {
+            let file = items.get(job).map(|item| item.name()).unwrap_or_default();
+            return Err(Error::Supply { file, error });
+        }
+        for (item, file) in arrived {
+            self.take_in(item, file, None, plan, watch)?;
+        }
+        for item in rest {
+            self.fetch(&[item], plan, supply, watch)?;
         }
         Ok(())
     }
 
-    fn bring<B: Board>(
+    /// Checks a file that has come. `checked` is its SHA-256 where somebody has computed that already.
+    fn take_in<B: Board>(
         &mut self,
         item: &Item,
-        supply: &mut Supply<'_, '_, B>,
+        arrived: Arrived,
+        checked: Option<[u8; 32]>,
+        plan: &Plan<'_>,
         watch: &mut Watch<'_, B>,
-    ) -> Result<(Stored, Option<[u8; 32]>), Error> {
-        let store = self.store.share();
-        let mut receiver = Receiver::new(&store, &item.label, Need::of(item.role));
-        let brought = supply.bring(item, &mut receiver, watch);
-        let stored = receiver.finish().map_err(|error| Error::Store { file: item.name(), error })?;
-        match (brought, stored) {
-            (Ok(sha256), Some(stored)) => Ok((stored, sha256)),
-            (Err(error), _) => Err(Error::Supply { file: item.name(), error }),
-            (Ok(_), None) => Err(Error::Store { file: item.name(), error: store::Error::Empty }),
+    ) -> Result<(), Error> {
+        let Arrived { stored, digest } = arrived;
+        let bytes = self.store.bytes(stored);
+        let sha256 = match (checked, digest) {
+            (None, Some(begun)) => Some(sha256(item, bytes, begun, watch)?),
+            (checked, _) => checked,
+        };
+        if let Some(sha256) = &sha256 {
+            item.check_digest(sha256)?;
         }
+        item.check(bytes)?;
+        plan.check_room(item, bytes)?;
+        let (label, source) = (item.label.clone(), item.file.source.name().to_string());
+        if item.role == Role::DeviceTree {
+            Tree::new(bytes).map_err(|error| Error::Tree { file: item.name(), error })?;
+            self.store.reserve_for_tree(stored).map_err(|error| Error::Store { file: label.clone(), error })?;
+        }
+        self.files.push(InMemory { role: item.role, label, source, stored, sha256 });
+        Ok(())
     }
 
     /// Makes the tree that Xen is given, in a block of its own with room to grow.

@@ -96,6 +96,8 @@ pub struct Keeper<B: Board> {
     clock: B::Clock,
     /// The steps of the boot so far.
     pub timing: Timing,
+    /// Lines of what went on behind the menu, for when somebody wants to know.
+    pub untold: String,
     start: &'static dyn StartBoard,
     watchdog: Option<Watchdog<B::Registers>>,
     mailbox: Option<BoardMailbox<B>>,
@@ -177,11 +179,12 @@ impl<B: Board> Machine<B> {
         console::poll();
         let network = network::open(&mut board, parsed, &identity);
         console::poll();
-        timing.mark(clock.now(), format_args!("Ethernet started"));
+        timing.mark(clock.now(), format_args!("{}", network::STARTED));
         let card = Slot::new(parsed, board.clock());
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
         let start = board.start();
-        let keeper = Keeper { watched: false, terminal: None, timing, clock, start, watchdog, mailbox };
+        let keeper =
+            Keeper { watched: false, terminal: None, timing, untold: String::new(), clock, start, watchdog, mailbox };
         let kept = Kept::default();
         Self {
             board,

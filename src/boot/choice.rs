@@ -113,7 +113,7 @@ fn boot_with_fallbacks<B: Board>(
     let mut next = Some(entry);
     while let Some(entry) = next {
         println!("Booting {}.", entry.title());
-        let error = attempt::boot(machine, entry, from_card).to_string();
+        let error = attempt::boot(machine, entry, from_card, None).to_string();
         println!("{} was not booted: {error}", entry.name);
         reason.get_or_insert(error);
         let is_watched = machine.keeper.watched && matches!(entry.payload, Payload::Script(_));

@@ -11,6 +11,7 @@ use super::layout;
 use super::store::{self, Store, Stored};
 use super::summary::{CommandLine, Loaded, Next, Summary};
 use super::supply::Supply;
+use super::timing::Timing;
 use super::warnings::{self, Ready, Warning};
 use super::xen;
 use super::xen_console::{self, Ours, Uart, XenConsole};
@@ -138,7 +139,7 @@ impl Departure {
         uart: Choice,
     ) -> Error {
         keeper.timing.mark(keeper.now(), format_args!("tree and files"));
-        match self.make_ready(store, uart, keeper.manner()) {
+        match self.make_ready(store, uart, keeper.manner(), &keeper.timing) {
             Ok(()) => {
                 keeper.timing.mark(keeper.now(), format_args!("jump"));
                 self.leave(board, keeper, supply, store)
@@ -147,7 +148,13 @@ impl Departure {
         }
     }
 
-    fn make_ready(&mut self, store: &mut Store<'_>, uart: Choice, manner: Manner) -> Result<(), Error> {
+    fn make_ready(
+        &mut self,
+        store: &mut Store<'_>,
+        uart: Choice,
+        manner: Manner,
+        timing: &Timing,
+    ) -> Result<(), Error> {
         console::poll();
         let mut editor = Editor::new(store.bytes_mut(self.tree))?;
         console::poll();
@@ -155,6 +162,8 @@ impl Departure {
             true => Some(prepare_for_xen(&mut editor, uart.uart)?),
             false => None,
         };
+        console::poll();
+        timing.leave(&mut editor)?;
         console::poll();
         let length = editor.finish().len();
         self.tree = store.shorten(self.tree, length as u64).map_err(Error::Store)?;

@@ -46,6 +46,34 @@ impl Sha256 {
     }
 }
 
+/// The SHA-256 of a file that is still coming: of as much of its beginning as is there.
+#[derive(Clone, Debug, Default)]
+pub struct Following {
+    sha256: Sha256,
+    done: usize,
+}
+
+impl Following {
+    /// Bytes that are in it.
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Adds the next bytes of `beginning`, at most `most` of them; false where there is none.
+    pub fn follow(&mut self, beginning: &[u8], most: usize) -> bool {
+        let rest = beginning.get(self.done..).unwrap_or_default();
+        let piece = rest.get(..most).unwrap_or(rest);
+        self.sha256.add(piece);
+        self.done += piece.len();
+        !piece.is_empty()
+    }
+
+    /// Of everything that it followed.
+    pub fn finish(self) -> [u8; 32] {
+        self.sha256.finish()
+    }
+}
+
 /// The CRC-32 (ISO-HDLC) of `bytes`.
 pub fn crc32(bytes: &[u8]) -> u32 {
     crc32_continued(0, bytes)
@@ -72,7 +100,7 @@ impl fmt::Display for Digest {
 
 #[cfg(test)]
 mod tests {
-    use super::{Digest, Sha256};
+    use super::{Digest, Following, Sha256};
     use alloc::format;
 
     #[test]
@@ -81,6 +109,10 @@ mod tests {
         let mut sha256 = Sha256::default();
         sha256.add(b"a");
         sha256.add(b"bc");
+        let mut following = Following::default();
+        assert!(following.follow(b"a", 2) && !following.follow(b"a", 2));
+        assert!(following.follow(b"abc", 1) && following.follow(b"abc", 16));
+        assert_eq!((following.done(), following.finish()), (3, sha256.clone().finish()));
         let sha256 = Digest::Sha256(sha256.finish());
         assert_eq!(format!("{sha256}, {sha256:#}"), "sha256 ba7816bf, sha256 ba7816bf8f01cfea");
     }

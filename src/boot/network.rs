@@ -2,7 +2,7 @@
 
 use crate::board::{Block, Board};
 use crate::boot::bring_up::{Identity, Keeper};
-use crate::boot::digest::Sha256;
+use crate::boot::digest::Following;
 use crate::config::Network;
 use crate::console::{self, Attentive, attentively};
 use crate::device_tree::{Node, Tree};
@@ -10,20 +10,27 @@ use crate::drivers::genet::{self, Genet, RECEIVE_MEMORY, SEND_MEMORY, Settings};
 use crate::net::device::Link;
 use crate::net::fetch::{Event, Observer, Progress, Session};
 use crate::println;
-use crate::terminal::progress::Display;
+use crate::terminal::progress::{Display, Manner};
 use crate::time::{Clock, Duration, Instant};
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use core::fmt;
 
 /// The name by which the tree knows the controller.
 const COMPATIBLE: &str = "brcm,bcm2711-genet-v5";
+
+/// What the timing calls the controller's start.
+pub(super) const STARTED: &str = "Ethernet started";
 
 /// Time between two looks at the console: half of what the mini UART's FIFO takes to overflow.
 pub(super) const LOOK_AT_CONSOLE: Duration = Duration::from_micros(300);
 
 /// Time between two reports of a digest's progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Bytes that are kept of what was not shown.
+const MOST_UNTOLD: usize = 4096;
 
 /// Bytes of which a digest is computed between two looks at the console: 0.2 ms at ten cycles a byte.
 const DIGESTED_AT_ONCE: usize = 16 * 1024;
@@ -111,18 +118,52 @@ fn phy_address(tree: &Tree<'_>, node: &Node<'_>) -> Option<u8> {
     u8::try_from(phy.property("reg")?.u32()?).ok().filter(|address| *address < 32)
 }
 
+/// Who has the console while files come that nobody has asked for yet: the menu.
+pub trait Foreground<B: Board> {
+    /// Looks after the console and everything that has to be looked after, and says what becomes of the files.
+    fn look(&mut self, keeper: &mut Keeper<B>, now: Instant) -> Verdict;
+}
+
+/// What becomes of files that nobody has asked for yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nobody knows yet.
+    Open,
+    /// They are wanted now, and so is the console.
+    Wanted,
+    /// They are not.
+    Unwanted,
+}
+
 /// Looks after the rest of the machine while something is waited for, and shows how it goes.
 pub struct Watch<'k, B: Board> {
     keeper: &'k mut Keeper<B>,
     looked: Instant,
     display: Display,
+    foreground: Option<&'k mut dyn Foreground<B>>,
+    /// Nothing is shown. What there would be to read of it afterwards goes to the keeper.
+    hidden: bool,
 }
 
 impl<'k, B: Board> Watch<'k, B> {
     /// Watches for `keeper`, from `now` on.
     pub fn new(keeper: &'k mut Keeper<B>, now: Instant) -> Self {
         let display = Display::new(keeper.manner());
-        Self { keeper, looked: now, display }
+        Self { keeper, looked: now, display, foreground: None, hidden: false }
+    }
+
+    /// Watches for `keeper` and shows nothing. `foreground` is asked instead of the console, if there is one.
+    pub fn hidden(keeper: &'k mut Keeper<B>, now: Instant, foreground: Option<&'k mut dyn Foreground<B>>) -> Self {
+        Self { keeper, looked: now, display: Display::new(Manner::Unattended), foreground, hidden: true }
+    }
+
+    /// Prints what was not shown when it happened.
+    pub fn catch_up(&mut self) {
+        self.hidden = false;
+        let untold = core::mem::take(&mut self.keeper.untold);
+        if !untold.is_empty() {
+            self.show(|_, _, out| out.write_str(&untold));
+        }
     }
 
     /// Prints a line, such as what there is to say of a file that has come.
@@ -130,15 +171,17 @@ impl<'k, B: Board> Watch<'k, B> {
         self.show(|display, _, out| display.line(text, out));
     }
 
-    /// The SHA-256 of `bytes`, which are called `name`; `None` if it was given up at the console.
-    pub fn sha256(&mut self, name: &str, bytes: &[u8]) -> Option<[u8; 32]> {
-        let (mut sha256, started) = (Sha256::default(), self.keeper.now());
+    /// So long the file that has come last by that name was on its way, and so long it is.
+    pub fn measured(&mut self, file: &str, took: Duration, bytes: u64) {
+        self.keeper.timing.measured(file, took, bytes);
+    }
+
+    /// The SHA-256 of `bytes`, which are called `name`, of which `begun` has the beginning; `None` if it was given up at the console.
+    pub fn sha256(&mut self, name: &str, bytes: &[u8], begun: Following) -> Option<[u8; 32]> {
+        let (mut digest, started) = (begun, self.keeper.now());
         let name = format!("{name}, SHA-256");
-        let mut received = 0;
         let mut reported = started;
-        for piece in bytes.chunks(DIGESTED_AT_ONCE) {
-            sha256.add(piece);
-            received += piece.len() as u64;
+        while digest.follow(bytes, DIGESTED_AT_ONCE) {
             let now = self.keeper.now();
             if !self.poll(now) {
                 self.event(Event::Ended { file: &name, came: false });
@@ -146,18 +189,26 @@ impl<'k, B: Board> Watch<'k, B> {
             }
             if now.since(reported) >= PROGRESS_INTERVAL {
                 reported = now;
-                let (size, elapsed) = (Some(bytes.len() as u64), now.since(started));
+                let (received, size) = (digest.done() as u64, Some(bytes.len() as u64));
+                let elapsed = now.since(started);
                 let progress = Progress { received, size, elapsed, ..Progress::default() };
                 self.event(Event::Progress { file: &name, progress });
             }
         }
         self.event(Event::Ended { file: &name, came: true });
-        Some(sha256.finish())
+        let took = self.keeper.now().since(started);
+        self.measured(&name, took, bytes.len() as u64);
+        Some(digest.finish())
     }
 
     /// Lets the display write to the console.
     fn show(&mut self, what: impl FnOnce(&mut Display, Instant, &mut dyn fmt::Write) -> fmt::Result) {
         let (manner, now) = (self.keeper.manner(), self.keeper.now());
+        if self.hidden {
+            // It fails where that is full.
+            let _ = what(&mut self.display, now, &mut Untold(&mut self.keeper.untold));
+            return;
+        }
         // The console's writer never fails.
         console::with(|console| {
             self.display.set_manner(manner, console).and_then(|()| what(&mut self.display, now, console)).ok()
@@ -171,6 +222,16 @@ impl<B: Board> Observer for Watch<'_, B> {
             return true;
         }
         self.looked = now;
+        if let Some(foreground) = &mut self.foreground {
+            match foreground.look(self.keeper, now) {
+                Verdict::Open => return true,
+                Verdict::Unwanted => return false,
+                Verdict::Wanted => {
+                    self.foreground = None;
+                    self.catch_up();
+                }
+            }
+        }
         self.keeper.breathe();
         // A slow line is not given more to draw before it has brought out the last of it.
         if !console::with(|console| console.is_printing()).unwrap_or(true) {
@@ -182,12 +243,31 @@ impl<B: Board> Observer for Watch<'_, B> {
     fn event(&mut self, event: Event<'_>) {
         let (now, timing) = (self.keeper.now(), &mut self.keeper.timing);
         match event {
-            Event::Link(Link::Up { .. }) => timing.mark(now, format_args!("link")),
-            Event::Lease(_) => timing.mark(now, format_args!("lease")),
-            Event::Ended { file, came: true } => timing.mark(now, format_args!("{file}")),
+            Event::Link(Link::Up { .. }) => timing.mark_since(STARTED, now, format_args!("link")),
+            Event::Lease(_) => timing.mark_since("link", now, format_args!("lease")),
+            Event::Ended { file, came: true } => timing.mark_since("", now, format_args!("{file}")),
             _ => {}
         }
+        if self.hidden && matches!(event, Event::Progress { .. }) {
+            return;
+        }
+        if !self.hidden {
+            self.catch_up();
+        }
         self.show(|display, now, out| display.event(now, &event, out));
+    }
+}
+
+/// What is told later: so much of it that a few files, link and lease have room.
+struct Untold<'a>(&'a mut String);
+
+impl fmt::Write for Untold<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > MOST_UNTOLD {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 

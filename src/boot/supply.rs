@@ -5,6 +5,7 @@
 
 use crate::board::Board;
 use crate::boot::card::{self, Part, Slot};
+use crate::boot::digest::Following;
 use crate::boot::image::HEADER_SIZE;
 use crate::boot::network::{BoardSession, Watch};
 use crate::boot::plan::{Item, Place};
@@ -13,7 +14,7 @@ use crate::config::bundle::{self, Bundle};
 use crate::config::initramfs::{self, Initramfs};
 use crate::config::source::Source;
 use crate::drivers::genet;
-use crate::net::fetch;
+use crate::net::fetch::{self, Job};
 use crate::net::tftp::{Refusal, Sink};
 use alloc::vec::Vec;
 use core::fmt;
@@ -89,6 +90,20 @@ impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
         }
     }
 
+    /// Brings files from servers, side by side.
+    ///
+    /// # Errors
+    /// The number of a job whose file could not be had, and why. None is waited for any longer then.
+    pub fn fetch(&mut self, jobs: &mut [Job<'_>], watch: &mut Watch<'_, B>) -> Result<(), (usize, Error)> {
+        let session = self.network.as_mut().ok_or((0, Error::NoWay))?;
+        let reports = session.fetch_all(jobs, watch).map_err(|(job, error)| (job, Error::Fetch(error)))?;
+        for (Job { source, .. }, report) in jobs.iter().zip(reports) {
+            watch.measured(source.name(), report.elapsed, report.bytes);
+            watch.line(format_args!("{source}: {report}."));
+        }
+        Ok(())
+    }
+
     /// Brings `item`'s file into `sink`, while `watch` looks after the rest. Gives its SHA-256 where it was checked on the way.
     ///
     /// # Errors
@@ -104,14 +119,14 @@ impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
             (Place::Bundle, Source::Path(path)) => {
                 let bundle = self.bundle()?.ok_or(Error::NotInBundle)?;
                 let member = bundle.find(path).ok_or(Error::NotInBundle)?;
-                let found = watch.sha256(member.path, member.data).ok_or(Error::Fetch(fetch::Error::Aborted))?;
+                let found = watch
+                    .sha256(member.path, member.data, Following::default())
+                    .ok_or(Error::Fetch(fetch::Error::Aborted))?;
                 member.check(&found)?;
                 hand_over(member.data, sink).map(|()| Some(member.sha256))
             }
             (Place::Network, source) => {
-                let session = self.network.as_mut().ok_or(Error::NoWay)?;
-                let report = session.fetch(source, sink, watch).map_err(Error::Fetch)?;
-                watch.line(format_args!("{source}: {report}."));
+                self.fetch(&mut [Job { source, sink }], watch).map_err(|(_, error)| error)?;
                 Ok(None)
             }
             (Place::Card, source) => {

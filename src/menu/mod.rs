@@ -134,6 +134,16 @@ impl<'s> Menu<'s> {
         self.edited.get(&index).or_else(|| self.entries.get(index))
     }
 
+    /// Whether the countdown runs that no key has stopped.
+    pub fn is_counting(&self) -> bool {
+        self.countdown.is_some_and(|countdown| !countdown.stopped)
+    }
+
+    /// The index of the entry that is booted if nobody chooses another.
+    pub fn default_index(&self) -> usize {
+        self.default
+    }
+
     /// Whether a text is being edited, of any length: it may be pasted, and nothing boots by what is in it.
     pub fn takes_text(&self) -> bool {
         matches!(self.page, Page::Line(_))

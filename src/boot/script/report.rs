@@ -10,6 +10,7 @@ use crate::logger;
 use crate::net::fetch::Observer;
 use crate::shell::Failure;
 use crate::shell::platform::Report;
+use crate::terminal::progress::{Manner, USUAL_COLUMNS};
 use crate::time::{Clock, Duration};
 use core::fmt;
 use log::LevelFilter;
@@ -31,8 +32,7 @@ pub fn write<B: Board>(machine: &mut Machine<B>, topic: Report, out: &mut dyn fm
         }
         Report::Timing => {
             let now = machine.board.clock().now();
-            machine.keeper.timing.mark(now, format_args!("now"));
-            write!(out, "{}", machine.keeper.timing)
+            machine.keeper.timing.waterfall(now, columns(&machine.keeper), out)
         }
         Report::Watchdog => watchdog(&machine.keeper, out),
         Report::SelfTest => self_test(machine, out)?,
@@ -92,7 +92,16 @@ fn self_test<B: Board>(machine: &mut Machine<B>, out: &mut dyn fmt::Write) -> Re
     let _ = writeln!(out, "\nlog:");
     let _ = logger::write_kept(LevelFilter::Trace, out);
     let _ = writeln!(out, "\ntiming in ms since power-on:");
-    Ok(write!(out, "{}", machine.keeper.timing))
+    let now = machine.board.clock().now();
+    Ok(machine.keeper.timing.waterfall(now, columns(&machine.keeper), out))
+}
+
+/// How wide the terminal is.
+fn columns<B: Board>(keeper: &Keeper<B>) -> usize {
+    match keeper.manner() {
+        Manner::Ansi { columns } => columns.into(),
+        Manner::Plain | Manner::Unattended => USUAL_COLUMNS.into(),
+    }
 }
 
 fn board<B: Board>(machine: &Machine<B>, out: &mut dyn fmt::Write) -> fmt::Result {

@@ -117,6 +117,10 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                 false => looks += 1,
             }
         }
+        if looks == LOOKS {
+            // One at a time, because the next frame may come any moment.
+            let _ = transfers.iter_mut().any(|transfer| transfer.sink.idle(transfer.client.received()));
+        }
         self.lingering.retain(|over| now < over.until);
     }
 

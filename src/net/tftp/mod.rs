@@ -57,6 +57,13 @@ pub trait Sink {
     fn end(&mut self, size: u64) {
         let _ = size;
     }
+
+    /// Nothing is to be received at this moment, and the first `complete` bytes have all been written: there is time for some 50 µs of
+    /// work on them, a digest perhaps. False where there is none to do.
+    fn idle(&mut self, complete: u64) -> bool {
+        let _ = complete;
+        false
+    }
 }
 
 /// Why a sink does not take a file.

@@ -8,6 +8,7 @@
 pub mod boot;
 pub mod card;
 pub mod ethernet;
+pub mod plain_tftp;
 pub mod qmp;
 pub mod relay;
 pub mod servers;
