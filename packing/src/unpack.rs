@@ -1,5 +1,6 @@
 //! The side of the board.
 
+use core::cell::Cell;
 use core::fmt;
 
 use crate::branches;
@@ -38,18 +39,18 @@ pub fn unpack(packed: &[u8], room: &mut [u8], checksum: fn(&[u8]) -> u32) -> Res
 fn block(codes: &Codes, bits: &mut Bits, image: &mut [u8], mut place: usize, distance: &mut usize) -> Option<usize> {
     let end = image.len().min((place / BLOCK + 1) * BLOCK);
     while place < end {
-        bits.refill(LONGEST as u32)?;
+        bits.refill()?;
         let symbol = bits.symbol(&codes.lanes[place % LANES])?;
         let Some(symbol) = symbol.checked_sub(256) else {
             *image.get_mut(place)? = symbol as u8;
             place += 1;
             continue;
         };
-        bits.refill(LONGEST_BEHIND)?;
         let new = symbol < LENGTHS;
         let (extra, base) = of_length(if new { symbol } else { symbol - LENGTHS });
         let length = base + bits.take(extra);
         if new {
+            bits.refill()?;
             let symbol = bits.symbol(&codes.distances[distance_code(length)])?;
             let (extra, base, shift) = of_distance(symbol);
             *distance = (base + bits.take(extra) + 1) << shift;
@@ -60,49 +61,36 @@ fn block(codes: &Codes, bits: &mut Bits, image: &mut [u8], mut place: usize, dis
     Some(place)
 }
 
-/// Writes `length` bytes at `place`, of what lies `distance` bytes before. It may write a few more bytes behind them, which are still to come.
+/// Writes `length` bytes at `place`, of what lies `distance` bytes before: the same bytes again and again where that is less.
 #[inline(always)]
 fn repeat(image: &mut [u8], place: usize, distance: usize, length: usize) -> Option<()> {
-    const WORD: usize = 8;
     let from = place.checked_sub(distance).filter(|_| distance > 0)?;
-    let end = place.wrapping_add(length);
-    if distance >= WORD && image.len() >= end.wrapping_add(WORD) {
-        let (mut from, mut to) = (from, place);
-        while to < end {
-            let word: [u8; WORD] = *image.get(from..)?.first_chunk()?;
-            *image.get_mut(to..)?.first_chunk_mut()? = word;
-            (from, to) = (from.wrapping_add(WORD), to.wrapping_add(WORD));
-        }
-        return Some(());
-    }
-    for offset in 0..length {
-        let byte = *image.get(from + offset)?;
-        *image.get_mut(place + offset)? = byte;
-    }
+    let cells = Cell::from_mut(image).as_slice_of_cells();
+    let to = cells.get(place..place.wrapping_add(length))?;
+    // Bytes, because matches are short and the compiler takes unaligned words apart.
+    cells.get(from..)?.iter().zip(to).for_each(|(from, to)| to.set(from.get()));
     Some(())
 }
 
 /// Bytes that are read at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// The stream of bits.
 struct Bits<'a> {
     rest: &'a [u8],
     held: u64,
-    /// How many of those held are counted; what lies above them is read once more.
     count: u32,
 }
 
 impl Bits<'_> {
-    /// Holds at least `needed` bits, at most 56.
+    /// Holds at least 32 bits.
     #[inline(always)]
-    fn refill(&mut self, needed: u32) -> Option<()> {
-        if self.count < needed {
-            let word = self.rest.first_chunk::<AT_ONCE>()?;
-            self.held |= u64::from_le_bytes(*word) << (self.count % u64::BITS);
-            let taken = (63 - self.count % u64::BITS) / 8;
-            self.rest = self.rest.get(taken as usize..)?;
-            self.count = self.count.wrapping_add(taken * 8);
+    fn refill(&mut self) -> Option<()> {
+        if self.count < u32::BITS {
+            let (word, rest) = self.rest.split_first_chunk::<AT_ONCE>()?;
+            self.held |= u64::from(u32::from_le_bytes(*word)) << self.count;
+            self.count += u32::BITS;
+            self.rest = rest;
         }
         Some(())
     }
@@ -143,16 +131,18 @@ impl Codes {
 
     /// Reads the codes at the beginning of a block.
     fn read(&mut self, bits: &mut Bits) -> Option<()> {
-        bits.refill(3 * CODE_LENGTHS as u32)?;
         let mut lengths = [0; CODE_LENGTHS];
-        lengths.iter_mut().for_each(|length| *length = bits.take(3) as u8);
+        for length in &mut lengths {
+            bits.refill()?;
+            *length = bits.take(3) as u8;
+        }
         let mut code = [Leaf(0); 1 << LONGEST_CODE_LENGTH];
         fill(&mut code, &lengths)?;
 
         let mut all = [0; LANES * SYMBOLS + DISTANCE_CODES * DISTANCES];
         let mut next = 0;
         while next < all.len() {
-            bits.refill(LONGEST_CODE_LENGTH as u32 + ZEROES_BITS)?;
+            bits.refill()?;
             let symbol = bits.symbol(&code)?;
             if symbol == ZEROES {
                 next += FEWEST_ZEROES + bits.take(ZEROES_BITS);
