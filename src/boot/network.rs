@@ -114,7 +114,8 @@ fn station(node: &Node<'_>) -> Option<[u8; 6]> {
 
 /// `reg` of the node that `phy-handle` names.
 fn phy_address(tree: &Tree<'_>, node: &Node<'_>) -> Option<u8> {
-    let phy = tree.by_phandle(node.property("phy-handle")?.u32()?)?;
+    let handle = node.property("phy-handle")?.u32()?;
+    let phy = attentively(tree.nodes()).find(|node| node.phandle() == Some(handle))?;
     u8::try_from(phy.property("reg")?.u32()?).ok().filter(|address| *address < 32)
 }
 

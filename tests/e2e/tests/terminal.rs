@@ -141,6 +141,9 @@ fn keys_go_to_the_board_lines_end_once_and_control_a_x_ends_it() -> Result<()> {
     ensure!(!screen.contains("\r\r\n"), "line ends: {screen:?}");
     let banner = screen.split("Xenlift").nth(1).context("no banner")?;
     ensure!(banner.contains("\r\n") && !banner.replace("\r\n", "").contains('\n'), "line ends: {banner:?}");
+    // QEMU's own words end in LF alone, which on a raw terminal does not lead back to the left.
+    let own = screen.split("Ctrl-A X ends it").nth(1).and_then(|rest| rest.split("Xenlift").next()).unwrap_or_default();
+    ensure!(own.contains("warning: ") && !own.replace("\r\n", "").contains('\n'), "QEMU's line ends: {own:?}");
     // Neither Enter nor Ctrl-C nor Ctrl-Z is the terminal's: they are keys of the board, each of which cuts the pause short.
     terminal.press(b"\r")?;
     terminal.shows("Starting over in ", 2)?;
