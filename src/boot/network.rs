@@ -32,8 +32,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes that are kept of what was not shown.
 const MOST_UNTOLD: usize = 4096;
 
-/// Bytes of which a digest is computed between two looks at the console: 0.2 ms at ten cycles a byte.
-const DIGESTED_AT_ONCE: usize = 16 * 1024;
+/// Bytes of which a digest is computed between two looks at the console: 0.2 ms at the 33 instructions a byte that were counted.
+const DIGESTED_AT_ONCE: usize = 8 * 1024;
 
 /// The controller of a board.
 pub type Controller<B> = Genet<&'static <B as Board>::Registers, <B as Board>::Memory, Attentive<<B as Board>::Clock>>;

@@ -339,7 +339,7 @@ fn pins(tree: &Tree<'_>, node: &Node<'_>) -> Vec<u32> {
         .iter()
         .flat_map(|groups| groups.cells())
         .take(MOST_GROUPS)
-        .filter_map(|phandle| tree.by_phandle(phandle));
+        .filter_map(|phandle| console::attentively(tree.nodes()).find(|node| node.phandle() == Some(phandle)));
     groups.filter_map(|group| group.property("brcm,pins")).flat_map(|pins| pins.cells()).take(MOST_PINS).collect()
 }
 
