@@ -84,7 +84,7 @@ fn a_command_line_that_is_edited_is_what_xen_gets() -> Result<()> {
         terminal.press(&["C-e"])?;
         terminal.types(" one")?;
         terminal.press(&["BSpace", "BSpace", "BSpace", "BSpace", "Enter"])?;
-        terminal.chooses("> Dom0  earlycon=xen console=hvc0")?;
+        terminal.chooses("> Dom0* earlycon=xen console=hvc0")?;
         terminal.press(&["b"])?;
         let report = terminal.report()?;
         report.says("/chosen:xen,dom0-bootargs = \"earlycon=xen console=hvc0 quiet entry=two-edited\"")?;
@@ -101,13 +101,13 @@ fn details_help_shell_and_reload_come_back_to_the_menu() -> Result<()> {
         terminal.press(&["d"])?;
         terminal.shows("What would be done")?;
         terminal.press(&["Escape"])?;
-        terminal.hides("Up and Down: read on")?;
+        terminal.hides("read on")?;
         terminal.press(&["?"])?;
         terminal.shows("Up, Down, Page Up")?;
         terminal.press(&["End"])?;
         terminal.shows("timeout =")?;
         terminal.press(&["q"])?;
-        terminal.hides("Up and Down: read on")?;
+        terminal.hides("read on")?;
         terminal.press(&["s"])?;
         terminal.shows("\n=>")?;
         terminal.types("echo within 'the shell'\r")?;
