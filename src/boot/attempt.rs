@@ -216,7 +216,10 @@ pub fn outline<B: Board>(
 
 /// Whether it was said by somebody who answers.
 fn is_answer(error: &fetch::Error) -> bool {
-    matches!(error, fetch::Error::Tftp(tftp::Error::Server { .. }) | fetch::Error::Unsupported(_))
+    match error {
+        fetch::Error::Http(error) => !error.may_pass(),
+        error => matches!(error, fetch::Error::Tftp(tftp::Error::Server { .. }) | fetch::Error::Unsupported(_)),
+    }
 }
 
 /// What booting `entry` takes on this machine.

@@ -243,7 +243,6 @@ fn place(label: &str, source: &Source, facts: &Facts<'_>) -> Result<Place, Error
     match source {
         Source::Initramfs if facts.initramfs.is_some_and(|size| size > 0) => Ok(Place::Initramfs),
         Source::Initramfs => Err(Error::NoInitramfs { label: label() }),
-        Source::Http(..) => Err(Error::NotBuilt("fetch by HTTP, only by TFTP")),
         Source::Path(path) if facts.bundle.is_some_and(|bundle| bundle.find(path).is_some()) => Ok(Place::Bundle),
         Source::Card(partition, path) => match facts.card {
             Some(card) if card.has(*partition, path) => Ok(Place::Card),
@@ -260,7 +259,7 @@ fn place(label: &str, source: &Source, facts: &Facts<'_>) -> Result<Place, Error
             let nearest = nearest::nearest(path, paths).map(String::from);
             Err(Error::NotThere { label: label(), path: path.clone(), nearest })
         }
-        Source::Tftp(..) => Err(Error::NoNetwork { label: label(), source: source.to_string() }),
+        Source::Tftp(..) | Source::Http(..) => Err(Error::NoNetwork { label: label(), source: source.to_string() }),
     }
 }
 

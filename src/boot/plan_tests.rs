@@ -87,8 +87,6 @@ fn what_this_version_does_not_do_is_said() {
     let other = |payload: &str| error(&format!("[[entry]]\nname = \"a\"\n{payload}"), &facts());
     assert_eq!(other("imagebuilder = \"c\""), "this version does not read ImageBuilder files");
     assert_eq!(other("[entry.linux]\nimage = \"i\""), "this version does not boot Linux without Xen");
-    let http = error(&TOML.replace("tftp://10.0.0.1/k", "http://10.0.0.1/k"), &facts());
-    assert_eq!(http, "this version does not fetch by HTTP, only by TFTP");
 }
 
 #[test]

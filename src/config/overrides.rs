@@ -8,7 +8,7 @@
 //! | `xenlift.gateway=ADDRESS` | `[network] gateway` |
 //! | `xenlift.server=ADDRESS[:PORT]` | `[network] server` |
 //! | `xenlift.log=LEVEL` | what of the log is shown: `off`, `error`, `warn` (as without it), `info`, `debug`, `trace` |
-//! | `xenlift.config=PATH` or `tftp://ADDRESS/PATH` | where settings are fetched from, before every other place on the network |
+//! | `xenlift.config=PATH`, `tftp://ADDRESS/PATH` or `http://ADDRESS/PATH` | where settings are fetched from, before every other place on the network |
 //!
 //! A word that is wrong is reported and left out; the rest counts. Of a repeated word the last counts.
 

@@ -85,6 +85,7 @@ impl Source {
                 let path = rest.get(at..).unwrap_or(path);
                 Ok(Self::Http(ServerAddress::parse(host, HTTP_PORT)?, String::from(path)))
             }
+            "https" => Err(SourceError::Https),
             "mmc" => Ok(Self::Card(parse_partition(host)?, String::from(path))),
             _ => Err(SourceError::Scheme),
         }
@@ -161,6 +162,8 @@ pub enum SourceError {
     Control,
     /// Something other than `tftp`, `http` or `mmc` before `://`.
     Scheme,
+    /// `https`, for which there is no TLS here.
+    Https,
     /// A URL with no path after the host.
     NoPath,
     /// The host is no IPv4 address of one machine.
@@ -178,6 +181,7 @@ impl fmt::Display for SourceError {
             Self::Long(length) => write!(f, "at most {LONGEST_PATH} bytes, not {length}"),
             Self::Control => f.write_str("no control characters (and no spaces in an http path)"),
             Self::Scheme => f.write_str("tftp://HOST/PATH, http://HOST/PATH, mmc://0/PATH or a plain path"),
+            Self::Https => f.write_str("http://HOST/PATH: https cannot be had here, a sha256 of the file can"),
             Self::NoPath => f.write_str("a path after the host, as in tftp://192.168.0.1/xen"),
             Self::Host => f.write_str("a host written as an IPv4 address such as 192.168.0.1 (names are not resolved)"),
             Self::Port => f.write_str("a port from 1 to 65535 after the colon"),
@@ -224,6 +228,7 @@ mod tests {
             ("a\u{1b}[2J", SourceError::Control),
             ("http://192.168.0.1/a b", SourceError::Control),
             ("ftp://192.168.0.1/xen", SourceError::Scheme),
+            ("https://192.168.0.1/xen", SourceError::Https),
             ("tftp://192.168.0.1", SourceError::NoPath),
             ("tftp://192.168.0.1/", SourceError::NoPath),
             ("tftp://server/xen", SourceError::Host),

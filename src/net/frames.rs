@@ -1,10 +1,10 @@
 //! The controller as smoltcp wants to see it: a device that hands out tokens for frames.
 
 use super::device::{EthernetController, FrameReceiver, FrameSender};
-use crate::arch::bytes::copy;
+use crate::arch::bytes::{copy, ones_complement_sum};
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::{ArpPacket, ArpRepr, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, UdpPacket};
 
@@ -79,7 +79,12 @@ impl<C: EthernetController> Device for Frames<'_, C> {
 
     fn receive(&mut self, _now: Instant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
         let (receiver, sender) = self.controller.halves();
-        self.watch.look_at(receiver.frame()?);
+        let frame = receiver.frame()?;
+        if is_damaged_segment(frame) {
+            receiver.release();
+            return None;
+        }
+        self.watch.look_at(frame);
         Some((Received(receiver), Outgoing { sender, scratch: self.scratch }))
     }
 
@@ -89,12 +94,32 @@ impl<C: EthernetController> Device for Frames<'_, C> {
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
-        // Checksums stay with smoltcp in both directions: TFTP has none of its own.
+        // Checksums stay with smoltcp in both directions, but for those of received TCP segments, which are many and long: they were looked
+        // at before smoltcp sees them.
         let mut capabilities = DeviceCapabilities::default();
+        capabilities.checksum.tcp = Checksum::Tx;
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = LONGEST_FRAME;
         capabilities
     }
+}
+
+/// Whether a frame is a TCP segment that was changed on its way: its sum over header, data and the addresses (RFC 9293, section 3.1) is wrong.
+/// smoltcp would sum it some words at a time, with loads of single bytes.
+fn is_damaged_segment(frame: &[u8]) -> bool {
+    let Ok(frame) = EthernetFrame::new_checked(frame) else { return false };
+    if frame.ethertype() != EthernetProtocol::Ipv4 {
+        return false;
+    }
+    let Ok(packet) = Ipv4Packet::new_checked(frame.payload()) else { return false };
+    if packet.next_header() != IpProtocol::Tcp {
+        return false;
+    }
+    let segment = packet.payload();
+    let addresses = frame.payload().get(12..20).unwrap_or_default();
+    // A frame's length has 11 bits.
+    let sum = (segment.len() as u16).wrapping_add(u16::from(u8::from(IpProtocol::Tcp)));
+    ones_complement_sum(ones_complement_sum(sum, addresses), segment) != u16::MAX
 }
 
 /// The oldest received frame.

@@ -1,18 +1,21 @@
-//! The board's end of the network: one Ethernet controller, one IPv4 address, UDP ports. smoltcp underneath.
+//! The board's end of the network: one Ethernet controller, one IPv4 address, UDP ports, TCP connections. smoltcp underneath.
 //!
 //! Three things are done here because smoltcp does them in a way that does not suit a loader:
 //!
 //! * **ARP.** smoltcp repeats a request after one second, and a switch port often drops the first frames after link-up.
 //!   [`Interface::ask`] sends requests as often as its caller wants; smoltcp learns from the answer as from any other.
 //! * **Datagrams.** Its sockets copy each block twice and sum it byte by byte, and a datagram whose next hop does not answer holds back
-//!   all that follow. So those of transfers do not go through it (`udp`); it has ARP, ICMP, DHCP.
+//!   all that follow. So those of transfers do not go through it (`udp`); it has ARP, ICMP, DHCP, and the connections of HTTP.
 //! * **DHCP retries.** A new transaction starts with every DISCOVER, so an answer that takes longer than the retry interval
 //!   (servers probe an address for up to three seconds before they offer it) would never fit. The interval grows.
 //!
 //! Received frames are taken one at a time and what they bring is handed on before the next is looked at: the controller's ring is
 //! what holds a window of blocks.
 
+mod connection;
 mod echo;
+
+pub use connection::{Connection, ConnectionState};
 
 use super::device::{Counters, EthernetController, FrameReceiver, FrameSender, Link};
 use super::dhcp::{self, Lease};
@@ -216,6 +219,12 @@ impl<C: EthernetController> Interface<C> {
             return None;
         }
         if address.contains_addr(&destination) { Some(destination) } else { self.gateway }
+    }
+
+    /// Whether the next hop to `destination` has answered.
+    pub fn knows_way_to(&self, destination: Ipv4Addr) -> bool {
+        let next_hop = self.next_hop(destination);
+        self.neighbors.iter().any(|known| Some(known.0) == next_hop)
     }
 
     /// Sends an ARP request for `neighbor`, a next hop.

@@ -1,8 +1,8 @@
 //! The network: what a controller must offer ([`device`]), and the protocols over it.
 //!
-//! Frames go through [`interface`] (smoltcp, ARP), which [`dhcp`] gives its address; datagrams of transfers go past smoltcp (`udp`). [`tftp`] is the transfer protocol, free of
-//! I/O. [`fetch`] puts them together into a session that brings files one after another, and [`settings`] finds the board's
-//! settings on the server. Everything is polled from one loop; nothing waits without a bound.
+//! Frames go through [`interface`] (smoltcp, ARP), which [`dhcp`] gives its address; datagrams of transfers go past smoltcp (`udp`), the
+//! connections of HTTP do not. [`tftp`] and [`http`] are the transfer protocols, free of I/O. [`fetch`] puts them together into a session that
+//! brings files side by side, and [`settings`] finds the board's settings on the server. Everything is polled from one loop; nothing waits without a bound.
 
 pub mod device;
 pub mod dhcp;

@@ -14,7 +14,7 @@
 
 use super::device::EthernetController;
 use super::fetch::{self, Event, Observer, Session, Transfer, Waiting};
-use super::tftp::{self, Client, Refusal, Sink};
+use super::tftp::{self, Refusal, Sink};
 use crate::config::LARGEST_FILE;
 use crate::config::source::Source;
 use crate::time::{Clock, Duration, Instant};
@@ -135,22 +135,24 @@ fn race<C: EthernetController, K: Clock>(
     loop {
         session.turn(transfers, observer).map_err(|error| (None, error))?;
         let in_time = session.now() < end;
-        let first = transfers.iter().position(|transfer| !is_missing(&transfer.client, in_time));
+        let first = transfers.iter().position(|transfer| !is_missing(transfer, in_time));
         let Some(first) = first else { return Ok(None) };
-        match transfers.get(first).and_then(|transfer| transfer.client.outcome()) {
+        match transfers.get(first).and_then(Transfer::outcome) {
             Some(Ok(_)) => return Ok(Some(first)),
-            Some(Err(error)) => return Err((Some(first), error.into())),
+            Some(Err(error)) => return Err((Some(first), error)),
             None => {}
         }
     }
 }
 
 /// Whether the server has said that it has no such file, or has not begun to send it in time.
-fn is_missing(client: &Client, in_time: bool) -> bool {
-    match client.outcome() {
-        Some(Err(tftp::Error::Server { .. } | tftp::Error::NoAnswer { .. })) => !client.has_begun(),
+fn is_missing(transfer: &Transfer<'_>, in_time: bool) -> bool {
+    match transfer.outcome() {
+        Some(Err(fetch::Error::Tftp(tftp::Error::Server { .. } | tftp::Error::NoAnswer { .. }))) => {
+            !transfer.has_begun()
+        }
         Some(_) => false,
-        None => !in_time && !client.has_begun(),
+        None => !in_time && !transfer.has_begun(),
     }
 }
 

@@ -1,7 +1,8 @@
-//! A local network with one machine on it (ARP, DHCP, TFTP) and the controller of the board, down to the frames.
+//! A local network with one machine on it (ARP, DHCP, TFTP), web servers there and beside it, and the controller of the board, down to the frames.
 
 use super::network::{Datagram, Random};
 use super::server::{ADDRESS, Server};
+use super::web::Web;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress,
@@ -18,7 +19,7 @@ use xenlift::net::fetch::{Event, Observer};
 use xenlift::time::{Clock, Instant};
 
 pub const BOARD: EthernetAddress = EthernetAddress([0xdc, 0xa6, 0x32, 1, 2, 3]);
-const MACHINE: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
+pub const MACHINE: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
 pub const BOARD_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 const DELAY: Duration = Duration::from_micros(50);
 
@@ -55,6 +56,8 @@ type UnderWay = BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>;
 /// All that is on the other side of the board's controller.
 pub struct Lan {
     pub server: Server,
+    /// Web servers: one on the machine, others with stations of their own.
+    pub webs: Vec<Web>,
     pub dhcp: Dhcp,
     /// The link is down in these times.
     pub link_down: Vec<(Instant, Instant)>,
@@ -82,6 +85,7 @@ impl Lan {
     pub fn new(server: Server) -> Self {
         Self {
             server,
+            webs: Vec::new(),
             dhcp: Dhcp::default(),
             link_down: Vec::new(),
             lose: 0,
@@ -144,17 +148,34 @@ impl Lan {
         for datagram in self.server.on_time(now) {
             self.send_datagram(now, DELAY, &datagram);
         }
+        for index in 0..self.webs.len() {
+            let web = &mut self.webs[index];
+            let answers_arp = web.station != MACHINE;
+            for frame in web.advance(now) {
+                if answers_arp || EthernetFrame::new_unchecked(&frame[..]).ethertype() != EthernetProtocol::Arp {
+                    self.carry(now, DELAY, frame, true);
+                }
+            }
+        }
     }
 
-    fn next_event(&self) -> Option<Instant> {
+    fn next_event(&mut self, now: Instant) -> Option<Instant> {
         let first = |queue: &UnderWay| queue.peek().map(|Reverse((at, _, _))| *at);
-        [first(&self.to_board), first(&self.to_machine), self.server.deadline()].into_iter().flatten().min()
+        let webs = self.webs.iter_mut().filter_map(|web| web.deadline(now)).min();
+        [first(&self.to_board), first(&self.to_machine), self.server.deadline(), webs].into_iter().flatten().min()
     }
 
     fn frame(&mut self, now: Instant, bytes: &[u8]) {
         let frame = EthernetFrame::new_checked(bytes).unwrap();
         assert_eq!(frame.src_addr(), BOARD);
-        assert!(frame.dst_addr() == MACHINE || frame.dst_addr().is_broadcast(), "sent to {}", frame.dst_addr());
+        let to = frame.dst_addr();
+        for web in self.webs.iter_mut().filter(|web| to == web.station || to.is_broadcast()) {
+            web.receive(bytes);
+        }
+        if self.webs.iter().any(|web| to == web.station && web.station != MACHINE) {
+            return;
+        }
+        assert!(to == MACHINE || to.is_broadcast(), "sent to {to}");
         match frame.ethertype() {
             EthernetProtocol::Arp => self.arp(now, &ArpPacket::new_checked(frame.payload()).unwrap()),
             EthernetProtocol::Ipv4 => {
@@ -406,7 +427,7 @@ impl Observer for Watcher {
         lan.advance(now);
         // The next thing on the wire, or a little later, so that the session's own timers are met, too.
         let a_little = now.after(Duration::from_micros(500));
-        let next = lan.next_event().map_or(a_little, |next| next.min(a_little));
+        let next = lan.next_event(now).map_or(a_little, |next| next.min(a_little));
         self.clock.0.set(next.max(now.after(Duration::from_micros(2))));
         drop(lan);
         let now = self.clock.now();

@@ -6,3 +6,4 @@ pub mod lan;
 pub mod memory;
 pub mod network;
 pub mod server;
+pub mod web;

@@ -81,6 +81,7 @@ fn may_pass(error: &fetch::Error) -> bool {
         fetch::Error::Tftp(error) => {
             !matches!(error, tftp::Error::Path { .. } | tftp::Error::Refused(_) | tftp::Error::Aborted)
         }
+        fetch::Error::Http(error) => error.may_pass(),
         error => matches!(
             error,
             fetch::Error::NoLink { .. }

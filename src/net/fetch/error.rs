@@ -2,7 +2,7 @@
 
 use super::report::LinkState;
 use crate::net::device::Link;
-use crate::net::{interface, tftp};
+use crate::net::{http, interface, tftp};
 use crate::time::Duration;
 use core::fmt;
 use core::net::Ipv4Addr;
@@ -61,6 +61,8 @@ pub enum Error {
     },
     /// The transfer failed.
     Tftp(tftp::Error),
+    /// The transfer by HTTP failed.
+    Http(http::Error),
     /// Files cannot be had this way.
     Unsupported(&'static str),
 }
@@ -109,6 +111,7 @@ impl fmt::Display for Error {
                 write!(f, ", {} s long; {link}, {frames} frames received. Is it on?", waited.as_secs())
             }
             Self::Tftp(error) => error.fmt(f),
+            Self::Http(error) => error.fmt(f),
             Self::Unsupported(what) => f.write_str(what),
         }
     }
@@ -119,6 +122,12 @@ impl core::error::Error for Error {}
 impl From<interface::Error> for Error {
     fn from(error: interface::Error) -> Self {
         Self::Interface(error)
+    }
+}
+
+impl From<http::Error> for Error {
+    fn from(error: http::Error) -> Self {
+        Self::Http(error)
     }
 }
 

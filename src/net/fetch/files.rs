@@ -3,13 +3,18 @@
 use super::{Error, Event, FetchReport, Observer, Progress, Session, Transfer, endpoint};
 use crate::config::source::Source;
 use crate::net::device::EthernetController;
-use crate::net::tftp::{self, Client, LARGEST_WINDOW, Sink};
+use crate::net::http;
+use crate::net::tftp::{self, LARGEST_WINDOW, Sink};
 use crate::time::{Clock, Duration, Instant};
 use alloc::vec::Vec;
 use core::net::SocketAddrV4;
 
 /// Attempts at one file.
 const ATTEMPTS: u32 = 3;
+
+/// Connections for one file by HTTP, one after another, that bring nothing new. From the second on each has a second more to wait, so
+/// that a server can be started anew.
+const CONNECTIONS: u32 = 5;
 
 /// Time between two reports of progress of a file.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
@@ -22,14 +27,24 @@ pub struct Job<'a> {
     pub sink: &'a mut dyn Sink,
 }
 
+/// How a file is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Tftp,
+    Http,
+}
+
 /// How far a job is.
 struct Course<'a> {
+    protocol: Protocol,
     server: SocketAddrV4,
     path: &'a str,
     /// What messages call it.
     name: &'a str,
     window: u16,
     attempt: u32,
+    /// Bytes that all attempts together have brought.
+    furthest: u64,
     /// The start of the first attempt.
     since: Instant,
     /// When the observer is told next.
@@ -95,26 +110,31 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         let since = self.clock.now();
         let due = since.after(PROGRESS_INTERVAL);
         for (job, Job { source, sink }) in jobs.iter_mut().enumerate() {
-            let (server, path) = self.find(source).map_err(|error| (job, error))?;
+            let (protocol, server, path) = self.find(source).map_err(|error| (job, error))?;
             if !courses.iter().any(|course| course.server.ip() == server.ip()) {
                 let answer = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, &mut [], observer);
                 answer.map_err(|error| (job, error))?;
             }
-            let transfer = self.start(server, path, window, &mut **sink).map_err(|error| (job, error))?;
-            transfers.push(transfer);
-            let (name, attempt) = (source.name(), 1);
-            courses.push(Course { server, path, name, window, attempt, since, due, report: None });
+            let transfer = match protocol {
+                Protocol::Tftp => self.start(server, path, window, &mut **sink),
+                // The other end finds out by itself how much the way bears, and starts with little.
+                Protocol::Http => self.start_stream(server, path, share.max(1), &mut **sink),
+            };
+            transfers.push(transfer.map_err(|error| (job, error))?);
+            let (name, attempt, furthest) = (source.name(), 1, 0);
+            courses.push(Course { protocol, server, path, name, window, attempt, furthest, since, due, report: None });
         }
         Ok(())
     }
 
-    /// The server that has the file that `source` names, and the path there.
-    fn find<'s>(&self, source: &'s Source) -> Result<(SocketAddrV4, &'s str), Error> {
-        let server = match source {
-            Source::Tftp(server, _) => endpoint(*server),
-            _ => self.server().ok_or(Error::NoServer)?,
+    /// The server that has the file that `source` names, how it is asked, and the path there.
+    fn find<'s>(&self, source: &'s Source) -> Result<(Protocol, SocketAddrV4, &'s str), Error> {
+        let (protocol, server) = match source {
+            Source::Tftp(server, _) => (Protocol::Tftp, endpoint(*server)),
+            Source::Http(server, _) => (Protocol::Http, endpoint(*server)),
+            _ => (Protocol::Tftp, self.server().ok_or(Error::NoServer)?),
         };
-        Ok((server, path(source)?))
+        Ok((protocol, server, path(source)?))
     }
 
     /// Serves all transfers until each has brought its file.
@@ -134,17 +154,26 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                 }
                 result => result.map_err(|error| (0, error))?,
             }
+            // A redirect may lead to another server than the one that was asked.
+            for job in 0..transfers.len() {
+                if let Some(server) = transfers.get(job).and_then(|transfer| self.stranger(transfer)) {
+                    let answer = self.wait_for_neighbor(server, self.limits.neighbor, transfers, observer);
+                    answer.map_err(|error| (job, error))?;
+                }
+            }
             let now = self.clock.now();
             for job in 0..courses.len() {
                 let (Some(transfer), Some(course)) = (transfers.get(job), courses.get_mut(job)) else { continue };
-                match transfer.client.outcome() {
+                match transfer.outcome() {
                     _ if course.report.is_some() => {}
-                    None => course.tell(&transfer.client, now, observer),
+                    None => course.tell(transfer, now, observer),
                     Some(Ok(bytes)) => {
-                        let report = course.end(&transfer.client, bytes, now, observer);
-                        self.learn_from(&report);
+                        let report = course.end(transfer, bytes, now, observer);
+                        if course.protocol == Protocol::Tftp {
+                            self.learn_from(&report);
+                        }
                     }
-                    Some(Err(error)) => self.try_again(job, Error::Tftp(error), transfers, courses, observer)?,
+                    Some(Err(error)) => self.try_again(job, error, transfers, courses, observer)?,
                 }
             }
         }
@@ -160,24 +189,34 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         courses: &mut [Course<'_>],
         observer: &mut dyn Observer,
     ) -> Result<(), (usize, Error)> {
-        let Some(course) = courses.get_mut(job).filter(|course| course.report.is_none()) else { return Ok(()) };
+        let (Some(transfer), Some(course)) = (transfers.get(job), courses.get_mut(job)) else { return Ok(()) };
+        if course.report.is_some() {
+            return Ok(());
+        }
+        if transfer.furthest() > course.furthest {
+            (course.furthest, course.attempt) = (transfer.furthest(), 1);
+        }
         let hope = match error {
             Error::Tftp(tftp::Error::Stalled { .. }) => self.link_up,
             // The first time, nobody has ever answered there.
             Error::Tftp(tftp::Error::NoAnswer { .. }) => course.attempt > 1,
+            Error::Http(http::Error::NoServer { .. } | http::Error::NoAnswer { .. }) => course.attempt > 1,
+            Error::Http(error) => error.may_pass() && self.link_up,
             Error::LinkLost { .. } => true,
             _ => false,
         };
-        if !hope || course.attempt >= ATTEMPTS {
+        let attempts = if course.protocol == Protocol::Http { CONNECTIONS } else { ATTEMPTS };
+        if !hope || course.attempt >= attempts {
             return Err((job, error));
         }
         observer.event(Event::Again { file: course.name, reason: error });
+        let pause = Duration::from_secs(u64::from(course.attempt) - 1);
         course.attempt += 1;
         course.window = (course.window / 4).max(1);
         let (server, path, window) = (course.server, course.path, course.window);
         let again = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, transfers, observer);
         let again = again.and_then(|()| match transfers.get_mut(job) {
-            Some(transfer) => self.start_again(transfer, server, path, window),
+            Some(transfer) => self.start_again(transfer, server, path, window, pause),
             None => Ok(()),
         });
         again.map_err(|error| (job, error))
@@ -197,34 +236,20 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
 
 impl Course<'_> {
     /// Tells the observer how far it is, not too often.
-    fn tell(&mut self, client: &Client, now: Instant, observer: &mut dyn Observer) {
+    fn tell(&mut self, transfer: &Transfer<'_>, now: Instant, observer: &mut dyn Observer) {
         if now < self.due {
             return;
         }
         self.due = now.after(PROGRESS_INTERVAL);
-        let counts = client.counts();
-        let progress = Progress {
-            received: client.received(),
-            size: client.size(),
-            elapsed: now.since(self.since),
-            losses: counts.losses,
-            retransmissions: counts.retransmissions,
-        };
+        let progress = transfer.progress(now.since(self.since));
         observer.event(Event::Progress { file: self.name, progress });
     }
 
     /// All `bytes` of it have come.
-    fn end(&mut self, client: &Client, bytes: u64, now: Instant, observer: &mut dyn Observer) -> FetchReport {
-        let counts = client.counts();
-        let report = FetchReport {
-            bytes,
-            elapsed: now.since(self.since),
-            losses: counts.losses,
-            retransmissions: counts.retransmissions,
-            window: client.window(),
-            block_size: client.block_size(),
-            server: self.server,
-        };
+    fn end(&mut self, transfer: &Transfer<'_>, bytes: u64, now: Instant, observer: &mut dyn Observer) -> FetchReport {
+        let Progress { elapsed, losses, retransmissions, .. } = transfer.progress(now.since(self.since));
+        let (window, block_size) = transfer.window();
+        let report = FetchReport { bytes, elapsed, losses, retransmissions, window, block_size, server: self.server };
         self.report = Some(report);
         observer.event(Event::Ended { file: self.name, came: true });
         report
@@ -234,8 +259,7 @@ impl Course<'_> {
 /// The path on the server of the file that `source` names.
 fn path(source: &Source) -> Result<&str, Error> {
     match source {
-        Source::Path(path) | Source::Tftp(_, path) => Ok(path),
-        Source::Http(..) => Err(Error::Unsupported("http is not supported yet: use tftp")),
+        Source::Path(path) | Source::Tftp(_, path) | Source::Http(_, path) => Ok(path),
         Source::Card(..) => Err(Error::Unsupported("a file of the card is not on a server")),
         Source::Initramfs => Err(Error::Unsupported("the firmware's initramfs is not a file on a server")),
     }

@@ -1,7 +1,8 @@
 //! A session on the network: link, lease, and files one after another, from one controller that is never restarted in between.
 //!
 //! The boot flow owns a [`Session`] and asks it for files. Whatever is missing is waited for first, each with a bound of its
-//! own ([`Limits`]): the link, an address, an answer to ARP from the server or the router to it. Then the [`tftp::Client`] runs.
+//! own ([`Limits`]): the link, an address, an answer to ARP from the server or the router to it. Then the [`tftp::Client`] runs, or the
+//! [`http::Client`](super::http::Client) on a connection.
 //! While anything is waited for, the [`Observer`] is polled, so the console stays alive and a key can end it.
 //!
 //! What is done about trouble:
@@ -10,8 +11,9 @@
 //!   the server will have given up, it starts again.
 //! * A server that falls silent during a transfer for longer than the client's patience: it starts again, twice at most, each
 //!   time with a quarter of the window.
+//! * A connection of HTTP that is lost or falls silent: the rest of the file is asked for on another one, as long as that brings anything.
 //!
-//! Transfers run side by side, from one server or several: each is a client, a port and a sink, and one loop (`turn`) serves them
+//! Transfers run side by side, from one server or several: each is a client, a port or connection, and a sink, and one loop (`turn`) serves them
 //! all. [`Session::fetch_all`] brings files so, and the probes of `net::settings` are the same.
 //!
 //! Link and lease need nobody who waits for them: whoever loops over something else calls [`Session::advance`].
@@ -21,6 +23,7 @@ mod error;
 mod files;
 mod ping;
 mod report;
+mod stream;
 mod turn;
 
 pub use error::Error;
@@ -83,6 +86,8 @@ pub struct Session<C: EthernetController, K: Clock> {
     asking: Option<Instant>,
     link_up: bool,
     lingering: Vec<turn::Lingering>,
+    /// A connection that the last file by HTTP has left open.
+    kept: Option<stream::Kept>,
     /// The controller has no other way to try.
     ways_exhausted: bool,
 }
@@ -107,6 +112,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             asking: None,
             link_up: false,
             lingering: Vec::new(),
+            kept: None,
             ways_exhausted: false,
         })
     }

@@ -1,11 +1,14 @@
 //! One loop for everything that goes on at the same time: [`Session::turn`].
 
-use super::{Error, Observer, Session};
+use super::stream::{Kept, SEGMENT_SIZE, Stream};
+use super::{Error, Observer, Progress, Session};
 use crate::net::device::EthernetController;
+use crate::net::http;
 use crate::net::interface::Received;
 use crate::net::tftp::{self, Action, Client, Refusal, Sink};
 use crate::time::{Clock, Duration, Instant};
-use core::net::SocketAddrV4;
+use alloc::boxed::Box;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 /// An outage of the link that a server survives: it repeats its last window a few times, one second apart.
 const SHORT_OUTAGE: Duration = Duration::from_secs(3);
@@ -22,14 +25,86 @@ const LOOKS: usize = 8;
 
 /// One transfer under way.
 pub(in crate::net) struct Transfer<'s> {
-    pub client: Client,
+    work: Work,
     sink: &'s mut dyn Sink,
-    port: u16,
+}
+
+/// What a transfer does to bring its file.
+enum Work {
+    Tftp { client: Box<Client>, port: u16 },
+    Http(Box<Stream>),
+}
+
+impl Work {
+    /// Bytes of the file that are with the sink.
+    fn received(&self) -> u64 {
+        match self {
+            Self::Tftp { client, .. } => client.received(),
+            Self::Http(stream) => stream.client.received(),
+        }
+    }
+}
+
+impl Transfer<'_> {
+    /// The file's size in bytes once all of it is with the sink, or why it is not; `None` while the transfer runs.
+    pub fn outcome(&self) -> Option<Result<u64, Error>> {
+        match &self.work {
+            Work::Tftp { client, .. } => client.outcome().map(|outcome| outcome.map_err(Error::Tftp)),
+            Work::Http(stream) => stream.client.outcome().map(|outcome| outcome.map_err(Error::Http)),
+        }
+    }
+
+    /// Whether the server has agreed to send the file.
+    pub fn has_begun(&self) -> bool {
+        match &self.work {
+            Work::Tftp { client, .. } => client.has_begun(),
+            Work::Http(stream) => stream.client.size().is_some(),
+        }
+    }
+
+    /// How far it is, after `elapsed`.
+    pub(super) fn progress(&self, elapsed: Duration) -> Progress {
+        match &self.work {
+            Work::Tftp { client, .. } => {
+                let counts = client.counts();
+                let (received, size) = (client.received(), client.size());
+                Progress { received, size, elapsed, losses: counts.losses, retransmissions: counts.retransmissions }
+            }
+            Work::Http(stream) => {
+                let client = &stream.client;
+                let (received, size, losses) = (client.received(), client.size(), client.losses());
+                Progress { received, size, elapsed, losses, retransmissions: 0 }
+            }
+        }
+    }
+
+    /// The most bytes that any attempt has brought, where the next one goes on behind them.
+    pub(super) fn furthest(&self) -> u64 {
+        match &self.work {
+            Work::Tftp { .. } => 0,
+            Work::Http(stream) => stream.client.furthest(),
+        }
+    }
+
+    /// Blocks, or segments, in flight, and the bytes of each.
+    pub(super) fn window(&self) -> (u16, u16) {
+        match &self.work {
+            Work::Tftp { client, .. } => (client.window(), client.block_size()),
+            Work::Http(stream) => (stream.window, SEGMENT_SIZE),
+        }
+    }
+
+    fn resume(&mut self, now: Instant) {
+        match &mut self.work {
+            Work::Tftp { client, .. } => client.resume(now),
+            Work::Http(stream) => stream.client.resume(now),
+        }
+    }
 }
 
 /// A transfer that is over, kept for a server that did not get the last acknowledgement.
 pub(super) struct Lingering {
-    client: Client,
+    client: Box<Client>,
     port: u16,
     until: Instant,
 }
@@ -43,40 +118,83 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         window: u16,
         sink: &'s mut dyn Sink,
     ) -> Result<Transfer<'s>, Error> {
-        let (client, port) = self.open(server, path, window)?;
-        Ok(Transfer { client, sink, port })
+        Ok(Transfer { work: self.open(server, path, window)?, sink })
     }
 
-    /// Asks for the file once more, as a new transfer into the same sink.
+    /// Opens a transfer by HTTP with at most `window` segments in flight; the same goes for it.
+    pub(super) fn start_stream<'s>(
+        &mut self,
+        server: SocketAddrV4,
+        path: &str,
+        window: u16,
+        sink: &'s mut dyn Sink,
+    ) -> Result<Transfer<'s>, Error> {
+        let now = self.clock.now();
+        let client = http::Client::new(now, server, path, self.limits.transfer)?;
+        let stream = Stream::new(client, window, self.kept.take(), now, &mut self.interface);
+        Ok(Transfer { work: Work::Http(Box::new(stream)), sink })
+    }
+
+    /// Asks for the file once more: all of it, as a new transfer into the same sink, or by HTTP what is missing, after `pause`.
     pub(super) fn start_again(
         &mut self,
         transfer: &mut Transfer<'_>,
         server: SocketAddrV4,
         path: &str,
         window: u16,
+        pause: Duration,
     ) -> Result<(), Error> {
-        let (client, port) = self.open(server, path, window)?;
-        let client = core::mem::replace(&mut transfer.client, client);
-        self.part(client, core::mem::replace(&mut transfer.port, port));
+        if let Work::Http(stream) = &mut transfer.work {
+            stream.client.start_again(self.clock.now(), pause);
+            return Ok(());
+        }
+        let work = self.open(server, path, window)?;
+        let work = core::mem::replace(&mut transfer.work, work);
+        self.part(work);
         Ok(())
     }
 
-    fn open(&mut self, server: SocketAddrV4, path: &str, window: u16) -> Result<(Client, u16), Error> {
+    fn open(&mut self, server: SocketAddrV4, path: &str, window: u16) -> Result<Work, Error> {
         let parameters = tftp::Parameters { window, block_size: self.block_size, patience: self.limits.transfer };
-        Ok((Client::new(self.clock.now(), server, path, parameters)?, self.interface.new_port()))
+        let client = Box::new(Client::new(self.clock.now(), server, path, parameters)?);
+        Ok(Work::Tftp { client, port: self.interface.new_port() })
     }
 
     /// Ends a transfer, whether it is over or not: a server that still sends is told.
     pub(in crate::net) fn finish(&mut self, transfer: Transfer<'_>) {
-        self.part(transfer.client, transfer.port);
+        self.part(transfer.work);
     }
 
-    fn part(&mut self, mut client: Client, port: u16) {
+    fn part(&mut self, work: Work) {
         let now = self.clock.now();
-        if let Action::Send { to, datagram } = client.abort(tftp::Error::Aborted) {
-            self.interface.send(port, to, datagram);
+        match work {
+            Work::Tftp { mut client, port } => {
+                if let Action::Send { to, datagram } = client.abort(tftp::Error::Aborted) {
+                    self.interface.send(port, to, datagram);
+                }
+                self.lingering.push(Lingering { client, port, until: now.after(LINGER) });
+            }
+            Work::Http(stream) => {
+                if let Some(kept) = stream.finish(now, &mut self.interface) {
+                    self.keep(kept, now);
+                }
+            }
         }
-        self.lingering.push(Lingering { client, port, until: now.after(LINGER) });
+    }
+
+    /// Keeps a connection for the next file, in the place of another one.
+    fn keep(&mut self, kept: Kept, now: Instant) {
+        if let Some(before) = self.kept.replace(kept) {
+            before.close(now, &mut self.interface);
+        }
+    }
+
+    /// The server to which `transfer` wants a connection before it is known how to get there.
+    pub(super) fn stranger(&self, transfer: &Transfer<'_>) -> Option<Ipv4Addr> {
+        match &transfer.work {
+            Work::Tftp { .. } => None,
+            Work::Http(stream) => stream.stranger(self.clock.now(), &self.interface),
+        }
     }
 
     /// Serves everything once: observer, link, timers, received frames, frames to send.
@@ -96,7 +214,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                 return Err(Error::LinkLost { waited: outage });
             }
             let now = self.clock.now();
-            transfers.iter_mut().for_each(|transfer| transfer.client.resume(now));
+            transfers.iter_mut().for_each(|transfer| transfer.resume(now));
         }
         self.serve(now, transfers);
         Ok(())
@@ -105,8 +223,10 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
     /// Timers, received frames, frames to send.
     pub(super) fn serve(&mut self, now: Instant, transfers: &mut [Transfer<'_>]) {
         for transfer in &mut *transfers {
-            if let Action::Send { to, datagram } = transfer.client.on_time(now) {
-                self.interface.send(transfer.port, to, datagram);
+            if let Work::Tftp { client, port } = &mut transfer.work
+                && let Action::Send { to, datagram } = client.on_time(now)
+            {
+                self.interface.send(*port, to, datagram);
             }
         }
         self.interface.transmit(now);
@@ -117,9 +237,14 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                 false => looks += 1,
             }
         }
+        for Transfer { work, sink } in &mut *transfers {
+            if let Work::Http(stream) = work {
+                stream.serve(now, &mut self.interface, *sink);
+            }
+        }
         if looks == LOOKS {
             // One at a time, because the next frame may come any moment.
-            let _ = transfers.iter_mut().any(|transfer| transfer.sink.idle(transfer.client.received()));
+            let _ = transfers.iter_mut().any(|transfer| transfer.sink.idle(transfer.work.received()));
         }
         self.lingering.retain(|over| now < over.until);
     }
@@ -134,8 +259,12 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             Some(Received::Datagram(datagram)) => datagram,
         };
         let (from, port, payload) = (datagram.from, datagram.port, datagram.payload);
-        let action = if let Some(transfer) = transfers.iter_mut().find(|transfer| transfer.port == port) {
-            transfer.client.on_packet(now, from, payload, transfer.sink)
+        let taker = transfers.iter_mut().find_map(|Transfer { work, sink }| match work {
+            Work::Tftp { client, port: own } if *own == port => Some((client, sink)),
+            _ => None,
+        });
+        let action = if let Some((client, sink)) = taker {
+            client.on_packet(now, from, payload, *sink)
         } else if let Some(over) = lingering.iter_mut().find(|over| over.port == port) {
             over.client.on_packet(now, from, payload, &mut Nowhere)
         } else {

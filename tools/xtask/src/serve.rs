@@ -1,9 +1,11 @@
 //! A TFTP server with RFC 7440 windows and an HTTP server for one directory, both read-only.
 
 use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, anyhow};
 use tiny_http::{Header, Method, Request, Response, StatusCode};
@@ -64,12 +66,34 @@ fn answer(request: Request, directory: &Path) {
     announce(&format!("{what}: {}", if file.is_some() { "sent" } else { "not found" }));
     // A board that goes away in the middle is its own affair.
     let _ = match file {
-        Some(file) => {
-            let kind = Header::from_bytes("Content-Type", "application/octet-stream").into_iter();
-            request.respond(kind.fold(Response::from_file(file), Response::with_header))
-        }
+        Some(file) => send(request, file),
         None => request.respond(Response::empty(StatusCode(404))),
     };
+}
+
+/// Sends a file, or the rest of it where a client has lost the connection in the middle and the file is still the same.
+fn send(request: Request, mut file: File) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    let size = metadata.len();
+    let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let version = format!("\"{size:x}-{:x}\"", changed.as_nanos());
+    let asked = |name: &'static str| {
+        let header = request.headers().iter().find(|header| header.field.equiv(name));
+        header.map(|header| header.value.as_str())
+    };
+    let range = asked("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<u64>().ok());
+    let same = asked("If-Range").is_none_or(|known| known == version);
+    let from = range.filter(|from| same && *from < size).unwrap_or(0);
+    file.seek(SeekFrom::Start(from))?;
+    let mut headers = vec![("Content-Type", "application/octet-stream".to_owned()), ("ETag", version)];
+    if from > 0 {
+        headers.push(("Content-Range", format!("bytes {from}-{}/{size}", size - 1)));
+    }
+    let headers = headers.into_iter().filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
+    let status = StatusCode(if from > 0 { 206 } else { 200 });
+    // In chunks, which the crate prefers for what is long, nobody could tell how long the file is.
+    let length = usize::try_from(size - from).ok();
+    request.respond(Response::new(status, headers, file, length, None).with_chunked_threshold(usize::MAX))
 }
 
 /// The relative path that a request names, if it stays below the directory served.
@@ -90,8 +114,13 @@ mod tests {
     const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn get(server: SocketAddr, path: &str) -> String {
+        get_with(server, path, "")
+    }
+
+    /// The same with more headers, each with its line end.
+    fn get_with(server: SocketAddr, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(server).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -113,6 +142,25 @@ mod tests {
         );
         for path in ["/missing", "/../secret", "//../secret", "/"] {
             assert!(get(server, path).starts_with("HTTP/1.1 404"), "{path}");
+        }
+    }
+
+    #[test]
+    fn http_sends_long_files_with_their_length_and_the_rest_of_the_same_version() {
+        let served = tempfile::tempdir().unwrap();
+        let text = "0123456789".repeat(10_000);
+        fs::write(served.path().join("Image"), &text).unwrap();
+        let server = start_http(served.path(), LOCAL, 0).unwrap();
+        let ask = |headers: &str| get_with(server, "/Image", headers);
+        let whole = ask("");
+        assert!(whole.starts_with("HTTP/1.1 200") && whole.contains("Content-Length: 100000\r\n"), "{}", &whole[..200]);
+        let (_, tag) = whole.split_once("ETag: ").unwrap();
+        let (tag, _) = tag.split_once("\r\n").unwrap();
+        let rest = ask(&format!("Range: bytes=99995-\r\nIf-Range: {tag}\r\n"));
+        assert!(rest.starts_with("HTTP/1.1 206") && rest.ends_with("\r\n\r\n56789"), "{rest}");
+        assert!(rest.contains("Content-Range: bytes 99995-99999/100000\r\n"), "{rest}");
+        for more in ["Range: bytes=5-\r\nIf-Range: \"old\"\r\n", "Range: bytes=100000-\r\n", "Range: bytes=5-6\r\n"] {
+            assert!(ask(more).ends_with(&text), "{more}");
         }
     }
 
