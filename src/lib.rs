@@ -31,5 +31,6 @@ pub mod net;
 pub mod ram;
 pub mod range;
 pub mod shell;
+mod sort;
 pub mod terminal;
 pub mod time;

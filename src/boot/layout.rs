@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::range::PhysicalRange;
+use crate::sort::sort_by;
 
 /// Bytes in a page: the least alignment and the least unit of a block.
 pub const PAGE: u64 = 4096;
@@ -93,7 +94,7 @@ impl Layout {
     /// [`Error::NoMemory`] where no bank has a whole page.
     pub fn new(banks: impl IntoIterator<Item = PhysicalRange>) -> Result<Self, Error> {
         let mut pieces: Vec<PhysicalRange> = banks.into_iter().map(inward).filter(|bank| !bank.is_empty()).collect();
-        pieces.sort_unstable();
+        sort_by(&mut pieces, |one, other| one < other);
         let mut banks: Vec<PhysicalRange> = Vec::new();
         for piece in pieces {
             match banks.last_mut().filter(|last| last.overlaps(&piece)) {

@@ -12,6 +12,7 @@
 mod error;
 
 use super::header::{self, Header, field, padded, word};
+use crate::sort::sort_by;
 
 pub use error::{Block, Error, Fault};
 
@@ -125,7 +126,7 @@ fn check_reservations(tree: &[u8], start: usize) -> Result<usize, Error> {
 }
 
 fn disjoint(blocks: &mut [(usize, usize, Block); 3]) -> Result<(), Error> {
-    blocks.sort_unstable_by_key(|&(offset, _, _)| offset);
+    sort_by(blocks, |one, other| one.0 < other.0);
     let mut before = (Block::Header, header::HEADER_SIZE);
     // An empty strings block may lie anywhere: it holds no byte that another could share.
     for &(offset, size, block) in blocks.iter().filter(|(_, size, _)| *size > 0) {

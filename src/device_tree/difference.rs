@@ -24,6 +24,7 @@ use core::fmt::Write as _;
 use super::header::{RESERVATION_SIZE, double_word};
 use super::read::{Node, Token, Tree};
 use super::value::Value;
+use crate::sort::sort_by;
 
 /// Bytes of the longest value that is shown; of a longer one its length is.
 pub const LONGEST_SHOWN: usize = 4096;
@@ -240,7 +241,7 @@ impl<'t> Names<'t> {
         offsets.try_reserve_exact(count).map_err(|_| Error::Memory { names: count })?;
         offsets.extend(from.take(count).map(|offset| offset as u32));
         // By the offset where the name is the same: the first of two comes first.
-        offsets.sort_unstable_by(|one, other| order(tree, *one, *other));
+        sort_by(&mut offsets, |one, other| order(tree, *one, *other).is_lt());
         Ok(Self { tree, offsets, next: 0 })
     }
 

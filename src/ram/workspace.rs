@@ -7,6 +7,7 @@
 
 use super::{Claim, Ram, RamError};
 use crate::range::PhysicalRange;
+use crate::sort::sort_by;
 use alloc::vec::Vec;
 
 /// Bytes in a page of the memory map, the unit of access rights.
@@ -81,7 +82,7 @@ impl Ram {
     fn free(&self) -> Vec<PhysicalRange> {
         let mut taken: Vec<PhysicalRange> =
             self.reserved.iter().chain(&self.claimed).map(|range| outward(*range)).collect();
-        taken.sort_unstable();
+        sort_by(&mut taken, |one, other| one < other);
         let mut free = Vec::new();
         for bank in &self.banks {
             let mut start = bank.start.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);

@@ -2,6 +2,7 @@
 
 use super::super::header::{self, HEADER_SIZE, field};
 use super::{Editor, Error};
+use crate::sort::sort_by;
 
 impl Editor<'_> {
     /// Puts the blocks behind each other in the order reservations, structure, strings.
@@ -16,7 +17,7 @@ impl Editor<'_> {
             (2, old.strings_offset, old.strings_size),
         ];
         // Slide each down to the end of the one before it, in the order they lie: none reaches one that has not moved yet.
-        blocks.sort_unstable_by_key(|&(_, offset, size)| (offset, size));
+        sort_by(&mut blocks, |one, other| (one.1, one.2) < (other.1, other.2));
         let mut end = HEADER_SIZE;
         for (_, offset, size) in &mut blocks {
             self.shift(*offset, *size, end);

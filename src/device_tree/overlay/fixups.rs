@@ -7,6 +7,7 @@ use super::super::edit::{Editor, PHANDLE_LIMIT};
 use super::super::label::Label;
 use super::super::read::{Node, Property, Tree};
 use super::{Error, Fragment, place};
+use crate::sort::sort_by;
 
 /// A cell of the overlay that is to have another value.
 struct Patch {
@@ -41,7 +42,7 @@ impl Patches {
     }
 
     fn sort(&mut self) {
-        self.0.sort_unstable_by_key(|patch| (patch.property, patch.at));
+        sort_by(&mut self.0, |one, other| (one.property, one.at) < (other.property, other.at));
     }
 
     /// `place` is `path:property:offset`.
@@ -140,6 +141,6 @@ fn own_phandles(overlay: &Tree<'_>, fragments: &[Fragment<'_>], tree: &Tree<'_>)
         let moved = old.checked_add(highest.unwrap_or(0)).filter(|&phandle| phandle < PHANDLE_LIMIT);
         own.push((old, there.or(moved).ok_or(Error::NoPhandle)?));
     }
-    own.sort_unstable();
+    sort_by(&mut own, |one, other| one < other);
     Ok(own)
 }
