@@ -221,6 +221,29 @@ fn a_fit_image_that_cannot_be_started_says_why() {
         let said = reason(start(&mut whole, line));
         assert!(said.contains(expected), "{line}: {said}");
     }
+    // Over itself, over what must stay, over what the script loaded.
+    let mut over = session(&fit(), b"");
+    over.machine.reserve("the loader", PhysicalRange { start: BESIDE + 10, end: BESIDE + 0x1000 }).unwrap();
+    assert!(
+        reason(start(&mut over, "bootm 2400000")).contains("room for 0xa bytes from 0x9000000 on, up to the loader")
+    );
+    let mut over = session(b"", b"");
+    let image = fit();
+    let range = PhysicalRange::sized(LOAD - 0x100, image.len() as u64).unwrap();
+    over.machine.memory_mut(range).unwrap().copy_from_slice(&image);
+    let said = reason(start(&mut over, &format!("bootm {:x}", range.start)));
+    assert!(
+        said.contains("initrd of the FIT image is to lie at 0x08000000-") && said.contains("over the image itself"),
+        "{said}"
+    );
+    let mut over = session(&fit(), b"");
+    over.loaded.push(Loaded { name: "mine".into(), range: PhysicalRange::sized(LOAD, 4).unwrap(), spent: false });
+    started_fit(&mut over, "bootm 2400000");
+    assert!(
+        over.machine.output.contains("initrd at 0x08000000-0x0800001f overwrites mine at "),
+        "{}",
+        over.machine.output
+    );
     // A byte of the first file.
     let mut damaged = fit();
     let at = damaged.windows(100).position(|window| window == &program()[1000..1100]).unwrap();

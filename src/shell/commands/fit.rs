@@ -10,6 +10,7 @@
 use super::boot::{program_in, unpack};
 use super::fdt::change;
 use crate::boot::fit::{self, Fit};
+use crate::boot::gzip;
 use crate::boot::layout::Request;
 use crate::boot::legacy_image::Compression;
 use crate::range::PhysicalRange;
@@ -29,6 +30,8 @@ struct Piece {
     file: File,
     /// Where the image wants it.
     load: Option<u64>,
+    /// All of the image.
+    image: PhysicalRange,
 }
 
 /// What is to be started of an image.
@@ -52,7 +55,9 @@ pub(super) struct Placed {
 
 impl Piece {
     fn new(address: u64, fit: &Fit<'_>, image: &fit::Image<'_>) -> Result<Self, fit::Error> {
-        Ok(Self { name: image.name().to_string(), file: File::of_fit(address, fit, image)?, load: image.load() })
+        let whole = PhysicalRange { start: address, end: address.saturating_add(fit.bytes().len() as u64) };
+        let file = File::of_fit(address, fit, image)?;
+        Ok(Self { name: image.name().to_string(), file, load: image.load(), image: whole })
     }
 }
 
@@ -107,10 +112,12 @@ fn land(shell: &mut Shell<'_>, piece: &Piece, compression: Compression) -> Resul
     verify(shell, piece)?;
     let range = match (piece.load.filter(|load| *load != 0), compression) {
         (Some(load), compression) => {
+            check_place(shell, piece, compression, load)?;
             let range =
                 shell.unpack(piece.file.range, compression, load).map_err(|failure| in_piece(piece, failure))?;
             shell.say(format_args!("{} of the FIT image is at {range} now\n", piece.name))?;
-            range
+            shell.landed(&piece.name, range)?;
+            return Ok(range);
         }
         (None, Compression::None) => piece.file.range,
         (None, Compression::Gzip) => {
@@ -122,9 +129,31 @@ fn land(shell: &mut Shell<'_>, piece: &Piece, compression: Compression) -> Resul
     Ok(range)
 }
 
+/// Refuses a place that a file could not be loaded to, and one over the image itself, of which there is more to come.
+fn check_place(shell: &Shell<'_>, piece: &Piece, compression: Compression, load: u64) -> Result<(), Failure> {
+    let landing = shell.landing(load).map_err(|error| in_piece(piece, error.into()))?;
+    let packed = piece.file.range;
+    let size = match compression {
+        Compression::Gzip => gzip::unpacked_size(shell.platform.memory(packed)?).map_or(0, u64::from),
+        _ => packed.size(),
+    };
+    if size > landing.place.size() {
+        return Err(landing.too_small(&piece.name, size));
+    }
+    let target = PhysicalRange { start: load, end: load.saturating_add(size) };
+    if target.overlaps(&piece.image) {
+        return Err(Failure::because(format!(
+            "{} of the FIT image is to lie at {target}, over the image itself at {}: load the image elsewhere",
+            piece.name, piece.image
+        )));
+    }
+    Ok(())
+}
+
 /// The tree `base` with `overlays` in it; its address.
 fn assembled(shell: &mut Shell<'_>, base: &Piece, overlays: &[Piece]) -> Result<u64, Failure> {
-    let plain = |piece: &Piece| Piece { name: piece.name.clone(), file: piece.file.clone(), load: None };
+    let plain =
+        |piece: &Piece| Piece { name: piece.name.clone(), file: piece.file.clone(), load: None, image: piece.image };
     let range = land(shell, &plain(base), base.file.compression)?;
     if overlays.is_empty() {
         return Ok(range.start);
