@@ -16,6 +16,7 @@ use crate::boot::timing::Timing;
 use crate::config::overrides::Overrides;
 use crate::console::{self, Console};
 use crate::device_tree::Tree;
+use crate::drivers::arm_clock;
 use crate::drivers::board_revision::BoardRevision;
 use crate::drivers::gpio::Gpio;
 use crate::drivers::mailbox::message::{BYTES, Request};
@@ -24,6 +25,7 @@ use crate::drivers::mailbox::property::{
     SerialNumber,
 };
 use crate::drivers::mailbox::{self, Mailbox};
+use crate::drivers::mini_uart::MiniUart;
 use crate::drivers::uart::UartKind;
 use crate::drivers::uart_choice::{self, Choice, HeaderPins};
 use crate::drivers::watchdog::{AtEntry, Partition, ResetStatus, Watchdog};
@@ -124,8 +126,9 @@ impl<B: Board> Machine<B> {
             watchdog.feed();
         }
         let mut mailbox = open_mailbox(&mut board);
+        let clocks = mailbox.as_mut().and_then(arm_clock::raise);
         let (identity, silence) = ask_identity(mailbox.as_mut());
-        let uart = open_console(&mut board, parsed, mailbox.as_mut());
+        let uart = open_console(&mut board, parsed, mailbox.as_mut(), clocks.and_then(|clocks| clocks.core));
         if memory.is_err()
             && let Some(mailbox) = mailbox.as_mut()
             && let Ok(bank) = mailbox.ask(ArmMemory)
@@ -363,7 +366,14 @@ where
 }
 
 /// Chooses the UART that is on the header and puts the console on it.
-fn open_console<B: Board>(board: &mut B, tree: Option<Tree<'_>>, mailbox: Option<&mut BoardMailbox<B>>) -> Choice {
+///
+/// `core_clock` has the rates in Hz that the core clock had when the firmware set the UART up, and has now, if they are not the same.
+fn open_console<B: Board>(
+    board: &mut B,
+    tree: Option<Tree<'_>>,
+    mailbox: Option<&mut BoardMailbox<B>>,
+    core_clock: Option<(u32, u32)>,
+) -> Choice {
     let clock = board.clock();
     let stdout = tree.and_then(|tree| tree.stdout()).filter(|(node, _)| node.is_enabled()).and_then(|(node, _)| {
         let compatible = node.property("compatible").map_or(&[][..], |property| property.value());
@@ -379,6 +389,9 @@ fn open_console<B: Board>(board: &mut B, tree: Option<Tree<'_>>, mailbox: Option
     };
     let started = clock.now();
     if let (Some(pl011), Some(auxiliary)) = (board.registers(Block::Pl011), board.registers(Block::Auxiliary)) {
+        if let (UartKind::MiniUart, Some((before, after))) = (choice.uart, core_clock) {
+            MiniUart::adopt(&auxiliary).follow_core_clock(before, after);
+        }
         let uart =
             choice.attach(pl011, auxiliary, &clock, |id| mailbox.and_then(|mailbox| mailbox.ask(ClockRate(id)).ok()));
         // Nothing can hold the console yet.

@@ -1,9 +1,10 @@
 //! The menu on the board: the keyboard, the clock and the screen that [`Menu`] has not, and what follows from what is chosen in it.
 
 use crate::board::Board;
-use crate::boot::attempt;
-use crate::boot::bring_up::Machine;
+use crate::boot::attempt::{self, Prefetched};
+use crate::boot::bring_up::{Keeper, Machine};
 use crate::boot::keyboard::Keyboard;
+use crate::boot::network::{Foreground, Verdict, Watch};
 use crate::boot::prompt;
 use crate::config::{Entry, Payload, Settings, Timeout};
 use crate::console::{self, Console};
@@ -13,10 +14,13 @@ use crate::shell::Leave;
 use crate::terminal::Kind;
 use crate::terminal::key::Key;
 use crate::terminal::query::Query;
-use crate::time::Clock;
+use crate::time::{Clock, Duration, Instant};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
+
+/// Time between two looks at the menu while files come: drawing it takes as long as some blocks take to come, and keys have 10 ms between them.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
 /// How it went with some settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +35,18 @@ pub enum End {
 enum Step {
     /// The menu, with what went wrong before.
     Menu(String),
-    /// An entry, which nobody chose (`by_itself`) or somebody did, in the menu or at the prompt.
-    Boot { entry: Box<Entry>, by_itself: bool, from_prompt: bool },
+    /// An entry, which nobody chose (`by_itself`) or somebody did, in the menu or at the prompt. What has been done of it already.
+    Boot { entry: Box<Entry>, by_itself: bool, from_prompt: bool, started: Option<Started> },
     /// The prompt.
     Prompt,
+}
+
+/// A boot that began while the menu was there.
+struct Started {
+    /// Its files, or why it was not booted.
+    files: Result<Prefetched, attempt::Error>,
+    /// Whether it has been said that it is booted.
+    announced: bool,
 }
 
 /// Boots what is chosen from `settings`, or their default. `from_card` says that they came from the card.
@@ -48,7 +60,7 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
     // Nobody is asked, unless somebody has pressed a key since the loader has its console, or just before.
     let mut step = match settings.timeout {
         Timeout::Seconds(0) if !machine.keeper.watched => {
-            Step::Boot { entry: Box::new(default.clone()), by_itself: true, from_prompt: false }
+            Step::Boot { entry: Box::new(default.clone()), by_itself: true, from_prompt: false, started: None }
         }
         _ => Step::Menu(String::new()),
     };
@@ -66,13 +78,15 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
                     },
                 };
                 match visit.choose(machine, from_card) {
-                    Chosen::Boot { entry, by_itself } => Step::Boot { entry, by_itself, from_prompt: false },
+                    Chosen::Boot { entry, by_itself, started } => {
+                        Step::Boot { entry, by_itself, from_prompt: false, started }
+                    }
                     Chosen::Prompt => Step::Prompt,
                     Chosen::Reload => return End::Reload,
                 }
             }
-            Step::Boot { entry, by_itself, from_prompt } => {
-                let error = boot_with_fallbacks(machine, settings, &entry, from_card, from_prompt);
+            Step::Boot { entry, by_itself, from_prompt, started } => {
+                let error = boot_with_fallbacks(machine, settings, &entry, from_card, from_prompt, started);
                 if by_itself && !machine.keeper.watched {
                     return End::Failed;
                 }
@@ -86,13 +100,18 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
                 Leave::Menu => Step::Menu(String::new()),
                 Leave::Reload => return End::Reload,
                 Leave::Boot(index) => match settings.entries.get(index) {
-                    Some(entry) => Step::Boot { entry: Box::new(entry.clone()), by_itself: false, from_prompt: true },
+                    Some(entry) => Step::Boot {
+                        entry: Box::new(entry.clone()),
+                        by_itself: false,
+                        from_prompt: true,
+                        started: None,
+                    },
                     None => Step::Prompt,
                 },
                 Leave::Idle => {
                     // What was taken for somebody may have been noise.
                     machine.keeper.watched = false;
-                    Step::Boot { entry: Box::new(default.clone()), by_itself: true, from_prompt: false }
+                    Step::Boot { entry: Box::new(default.clone()), by_itself: true, from_prompt: false, started: None }
                 }
             },
         };
@@ -108,12 +127,20 @@ fn boot_with_fallbacks<B: Board>(
     entry: &Entry,
     from_card: bool,
     from_prompt: bool,
+    mut started: Option<Started>,
 ) -> String {
     let mut reason = None;
     let mut next = Some(entry);
     while let Some(entry) = next {
-        println!("Booting {}.", entry.title());
-        let error = attempt::boot(machine, entry, from_card, None).to_string();
+        let begun = started.take();
+        if !begun.as_ref().is_some_and(|begun| begun.announced) {
+            announce(entry);
+        }
+        let error = match begun.map(|begun| begun.files).transpose() {
+            Ok(files) => attempt::boot(machine, entry, from_card, files),
+            Err(error) => error,
+        };
+        let error = error.to_string();
         println!("{} was not booted: {error}", entry.name);
         reason.get_or_insert(error);
         let is_watched = machine.keeper.watched && matches!(entry.payload, Payload::Script(_));
@@ -123,12 +150,17 @@ fn boot_with_fallbacks<B: Board>(
     reason.unwrap_or_default()
 }
 
+fn announce(entry: &Entry) {
+    println!("Booting {}.", entry.title());
+}
+
 /// What was chosen in the menu.
 enum Chosen {
     /// `by_itself`: nobody chose it.
     Boot {
         entry: Box<Entry>,
         by_itself: bool,
+        started: Option<Started>,
     },
     Prompt,
     Reload,
@@ -137,6 +169,12 @@ enum Chosen {
 /// The menu, and the terminal that it is on.
 struct Visit<'s> {
     menu: Menu<'s>,
+    /// What is booted if nobody chooses anything.
+    default: &'s Entry,
+    /// What has been done of that already.
+    started: Option<Started>,
+    /// Whether that was tried.
+    tried: bool,
     keyboard: Keyboard,
     /// What was asked of the terminal, as long as the answer may come.
     query: Option<Query>,
@@ -162,7 +200,8 @@ impl<'s> Visit<'s> {
         let kind = machine.keeper.terminal.unwrap_or(Kind::Plain);
         let mut menu = Menu::new(settings, kind, started)?;
         console::with(|console| menu.open(clock.now(), watched, console));
-        Some(Self { menu, keyboard, query, early })
+        let default = settings.default_entry()?;
+        Some(Self { menu, default, started: None, tried: false, keyboard, query, early })
     }
 
     /// Shows the menu again, below what was printed since.
@@ -177,12 +216,19 @@ impl<'s> Visit<'s> {
     /// Until something is chosen.
     fn choose<B: Board>(&mut self, machine: &mut Machine<B>, from_card: bool) -> Chosen {
         loop {
-            let (action, by_itself) = self.action(machine);
+            let (action, by_itself) = match self.prefetch(machine, from_card) {
+                Some(chosen) => chosen,
+                None => self.action(machine),
+            };
+            if !matches!(action, Action::Details(_)) && !self.boots_default(action) {
+                self.give_up(machine);
+            }
             match action {
                 Action::Boot(index) => {
                     // An index of the menu's own is always one of an entry.
                     if let Some(entry) = self.menu.entry(index).cloned() {
-                        return Chosen::Boot { entry: Box::new(entry), by_itself };
+                        let started = self.started.take();
+                        return Chosen::Boot { entry: Box::new(entry), by_itself, started };
                     }
                 }
                 Action::Shell => return Chosen::Prompt,
@@ -190,6 +236,37 @@ impl<'s> Visit<'s> {
                 Action::Details(index) => self.show_details(machine, index, from_card),
             }
         }
+    }
+
+    /// Whether that is the entry which is booted by itself, as the settings have it.
+    fn boots_default(&self, action: Action) -> bool {
+        matches!(action, Action::Boot(index) if self.menu.entry(index) == Some(self.default))
+    }
+
+    /// Gives back what the default entry's files take.
+    fn give_up<B: Board>(&mut self, machine: &mut Machine<B>) {
+        if let Some(Started { files: Ok(files), .. }) = self.started.take() {
+            files.give_up(&mut machine.ram);
+        }
+    }
+
+    /// Brings the default entry's files while the countdown runs, once. What was chosen meanwhile, if anything was: if it was that entry, its files
+    /// have gone on coming since.
+    fn prefetch<B: Board>(&mut self, machine: &mut Machine<B>, from_card: bool) -> Option<(Action, bool)> {
+        if core::mem::replace(&mut self.tried, true) || !self.menu.is_counting() {
+            return None;
+        }
+        let default = self.default;
+        let looked = machine.keeper.now();
+        let mut ahead = Ahead { visit: self, looked, chosen: None, wanted: false };
+        let files = attempt::prefetch(machine, default, from_card, &mut ahead);
+        let Ahead { chosen, wanted, .. } = ahead;
+        self.started = match files {
+            Ok(files) => files.map(|files| Started { files: Ok(files), announced: wanted }),
+            // What nobody has asked for yet need not have worked.
+            Err(error) => wanted.then_some(Started { files: Err(error), announced: true }),
+        };
+        chosen
     }
 
     fn show_details<B: Board>(&mut self, machine: &mut Machine<B>, index: usize, from_card: bool) {
@@ -202,37 +279,80 @@ impl<'s> Visit<'s> {
         console::with(|console| self.menu.show(now, "What would be done", &text, console));
     }
 
-    /// The next thing that is asked for, and whether nobody asked.
+    /// The next thing that is asked for, and whether nobody asked. Link and lease are worked on meanwhile.
     fn action<B: Board>(&mut self, machine: &mut Machine<B>) -> (Action, bool) {
         let clock = machine.board.clock();
         loop {
-            machine.keeper.breathe();
             let now = clock.now();
-            let Self { menu, keyboard, query, early } = self;
-            let found = console::with(|console| {
-                menu.set_line_busy(console.is_printing());
-                while let Some(key) = early.pop_front().or_else(|| match menu.takes_text() {
-                    true => keyboard.text_key(now, console),
-                    false => keyboard.key(now, console),
-                }) {
-                    if query.as_mut().is_some_and(|query| query.key(key)) {
-                        let kind = query.map_or(Kind::Plain, |query| query.kind());
-                        machine.keeper.set_terminal(kind);
-                        menu.set_kind(now, kind, console);
-                    } else if !matches!(key, Key::Report { .. }) {
-                        machine.keeper.watched = true;
-                        if let Some(action) = menu.key(now, key, console) {
-                            return Some((action, false));
-                        }
+            if let Some(found) = self.look(&mut machine.keeper, now) {
+                return found;
+            }
+            if let Ok(session) = &mut machine.network {
+                // What keeps them away is told when they are wanted.
+                let _ = session.advance(now, &mut Watch::hidden(&mut machine.keeper, now, None));
+            }
+        }
+    }
+
+    /// What is asked for now, if anything is, and whether nobody asked.
+    fn look<B: Board>(&mut self, keeper: &mut Keeper<B>, now: Instant) -> Option<(Action, bool)> {
+        keeper.breathe();
+        let Self { menu, keyboard, query, early, .. } = self;
+        let found = console::with(|console| {
+            menu.set_line_busy(console.is_printing());
+            while let Some(key) = early.pop_front().or_else(|| match menu.takes_text() {
+                true => keyboard.text_key(now, console),
+                false => keyboard.key(now, console),
+            }) {
+                if query.as_mut().is_some_and(|query| query.key(key)) {
+                    let kind = query.map_or(Kind::Plain, |query| query.kind());
+                    keeper.set_terminal(kind);
+                    menu.set_kind(now, kind, console);
+                } else if !matches!(key, Key::Report { .. }) {
+                    keeper.watched = true;
+                    if let Some(action) = menu.key(now, key, console) {
+                        return Some((action, false));
                     }
                 }
-                menu.idle(now, console).map(|action| (action, true))
-            });
-            if let Some((action, by_itself)) = found.flatten() {
-                // Nobody has chosen for long: whoever was there has gone, or was noise.
-                machine.keeper.watched &= !by_itself;
-                return (action, by_itself);
             }
+            menu.idle(now, console).map(|action| (action, true))
+        });
+        let (action, by_itself) = found.flatten()?;
+        // Nobody has chosen for long: whoever was there has gone, or was noise.
+        keeper.watched &= !by_itself;
+        keeper.timing.mark(now, format_args!("menu"));
+        Some((action, by_itself))
+    }
+}
+
+/// The menu while the default entry's files come behind it.
+struct Ahead<'v, 's> {
+    visit: &'v mut Visit<'s>,
+    /// When the menu was last looked at.
+    looked: Instant,
+    chosen: Option<(Action, bool)>,
+    /// The entry whose files they are was chosen.
+    wanted: bool,
+}
+
+impl<B: Board> Foreground<B> for Ahead<'_, '_> {
+    fn look(&mut self, keeper: &mut Keeper<B>, now: Instant) -> Verdict {
+        if self.chosen.is_none() && now.since(self.looked) < BETWEEN_LOOKS {
+            keeper.breathe();
+            return Verdict::Open;
+        }
+        self.looked = now;
+        if self.chosen.is_none() {
+            self.chosen = self.visit.look(keeper, now);
+        }
+        match self.chosen {
+            None if self.visit.menu.is_counting() => Verdict::Open,
+            Some((action, _)) if self.visit.boots_default(action) => {
+                self.wanted = true;
+                announce(self.visit.default);
+                Verdict::Wanted
+            }
+            _ => Verdict::Unwanted,
         }
     }
 }

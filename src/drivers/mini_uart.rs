@@ -70,6 +70,14 @@ pub fn divisor(clock: u32, baud: u32) -> Option<u16> {
     u16::try_from(quotient.checked_sub(1)?).ok()
 }
 
+/// The divisor register that keeps the speed when the core clock goes from `before` to `after` Hz, rounded to the nearest. `None` where the result does not
+/// fit the register.
+fn rescaled(divisor: u16, before: u32, after: u32) -> Option<u16> {
+    let (before, after) = (u64::from(before), u64::from(after));
+    let quotient = ((u64::from(divisor) + 1) * after + before / 2).checked_div(before)?;
+    u16::try_from(quotient.checked_sub(1)?).ok()
+}
+
 /// The mini UART, set up for eight bits.
 #[derive(Debug)]
 pub struct MiniUart<B: Bus> {
@@ -111,6 +119,18 @@ impl<B: Bus> MiniUart<B> {
         uart.set_up(clock, divisor);
         uart.baud = baud;
         uart
+    }
+
+    /// Keeps the speed of a UART that is on, after the core clock has gone from `before` to `after` Hz. What was on the line at that moment is lost.
+    pub fn follow_core_clock(&mut self, before: u32, after: u32) {
+        if !self.reg::<ENABLES::Register>(offset::ENABLES).is_set(ENABLES::MINI_UART) {
+            return;
+        }
+        let baud = self.reg::<()>(offset::BAUD);
+        let found = baud.get() as u16;
+        if let Some(divisor) = rescaled(found, before, after).filter(|_| found != 0) {
+            baud.set(u32::from(divisor));
+        }
     }
 
     fn reg<R: tock_registers::RegisterLongName>(&self, offset: usize) -> Reg<'_, B, R> {
@@ -240,6 +260,27 @@ mod tests {
             assert_eq!(peer.register(0x04), 0b111);
             assert_eq!((peer.register(0x44), peer.register(0x4c), peer.register(0x60)), (0, 3, 3));
             assert_eq!(peer.register(0x68), divisor);
+        }
+    }
+
+    #[test]
+    fn a_uart_that_is_on_keeps_its_speed_when_the_core_clock_changes() {
+        // 115,200 baud of 500, 550 and 200 MHz.
+        for (enables, found, before, after, expected) in [
+            (1, 541, 500_000_000, 550_000_000, 595),
+            (1, 541, 500_000_000, 200_000_000, 216),
+            (1, 216, 200_000_000, 500_000_000, 542),
+            (1, 0, 200_000_000, 500_000_000, 0),
+            (0, 541, 500_000_000, 550_000_000, 541),
+            (1, 541, 0, 550_000_000, 541),
+            (1, 541, 1, u32::MAX, 541),
+            (1, 541, u32::MAX, 1, 541),
+        ] {
+            let (peer, _) = model();
+            peer.preset(0x04, enables);
+            peer.preset(0x68, found);
+            MiniUart::adopt(peer.clone()).follow_core_clock(before, after);
+            assert_eq!(peer.register(0x68), expected, "{found} {before} {after}");
         }
     }
 

@@ -8,6 +8,7 @@
 //! * [`genet`] is the Ethernet controller with its PHY.
 //! * [`sdhci`] reads the SD card, or a Compute Module's eMMC.
 
+pub mod arm_clock;
 pub mod board_revision;
 pub mod genet;
 pub mod gpio;

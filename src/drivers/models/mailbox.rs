@@ -106,6 +106,8 @@ struct State {
     messages: usize,
     unknown: BTreeSet<u32>,
     rates: BTreeMap<u32, u32>,
+    /// The core clock's rate in Hz once the ARM's is set, if it changes along.
+    core_with_arm: Option<u32>,
     reboot_flags: u32,
 }
 
@@ -121,6 +123,7 @@ impl Firmware {
             messages: 0,
             unknown: BTreeSet::new(),
             rates: BTreeMap::from([(2, 48_000_000), (3, 600_000_000), (4, 500_000_000)]),
+            core_with_arm: None,
             reboot_flags: 0,
         })))
     }
@@ -132,6 +135,11 @@ impl Firmware {
     /// Messages answered so far.
     pub(crate) fn messages(&self) -> usize {
         self.0.lock().unwrap().messages
+    }
+
+    /// Makes the core clock one that is at `hertz` once the ARM's is set.
+    pub(crate) fn raise_core_with_arm(&self, hertz: u32) {
+        self.0.lock().unwrap().core_with_arm = Some(hertz);
     }
 
     /// Makes a tag one that this firmware is too old for.
@@ -249,6 +257,9 @@ impl State {
             0x0003_8002 => {
                 assert_eq!(arguments[2], 0, "the voltage is to follow the rate");
                 self.rates.insert(arguments[0], arguments[1]);
+                if let (3, Some(core)) = (arguments[0], self.core_with_arm) {
+                    self.rates.insert(4, core);
+                }
                 words(&arguments[..2])
             }
             0x0003_0006 => words(&[0, 51_123]),

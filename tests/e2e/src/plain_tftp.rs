@@ -1,7 +1,7 @@
 //! A TFTP server as the first ones were (RFC 1350): blocks of 512 bytes, one at a time, and of options at most the file's size. It writes down
 //! what was asked for, and when.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -85,15 +85,21 @@ fn lock(log: &Mutex<Vec<Event>>) -> MutexGuard<'_, Vec<Event>> {
 
 fn listen(public: &UdpSocket, files: &HashMap<String, Served>, log: &Arc<Mutex<Vec<Event>>>) {
     let mut buffer = [0; 2048];
+    let mut clients = HashSet::new();
     while let Ok((length, client)) = public.recv_from(&mut buffer) {
         let request = buffer.get(..length).unwrap_or_default();
         let Some([0, READ_REQUEST]) = request.get(..2) else { continue };
+        if !clients.insert(client) {
+            // It has not heard yet, and will: what is not acknowledged is sent again.
+            continue;
+        }
         let words: Vec<String> = (request.get(2..).unwrap_or_default().split(|byte| *byte == 0))
             .map(|word| String::from_utf8_lossy(word).into_owned())
             .collect();
         let Some(name) = words.first().cloned() else { continue };
         let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) else { continue };
         let Some(file) = files.get(&name).cloned() else {
+            clients.remove(&client);
             // What cannot be sent is lost, as on any network.
             let _ = socket.send_to(b"\0\x05\0\x01no such file\0", client);
             continue;

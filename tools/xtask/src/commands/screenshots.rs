@@ -72,6 +72,10 @@ pub fn screens(cache: &Cache) -> Result<Vec<Screen>> {
     let tmux = Tmux::start(Size::USUAL, &qemu)?;
 
     let menu = capture(&tmux, "the menu", |screen| screen.contains("Boots in 25 s"))?;
+    // A key stops what comes during the countdown, so that the files are seen coming afterwards.
+    tmux.press(&["Down"])?;
+    tmux.wait("the menu without its countdown", LIMIT, |screen| !screen.contains("Boots in "))?;
+    tmux.press(&["Up"])?;
     tmux.press(&["Enter"])?;
     let is_half =
         |line: &str| line.starts_with("Image-dom0") && (45..=80).any(|share| line.contains(&format!(" {share} %")));
