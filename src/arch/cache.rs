@@ -1,4 +1,4 @@
-//! Maintenance of the data cache by address, to the point of coherency (Arm ARM DDI 0487, D7.5.9).
+//! What the processor says of itself and its caches, and maintenance of the data cache by address, to the point of coherency (Arm ARM DDI 0487, D7.5.9).
 //!
 //! Safe functions: none of them can lose a byte, except [`invalidate`], whose rule is in its own documentation.
 
@@ -17,6 +17,21 @@ pub fn line_size() -> u64 {
     #[cfg(not(target_os = "none"))]
     {
         LINE as u64
+    }
+}
+
+/// What the processor says that it is (MIDR_EL1): 0x410fd083 is the Cortex-A72 r0p3 of a Raspberry Pi 4; on the host 0.
+pub fn processor() -> u64 {
+    #[cfg(target_os = "none")]
+    {
+        let midr: u64;
+        // SAFETY: reading MIDR_EL1 at EL2 has no side effect.
+        unsafe { core::arch::asm!("mrs {}, midr_el1", out(reg) midr, options(nomem, nostack, preserves_flags)) };
+        midr
+    }
+    #[cfg(not(target_os = "none"))]
+    {
+        0
     }
 }
 

@@ -19,7 +19,7 @@ use crate::device_tree::Tree;
 use crate::drivers::arm_clock;
 use crate::drivers::board_revision::BoardRevision;
 use crate::drivers::gpio::Gpio;
-use crate::drivers::mailbox::message::{BYTES, Request};
+use crate::drivers::mailbox::message::{BYTES, Property, Request};
 use crate::drivers::mailbox::property::{
     ArmMemory, BoardRevisionCode, ClockId, ClockRate, MacAddress, MaximumClockRate, NotifyReboot, PowerUpCard,
     SerialNumber,
@@ -83,6 +83,8 @@ pub struct Machine<B: Board> {
     pub overrides: Overrides,
     /// What the firmware and the board said at the start, as the console showed it.
     pub hello: String,
+    /// Where the settings came from, in words; empty as long as none were found.
+    pub settings: String,
     /// What scripts and visits to the prompt leave.
     pub kept: Kept,
     /// What has to be looked after as long as the loader runs.
@@ -201,6 +203,7 @@ impl<B: Board> Machine<B> {
             card,
             overrides,
             hello,
+            settings: String::new(),
             kept,
             keeper,
         }
@@ -215,6 +218,10 @@ impl<B: Board> Machine<B> {
     pub fn free_memory(&self) -> Result<Layout, layout::Error> {
         let mut layout = Layout::new(self.ram.banks().iter().copied())?;
         for range in self.ram.reserved() {
+            // A page can be reserved for several reasons.
+            if layout.occupants().iter().any(|occupant| occupant.range == *range) {
+                continue;
+            }
             let name = match Some(*range) == self.ram.loader() {
                 true => "the loader",
                 false => "memory that the firmware reserves",
@@ -290,6 +297,13 @@ impl<B: Board> Keeper<B> {
             Err(error) => log::info!("card power: {error}"),
         }
         mailbox.ask(ClockRate(clock)).or_else(|_| mailbox.ask(MaximumClockRate(clock))).ok()
+    }
+
+    /// What the firmware answers to a question of its mailbox; `None` where it does not.
+    pub fn ask_firmware<P: Property>(&mut self, property: P) -> Option<P::Answer> {
+        let answer = self.mailbox.as_mut()?.ask(property).ok();
+        self.breathe();
+        answer
     }
 
     /// Puts everything that must not go on by itself back as the firmware left it, and lets the console finish.

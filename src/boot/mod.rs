@@ -9,7 +9,7 @@
 //! * [`dom0_memory`] – whether Xen will find what `dom0_mem=` asks for.
 //! * [`digest`] – what a file's bytes were found to be. [`warnings`] – mistakes that keep nothing from being started. [`summary`] – the lines
 //!   before the jump.
-//! * [`timing`] – when each step was taken.
+//! * [`timing`] – when each step was taken. [`memory_map`] – who lies where, in words. [`page`] – text of a terminal's width.
 //!
 //! These are pure and host-tested. Over them, in the order of a boot:
 //!
@@ -34,8 +34,10 @@ pub mod keyboard;
 pub mod layout;
 pub mod legacy_image;
 pub mod loader;
+pub mod memory_map;
 pub mod network;
 pub mod outline;
+pub mod page;
 pub mod plan;
 pub mod prompt;
 pub mod script;

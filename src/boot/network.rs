@@ -96,7 +96,7 @@ pub fn open<B: Board>(board: &mut B, tree: Option<Tree<'_>>, identity: &Identity
     let mut controller = Genet::new(&*Box::leak(Box::new(bus)), Attentive(clock), receive, send, settings)?;
     console::poll();
     let found = controller.start()?;
-    log::info!("{found:x?}");
+    log::info!("{found}");
     if !found.phy_known {
         println!("Ethernet: PHY {:08x} is unknown; its delays stay as they are.", found.phy_id);
     }

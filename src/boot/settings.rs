@@ -128,17 +128,17 @@ pub fn find<B: Board>(machine: &mut Machine<B>, script: Option<&Script>) -> Resu
     let file = match look {
         Look::File(file) => file,
         Look::Script(script) => {
-            tell(&format!("{} on the card", script.path), &looked);
+            tell(machine, &format!("{} on the card", script.path), &looked);
             return Ok(Found::Script(script));
         }
     };
     if is_script(&file.name, &file.bytes) {
-        tell(&file.name, &looked);
+        tell(machine, &file.name, &looked);
         return Ok(Found::Script(Script { path: file.name, partition: None, bytes: file.bytes }));
     }
     let mut settings = settings::parse_in_pieces(&file.bytes, &mut || machine.keeper.breathe())
         .map_err(|error| format!("{}: {error}", file.name))?;
-    tell(&file.name, &looked);
+    tell(machine, &file.name, &looked);
     machine.keeper.timing.mark(machine.keeper.now(), format_args!("settings"));
     for error in machine.overrides.apply(&mut settings) {
         println!("cmdline.txt: {error}.");
@@ -155,11 +155,13 @@ enum Look {
     Script(Script),
 }
 
-fn tell(name: &str, looked: &Looked) {
-    match looked.0.as_str() {
-        "" => println!("Settings: {name}."),
-        before => println!("Settings: {name}. Looked at before: {before}."),
-    }
+/// Says where the settings came from, and keeps it.
+fn tell<B: Board>(machine: &mut Machine<B>, name: &str, looked: &Looked) {
+    machine.settings = match looked.0.as_str() {
+        "" => format!("Settings: {name}."),
+        before => format!("Settings: {name}. Looked at before: {before}."),
+    };
+    println!("{}", machine.settings);
 }
 
 fn look<B: Board>(machine: &mut Machine<B>, looked: &mut Looked) -> Result<Look, String> {

@@ -14,15 +14,13 @@ use core::fmt;
 use super::digest::Digest;
 use super::image::System;
 use super::layout::Occupant;
+use super::page::Page;
 use super::xen_console::Uart;
 use crate::range::PhysicalRange;
 use crate::terminal::Shown;
 
 /// Columns that are left for the names of files in the table; where there are fewer, each file has lines of its own.
 const LEAST_FOR_NAMES: usize = 12;
-
-/// Fewer columns than this are not believed.
-const LEAST_COLUMNS: u16 = 20;
 
 /// Bytes of a command line that are shown: as many as Linux takes on arm64 (COMMAND_LINE_SIZE). A tree can have one that takes minutes to print.
 const LONGEST_ARGS: usize = 2048;
@@ -117,8 +115,7 @@ impl Summary<'_> {
     /// # Errors
     /// Those of `out`.
     pub fn long(&self, columns: u16, out: &mut dyn fmt::Write) -> fmt::Result {
-        // Nothing is written into the last column: what terminals do then differs.
-        let mut page = Page { out, width: usize::from(columns.max(LEAST_COLUMNS)) - 1 };
+        let mut page = Page::new(out, columns);
         self.table(&mut page)?;
         let mut others: Vec<&Occupant> = Vec::new();
         for occupant in self.memory {
@@ -233,42 +230,6 @@ impl fmt::Display for Program {
             System::Linux => f.write_str("Linux"),
             System::Unknown => f.write_str("the program (nothing in it says what it is)"),
         }
-    }
-}
-
-/// Text of a certain width.
-struct Page<'a> {
-    out: &'a mut dyn fmt::Write,
-    width: usize,
-}
-
-impl Page<'_> {
-    /// Writes `text` in as many lines as it takes, broken between words, the first with so many blanks before it and each other with as many
-    /// as `hanging` says. A word that is longer than a line is broken anywhere.
-    fn text(&mut self, first: usize, hanging: usize, text: &str) -> fmt::Result {
-        let mut line = " ".repeat(first);
-        let (mut length, mut blank) = (first, true);
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
-            let mut left = word.chars().count();
-            if !blank && length + 1 + left > self.width {
-                writeln!(self.out, "{line}")?;
-                (line, length, blank) = (" ".repeat(hanging), hanging, true);
-            }
-            if !blank {
-                line.push(' ');
-                length += 1;
-            }
-            for character in Shown(word).to_string().chars() {
-                if length >= self.width && left > 0 {
-                    writeln!(self.out, "{line}")?;
-                    (line, length) = (" ".repeat(hanging), hanging);
-                }
-                line.push(character);
-                (length, blank) = (length + 1, false);
-                left -= 1;
-            }
-        }
-        if blank { Ok(()) } else { writeln!(self.out, "{line}") }
     }
 }
 

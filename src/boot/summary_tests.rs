@@ -239,7 +239,7 @@ proptest::proptest! {
         let summary = Summary { files: &files, command_lines: &lines, ..summary(&uart, &notes, &[]) };
         let mut text = String::new();
         summary.long(columns, &mut text).unwrap();
-        let width = usize::from(columns.max(LEAST_COLUMNS));
+        let width = usize::from(columns.max(crate::boot::page::LEAST_COLUMNS));
         for line in text.lines() {
             proptest::prop_assert!(line.chars().count() < width, "{line:?}");
         }

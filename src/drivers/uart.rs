@@ -67,6 +67,17 @@ pub struct LineErrors {
     pub breaks: u32,
 }
 
+/// In words, for a bug report.
+impl fmt::Display for LineErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::default() {
+            return f.write_str("no errors on the line");
+        }
+        let Self { overruns, framing, parity, breaks } = self;
+        write!(f, "on the line {overruns} overruns, {framing} framing errors, {parity} parity errors, {breaks} breaks")
+    }
+}
+
 /// A serial port, polled.
 pub trait Uart {
     /// Which UART it is.

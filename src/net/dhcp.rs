@@ -112,6 +112,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Who gave it, and what else he said.
+    pub(super) fn origin(&self) -> Origin<'_> {
+        Origin(self)
+    }
+
     /// Reads smoltcp's result, and the packet that it came in.
     pub(super) fn read(config: &dhcpv4::Config<'_>, now: Instant) -> Self {
         let mut lease = Self {
@@ -176,14 +181,23 @@ impl Lease {
 /// As the console shows a lease.
 impl fmt::Display for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} from {}", self.address, self.prefix, self.dhcp_server)?;
-        if let Some(gateway) = self.gateway {
+        write!(f, "{}/{} {}", self.address, self.prefix, self.origin())
+    }
+}
+
+/// What a lease says beside the address.
+pub(super) struct Origin<'a>(&'a Lease);
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "from {}", self.0.dhcp_server)?;
+        if let Some(gateway) = self.0.gateway {
             write!(f, ", gateway {gateway}")?;
         }
-        if let Some(server) = self.next_server {
+        if let Some(server) = self.0.next_server {
             write!(f, ", server {server}")?;
         }
-        match &self.boot_file {
+        match &self.0.boot_file {
             Some(file) => write!(f, ", boot file {file}"),
             None => Ok(()),
         }

@@ -156,26 +156,30 @@ fn the_dump_says_how_things_stand_and_disturbs_nothing() {
     let mut text = String::new();
     driver.dump(&mut text).unwrap();
     for part in [
-        "GENET",
-        "major 6",
-        "1000 Mb/s",
-        "TX on",
-        "RX on",
-        "TXC delayed by the controller",
-        "RDMA",
-        "TDMA",
-        "id 0x600d84a2",
-        "1 frames received, 0 with wrong FCS, 0 lost in RBUF, 1 sent",
+        "GENET v5.0, external PHY\n",
+        ": 1000 Mb/s, full duplex, TX on, RX on",
+        ": on, link, TXC delayed by the controller\n",
+        "UMAC_MDF   0x00018000: 2 addresses let through\n",
+        "RDMA       0x00020001: on, runs; index 1, driver's ",
+        "TDMA       0x00020001: on, runs; index 1, driver's 1, discarded 0\n",
+        "0x600d84a2 (BCM54213PE or near kin) at address ",
+        ": negotiates\n",
+        ": link, negotiated\n",
+        ": partner offers ",
+        ": negotiated 1000 full\n",
+        "1 received, 0 with wrong FCS, 0 lost in RBUF; 1 sent\n",
+        "trouble    none counted\n",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
+    assert!(text.lines().all(|line| line.len() < 80), "{text}");
     exchange(&desk, &mut driver, 2);
     desk.poll_for(&mut driver, Duration::from_millis(500));
     assert_eq!(driver.poll_link(desk.clock.now()), GIGABIT);
     driver.stop().unwrap();
     text.clear();
     driver.dump(&mut text).unwrap();
-    assert!(text.contains("PHY      not started"), "{text}");
+    assert!(text.contains("PHY        not started\n"), "{text}");
     assert_eq!(driver.statistics().receive_errors, ReceiveErrors::default());
     desk.bench.assert_clean();
 }

@@ -51,6 +51,7 @@ use crate::dma::DmaMemory;
 use crate::mmio::Bus;
 use crate::net::device::{Counters, EthernetController, Link};
 use crate::time::{Clock, Instant};
+use core::fmt;
 use link::{Change, Monitor};
 use mac::Mac;
 use phy::Phy;
@@ -77,6 +78,19 @@ pub struct Found {
     pub phy_known: bool,
     /// What the PHY was doing.
     pub negotiation: Negotiation,
+}
+
+/// For the log: what is there, and what it is doing.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { revision, phy_address, phy_id, negotiation, .. } = self;
+        let doing = match negotiation {
+            Negotiation::Complete => "has negotiated",
+            Negotiation::Running => "is negotiating",
+            Negotiation::Started => "was told to negotiate",
+        };
+        write!(f, "GENET revision {revision:#010x}; PHY {phy_id:#010x} at address {phy_address} {doing}")
+    }
 }
 
 /// What happened since [`Genet::new`], beyond the interface's [`Counters`].

@@ -21,7 +21,7 @@ use crate::net::device::Link;
 use crate::time::{Clock, Duration, Instant};
 
 /// Basic mode control.
-const BMCR: u8 = 0;
+pub(super) const BMCR: u8 = 0;
 const BMCR_RESET: u16 = 1 << 15;
 const BMCR_LOOPBACK: u16 = 1 << 14;
 const BMCR_AUTONEGOTIATE: u16 = 1 << 12;
@@ -29,15 +29,15 @@ const BMCR_POWER_DOWN: u16 = 1 << 11;
 const BMCR_ISOLATE: u16 = 1 << 10;
 const BMCR_RESTART: u16 = 1 << 9;
 /// Basic mode status.
-const BMSR: u8 = 1;
+pub(super) const BMSR: u8 = 1;
 const BMSR_COMPLETE: u16 = 1 << 5;
 /// Latches low: a link that was lost reads 0 once, even if it is back.
 const BMSR_LINK: u16 = 1 << 2;
 /// Identifier, high and low.
 const ID: [u8; 2] = [2, 3];
 /// What we offer up to 100 Mb/s, and what the partner does.
-const ANAR: u8 = 4;
-const ANLPAR: u8 = 5;
+pub(super) const ANAR: u8 = 4;
+pub(super) const ANLPAR: u8 = 5;
 const ANAR_SELECTOR_802_3: u16 = 1;
 const ANAR_10_HALF: u16 = 1 << 5;
 const ANAR_10_FULL: u16 = 1 << 6;
@@ -45,8 +45,8 @@ const ANAR_100_HALF: u16 = 1 << 7;
 const ANAR_100_FULL: u16 = 1 << 8;
 const ANAR_ALL: u16 = ANAR_10_HALF | ANAR_10_FULL | ANAR_100_HALF | ANAR_100_FULL;
 /// What we offer at 1000 Mb/s; the partner's offer is in GBSR, two bits higher.
-const GBCR: u8 = 9;
-const GBSR: u8 = 10;
+pub(super) const GBCR: u8 = 9;
+pub(super) const GBSR: u8 = 10;
 const GBCR_HALF: u16 = 1 << 8;
 const GBCR_FULL: u16 = 1 << 9;
 const GBCR_ALL: u16 = GBCR_HALF | GBCR_FULL;

@@ -31,6 +31,8 @@ pub struct Card {
     pub lines: u8,
     /// Its clock in Hz.
     pub hertz: u32,
+    /// Its identification (CID), bits 127 to 8: maker, name, serial number, date. For a bug report.
+    pub identification: u128,
 }
 
 /// As in `SDHC, 29.7 GiB, 4 lines at 50 MHz`.
@@ -61,9 +63,17 @@ pub(super) struct Description(pub [u32; 4]);
 impl Description {
     /// Bits `high` to `low` as the specifications number them, 8 at the least.
     fn bits(self, high: u32, low: u32) -> u32 {
+        (self.bits_from(low) & ((1u128 << (high - low + 1)) - 1)) as u32
+    }
+
+    /// All of them but the lowest eight, which are a checksum.
+    pub fn whole(self) -> u128 {
+        self.bits_from(8)
+    }
+
+    fn bits_from(self, low: u32) -> u128 {
         let [a, b, c, d] = self.0.map(u128::from);
-        let value = (d << 96 | c << 64 | b << 32 | a) >> low.saturating_sub(8);
-        (value & ((1u128 << (high - low + 1)) - 1)) as u32
+        (d << 96 | c << 64 | b << 32 | a) >> low.saturating_sub(8)
     }
 
     /// Blocks of 512 bytes by the formula of the first SD cards and of MMC; `None` if they are not whole or none.
@@ -157,8 +167,15 @@ mod tests {
 
     #[test]
     fn a_card_is_described_in_words() {
-        let card =
-            Card { kind: Kind::High, address: 0, by_blocks: true, blocks: 62_333_952, lines: 4, hertz: 50_000_000 };
+        let card = Card {
+            kind: Kind::High,
+            address: 0,
+            by_blocks: true,
+            blocks: 62_333_952,
+            lines: 4,
+            hertz: 50_000_000,
+            identification: 0,
+        };
         assert_eq!(card.to_string(), "SDHC, 29.7 GiB, 4 lines at 50 MHz");
         let card = Card { kind: Kind::Standard, blocks: 131_072, lines: 1, hertz: 25_000_000, ..card };
         assert_eq!(card.to_string(), "SD, 64 MiB, 1 line at 25 MHz");

@@ -94,7 +94,7 @@ fn power_up<B: Bus, C: Clock>(
 }
 
 fn identify_sd<B: Bus, C: Clock>(host: &mut Host<B, C>, by_blocks: bool, limits: Limits) -> Result<Card, Error> {
-    host.command(ALL_IDENTIFICATIONS, 0)?;
+    let identification = Description(host.command(ALL_IDENTIFICATIONS, 0)?).whole();
     let [answer, ..] = host.command(RELATIVE_ADDRESS, 0)?;
     let address = answer & 0xffff_0000;
     let description = Description(host.command(DESCRIPTION, address)?);
@@ -105,7 +105,7 @@ fn identify_sd<B: Bus, C: Clock>(host: &mut Host<B, C>, by_blocks: bool, limits:
         host.command(BLOCK_LENGTH, 512)?;
     }
     let kind = if by_blocks { Kind::High } else { Kind::Standard };
-    let mut card = new_card(kind, address, by_blocks, blocks, host.hertz());
+    let mut card = Card { identification, ..new_card(kind, address, by_blocks, blocks, host.hertz()) };
 
     let mut configuration = [0; 8];
     let read = application(host, address)
@@ -128,7 +128,7 @@ fn identify_sd<B: Bus, C: Clock>(host: &mut Host<B, C>, by_blocks: bool, limits:
 }
 
 fn identify_mmc<B: Bus, C: Clock>(host: &mut Host<B, C>, by_blocks: bool, limits: Limits) -> Result<Card, Error> {
-    host.command(ALL_IDENTIFICATIONS, 0)?;
+    let identification = Description(host.command(ALL_IDENTIFICATIONS, 0)?).whole();
     host.command(RELATIVE_ADDRESS, MMC_ADDRESS)?;
     let description = Description(host.command(DESCRIPTION, MMC_ADDRESS)?);
     host.command(SELECT, MMC_ADDRESS)?;
@@ -138,14 +138,16 @@ fn identify_mmc<B: Bus, C: Clock>(host: &mut Host<B, C>, by_blocks: bool, limits
     }
     let (blocks, high_speed) = match description.mmc_blocks() {
         // Too small and too old for anything else.
-        Some(blocks) => return Ok(new_card(Kind::Mmc, MMC_ADDRESS, by_blocks, blocks, host.hertz())),
+        Some(blocks) => {
+            return Ok(Card { identification, ..new_card(Kind::Mmc, MMC_ADDRESS, by_blocks, blocks, host.hertz()) });
+        }
         None => {
             let mut extended = [0; 512];
             host.read(EXTENDED_DESCRIPTION, 0, extended.len(), &mut extended)?;
             (card::extended_blocks(&extended).ok_or(Error::Description)?, card::extended_high_speed(&extended))
         }
     };
-    let mut card = new_card(Kind::Mmc, MMC_ADDRESS, by_blocks, blocks, host.hertz());
+    let mut card = Card { identification, ..new_card(Kind::Mmc, MMC_ADDRESS, by_blocks, blocks, host.hertz()) };
     let widened = mmc_switch(host, MMC_FOUR_LINES);
     if faster(host, &card, widened) {
         host.use_four_lines();
@@ -161,7 +163,8 @@ fn identify_mmc<B: Bus, C: Clock>(host: &mut Host<B, C>, by_blocks: bool, limits
 }
 
 fn new_card(kind: Kind, address: u32, by_blocks: bool, blocks: u64, hertz: u32) -> Card {
-    Card { kind, address, by_blocks, blocks: u32::try_from(blocks).unwrap_or(u32::MAX), lines: 1, hertz }
+    let blocks = u32::try_from(blocks).unwrap_or(u32::MAX);
+    Card { kind, address, by_blocks, blocks, lines: 1, hertz, identification: 0 }
 }
 
 fn application<B: Bus, C: Clock>(host: &mut Host<B, C>, address: u32) -> Result<(), Error> {

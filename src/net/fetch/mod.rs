@@ -178,7 +178,9 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         let link = report::LinkState(self.interface.link());
         writeln!(out, "Ethernet {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}, {link}")?;
         match (self.interface.address(), &self.lease) {
-            (Some((address, prefix)), Some(lease)) => writeln!(out, "address {address}/{prefix}, by DHCP: {lease}")?,
+            (Some((address, prefix)), Some(lease)) => {
+                writeln!(out, "address {address}/{prefix}, by DHCP {}", lease.origin())?
+            }
             (Some((address, prefix)), None) => writeln!(out, "address {address}/{prefix}, from the settings")?,
             (None, _) => writeln!(out, "no address yet: the first fetch asks for one")?,
         }

@@ -45,6 +45,10 @@ pub const COMMANDS: &[Command] = &[
         run: go,
     },
     Command { name: "reset", usage: "", help: "reset the board", example: "reset", run: reset },
+];
+
+/// Commands of U-Boot's that are not here, and say what to use.
+pub const NOT_HERE: &[Command] = &[
     Command {
         name: "bootefi",
         usage: "...",

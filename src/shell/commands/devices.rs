@@ -31,6 +31,17 @@ pub const COMMANDS: &[Command] = &[
         run: file_system,
     },
     Command {
+        name: "mmcinfo",
+        usage: "",
+        help: "the same as mmc info",
+        example: "if mmcinfo; then echo card; fi",
+        run: |shell, _| show_card(shell),
+    },
+];
+
+/// Commands that only make a device ready, and change nothing here.
+pub const IDLE: &[Command] = &[
+    Command {
         name: "usb",
         usage: "start | reset | stop | ...",
         help: "USB is not driven here",
@@ -38,16 +49,13 @@ pub const COMMANDS: &[Command] = &[
         run: usb,
     },
     Command { name: "pci", usage: "[enum]", help: "PCI Express is not driven here", example: "pci enum", run: pci },
-    Command {
-        name: "mmcinfo",
-        usage: "",
-        help: "the same as mmc info",
-        example: "if mmcinfo; then echo card; fi",
-        run: |shell, _| show_card(shell),
-    },
     idle("dcache", "dcache off"),
     idle("icache", "icache on"),
     idle("kaslrseed", "kaslrseed"),
+];
+
+/// Commands of U-Boot's that are not here, and say what to use.
+pub const NOT_HERE: &[Command] = &[
     refused("scsi", "load mmc 0:1 0x1000000 xen"),
     refused("nvme", "load mmc 0:1 0x1000000 xen"),
     refused("virtio", "load mmc 0:1 0x1000000 xen"),

@@ -10,6 +10,9 @@ use alloc::string::String;
 
 const BOOT: &str = "[ENTRY]";
 
+/// Entries that are named where somebody forgot to.
+const MOST_HINTED: usize = 8;
+
 /// The commands.
 pub const COMMANDS: &[Command] = &[
     Command { name: "entries", usage: "", help: "what can be booted by name", example: "entries", run: entries },
@@ -27,7 +30,6 @@ pub const COMMANDS: &[Command] = &[
         example: "boot xen",
         run: boot,
     },
-    Command { name: "bootd", usage: BOOT, help: "the same as boot", example: "bootd", run: boot },
     Command {
         name: "reload",
         usage: "",
@@ -36,6 +38,10 @@ pub const COMMANDS: &[Command] = &[
         run: reload,
     },
 ];
+
+/// Another name for one of them.
+pub const SAME: &[Command] =
+    &[Command { name: "bootd", usage: BOOT, help: "the same as boot", example: "bootd", run: boot }];
 
 fn entries(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
     // Its names go to the console, which is the platform's too.
@@ -59,11 +65,30 @@ fn plan(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 
 fn boot(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     match arguments {
-        // U-Boot's meaning.
-        [_] => shell.run_variable("bootcmd"),
+        [_] => {
+            if shell.is_typed() {
+                hint(shell)?;
+            }
+            // U-Boot's meaning.
+            shell.run_variable("bootcmd")
+        }
         [_, name] => Err(Failure::Leave(Leave::Boot(find(shell.platform.entries(), name)?))),
         _ => Err(Failure::Usage),
     }
+}
+
+/// What else somebody may have meant who says `boot` and nothing more.
+fn hint(shell: &mut Shell<'_>) -> Result<(), Failure> {
+    let mut names = String::new();
+    for entry in shell.platform.entries().iter().take(MOST_HINTED) {
+        names.push_str(if names.is_empty() { "" } else { ", " });
+        names.push_str(&entry.name);
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let more = if shell.platform.entries().len() > MOST_HINTED { ", ..." } else { "" };
+    shell.say(format_args!("Running bootcmd, as U-Boot does. `boot ENTRY` boots an entry: {names}{more}\n"))
 }
 
 fn reload(_: &mut Shell<'_>, _: &[String]) -> Outcome {

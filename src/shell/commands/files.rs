@@ -48,6 +48,10 @@ pub const COMMANDS: &[Command] = &[
         example: "fatsize mmc 0:1 xen",
         run: size,
     },
+];
+
+/// Commands of U-Boot's that are not here, and say what to use.
+pub const NOT_HERE: &[Command] = &[
     Command {
         name: "ext4load",
         usage: LOAD,

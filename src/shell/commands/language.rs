@@ -3,6 +3,7 @@
 use crate::shell::language::find;
 use crate::shell::{Command, Failure, Leave, Outcome, Shell, commands, number};
 use crate::time::Duration;
+use alloc::format;
 use alloc::string::String;
 
 /// The commands.
@@ -42,13 +43,13 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "run", usage: "VARIABLE...", help: "runs the commands in variables", example: "run bootcmd", run },
 ];
 
+/// As wide as the overview may be.
+const COLUMNS: usize = 79;
+
 fn help(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let names = arguments.get(1..).unwrap_or_default();
     if names.is_empty() {
-        for command in commands::all() {
-            shell.say(format_args!("{:<12}{}\n", command.name, command.help))?;
-        }
-        return Ok(true);
+        return overview(shell).map(|()| true);
     }
     let mut all_known = true;
     for name in names {
@@ -65,6 +66,29 @@ fn help(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         }
     }
     Ok(all_known)
+}
+
+/// All commands on one screen of 80x24: a line each for what one needs first, and the names of the rest.
+fn overview(shell: &mut Shell<'_>) -> Result<(), Failure> {
+    for (kind, lists) in commands::GROUPS {
+        let mut line = format!("{kind:<12}");
+        for command in lists.iter().flat_map(|list| list.iter()) {
+            if kind.is_empty() {
+                shell.say(format_args!("{:<12}{}\n", command.name, command.help))?;
+                continue;
+            }
+            if line.len() + command.name.len() >= COLUMNS {
+                shell.say(format_args!("{}\n", line.trim_end()))?;
+                line = format!("{:<12}", "");
+            }
+            line.push_str(command.name);
+            line.push(' ');
+        }
+        if !kind.is_empty() {
+            shell.say(format_args!("{}\n", line.trim_end()))?;
+        }
+    }
+    shell.say(format_args!("help COMMAND: its forms and an example. Tab completes, Ctrl-C ends anything.\n"))
 }
 
 fn version(shell: &mut Shell<'_>, _: &[String]) -> Outcome {
@@ -84,6 +108,10 @@ fn echo(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 
 fn sleep(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let [_, seconds] = arguments else { return Err(Failure::Usage) };
+    if !seconds.starts_with(|first: char| first.is_ascii_digit()) {
+        // As with U-Boot, that is no failure.
+        shell.say(format_args!("Note: \"{seconds}\" is no number of seconds: nothing is waited for.\n"))?;
+    }
     let whole = number::leading(seconds, 10).min(u64::from(u32::MAX));
     let fraction = seconds.split_once('.').map_or("", |(_, fraction)| fraction);
     let mut micros = whole * 1_000_000;

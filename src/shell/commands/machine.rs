@@ -2,10 +2,9 @@
 //!
 //! All but `memory` are the machine's own reports ([`Report`]): the commands only print them, and can be left by Ctrl-C while they do.
 
-use crate::range::PhysicalRange;
+use crate::boot::memory_map;
 use crate::shell::platform::Report;
 use crate::shell::{Command, Failure, Outcome, Shell};
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -115,36 +114,12 @@ fn memory(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     if arguments.len() > 1 {
         return Err(Failure::Usage);
     }
-    let layout = shell.platform.layout();
-    let banks = layout.banks().iter().map(|bank| (*bank, "memory"));
-    let stays = layout.occupants().iter().map(|occupant| (occupant.range, occupant.name.as_str()));
     let loaded = shell.loaded.iter().map(|loaded| (loaded.range, loaded.name.as_str()));
     let tree = shell.tree_range().map(|range| (range, "the tree of the fdt commands"));
-    let mut all: Vec<(PhysicalRange, &str)> = Vec::new();
-    for (range, name) in banks.chain(stays).chain(loaded).chain(tree) {
-        // A bank before what lies in it. They are few, and a sort is five kilobytes of code.
-        let before = |(other, _): &(PhysicalRange, &str)| (other.start, range.end) <= (range.start, other.end);
-        all.insert(all.partition_point(before), (range, name));
-    }
-    let mut text = String::new();
-    for (range, name) in all {
-        let inside = if name == "memory" { "" } else { "  " };
-        text.push_str(&format!("{inside}{range} {:>10}  {name}\n", Size(range.size())));
-    }
-    shell.say_lines(&text)?;
+    let others: Vec<_> = loaded.chain(tree).collect();
+    let mut text = Text::default();
+    // Into a text that is cut where it is too long.
+    let _ = memory_map::write(shell.platform.layout(), &others, &mut text);
+    shell.say_lines(&text.0)?;
     Ok(true)
-}
-
-/// A number of bytes, in the largest unit of which it has a hundred or more.
-struct Size(u64);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (number, unit) = match self.0 {
-            bytes if bytes >= 100 << 20 => (bytes >> 20, "MiB"),
-            bytes if bytes >= 100 << 10 => (bytes >> 10, "KiB"),
-            bytes => (bytes, "bytes"),
-        };
-        f.pad(&format!("{number} {unit}"))
-    }
 }

@@ -745,6 +745,44 @@ fn mistyped_subcommands_and_variables_get_the_nearest_name() {
 }
 
 #[test]
+fn help_names_every_command_once_on_one_screen_of_80x24() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(shell.run_typed("help").unwrap());
+    let said = &machine.output;
+    // The line that was typed stays above, the prompt comes below.
+    assert!(said.lines().count() <= 22 && said.lines().all(|line| line.len() < 80), "{said}");
+    for command in all() {
+        let named = said.split_whitespace().filter(|word| *word == command.name).count();
+        assert!(named >= 1, "{} is not in\n{said}", command.name);
+    }
+    let first = ["entries", "plan", "boot", "net", "memory", "tree", "log", "timing", "watchdog", "selftest"];
+    assert!(first.iter().all(|name| said.lines().any(|line| line.starts_with(&format!("{name} ")))), "{said}");
+    assert!(said.contains("\nnot here    ext4load "), "{said}");
+}
+
+#[test]
+fn boot_without_a_name_says_at_the_prompt_what_could_be_meant() {
+    let mut machine = machine_with_scripts();
+    machine.entries = crate::config::settings::parse(
+        b"[[entry]]\nname = \"xen\"\nscript = \"a\"\n[[entry]]\nname = \"old\"\nscript = \"b\"\n",
+    )
+    .unwrap()
+    .entries;
+    let mut shell = Shell::new(&mut machine, environment(&[("bootcmd", "echo by bootcmd")]));
+    assert!(shell.run_typed("boot").unwrap());
+    assert_eq!(machine.output, "Running bootcmd, as U-Boot does. `boot ENTRY` boots an entry: xen, old\nby bootcmd\n");
+}
+
+#[test]
+fn a_sleep_that_is_no_number_says_that_it_waits_for_nothing() {
+    let mut machine = machine_with_scripts();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    assert!(shell.run_typed("sleep abc").unwrap());
+    assert_eq!(machine.output, "Note: \"abc\" is no number of seconds: nothing is waited for.\n");
+}
+
+#[test]
 fn help_shows_forms_and_an_example() {
     let mut machine = machine_with_scripts();
     let mut shell = Shell::new(&mut machine, environment(&[]));
@@ -770,7 +808,7 @@ fn what_only_a_board_has_is_said_to_be_missing_and_the_rest_is_answered() {
     assert!(!shell.run_typed("plan xen").unwrap() && !shell.run_typed("entries").unwrap());
     let said = machine.output;
     assert_eq!(said.matches("only a board does").count(), 3, "{said}");
-    assert!(said.contains("  0x3b000000-0x3b0fffff   1024 KiB  the loader\n"), "{said}");
+    assert!(said.contains("  0x3b000000-0x3b0fffff     1024 KiB  the loader\n"), "{said}");
     assert!(said.contains("there is no entry xen"), "{said}");
 }
 

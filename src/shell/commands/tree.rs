@@ -12,7 +12,7 @@ use alloc::string::String;
 pub const COMMANDS: &[Command] = &[Command {
     name: "tree",
     usage: "print [PATH [PROPERTY]]\ndiff [ADDRESS]",
-    help: "show the tree that fdt works on, or the firmware's; how it differs from what the firmware passed",
+    help: "the tree of the fdt commands; what differs from the firmware's",
     example: "tree diff",
     run: tree,
 }];

@@ -32,6 +32,10 @@ pub const COMMANDS: &[Command] = &[
         example: "env print -a",
         run: env,
     },
+];
+
+/// Commands of U-Boot's that are not here, and say what to use.
+pub const NOT_HERE: &[Command] = &[
     Command { name: "saveenv", usage: "", help: "says why variables are not saved", example: "saveenv", run: save },
     Command {
         name: "editenv",

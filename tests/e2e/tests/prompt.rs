@@ -81,26 +81,50 @@ fn after_a_script_that_failed_its_variables_and_files_are_there_to_look_at() -> 
 fn the_board_tells_what_it_is() -> Result<()> {
     let mut session = Session::start(62)?;
     session.expect("net", &["Ethernet ", "link is up, 1000 Mb/s", "by DHCP", "TFTP server 10.0.2.2:69", "frames: "])?;
-    session.expect("net registers", &["UMAC_CMD", "RDMA", "id 0x600d84a2"])?;
-    session.expect("timing", &["start", "console", "Ethernet started", "link", "lease", "boot.scr", "now"])?;
+    session.expect(
+        "net registers",
+        &[
+            ": 1000 Mb/s, full duplex, TX on, RX on",
+            "RDMA       ",
+            "0x600d84a2 (BCM54213PE or near kin) at address 1",
+            ": link, negotiated\r\n",
+            ": negotiated 1000 full\r\n",
+            "trouble    none counted\r\n",
+        ],
+    )?;
+    session
+        .expect("timing", &["ms more", "start", "console", "Ethernet started", "link", "lease", "boot.scr", "now"])?;
     session.expect("watchdog", &["watchdog: not armed"])?;
-    session.expect("log", &["INFO network: Found"])?;
+    session
+        .expect("log", &["INFO network: GENET revision 0x06000000; PHY 0x600d84a2 at address 1 is negotiating\r\n"])?;
     session.expect("log inof", &["did you mean info?"])?;
     let parts = [
         "Xenlift ",
         "Raspberry Pi 4",
         "EL2",
         "reset: ",
+        "revision: 0x",
+        "firmware: of ",
+        "clocks: ARM ",
+        "MIDR 0x410fd083",
         "tree: ",
-        "memory 0x",
+        "Settings: loader.toml (initramfs)",
+        "  memory\r\n",
+        "  free\r\n",
         "cache lines of 64 bytes",
+        "terminal: ",
         "console: ",
+        "no errors on the line",
+        "longest time between two looks",
         "card: ",
         "UMAC_CMD",
         "INFO network",
         "power-on",
     ];
-    session.expect("selftest", &parts)?;
+    let said = session.expect("selftest", &parts)?;
+    ensure!(said.lines().all(|line| line.chars().count() < 80), "{said}");
+    let said = session.ask("help")?;
+    ensure!(said.lines().count() <= 24, "help is one screen, the typed line and the prompt included: {said}");
     let parts =
         ["The good one (good)", "Xen: xen, by TFTP", " bytes, to 0x00200000-", "Dom0 args: console=hvc0 entry=good"];
     session.expect("plan good", &parts)?;

@@ -59,6 +59,10 @@ pub const COMMANDS: &[Command] = &[
         example: "bdinfo",
         run: board_info,
     },
+];
+
+/// Commands of U-Boot's that are not here, and say what to use.
+pub const NOT_HERE: &[Command] = &[
     Command {
         name: "mm",
         usage: "ADDRESS",

@@ -27,7 +27,12 @@ impl Session {
     fn run(&mut self, line: &str) -> Outcome {
         let words: Vec<String> = line.split(' ').map(String::from).collect();
         let name = words[0].split('.').next().unwrap();
-        let command = COMMANDS.iter().chain(digest::COMMANDS).find(|command| command.name == name).unwrap();
+        let command = COMMANDS
+            .iter()
+            .chain(super::NOT_HERE)
+            .chain(digest::COMMANDS)
+            .find(|command| command.name == name)
+            .unwrap();
         let mut shell = Shell::new(&mut self.machine, core::mem::take(&mut self.environment));
         let range = PhysicalRange { start: 0x200_0000, end: 0x200_0100 };
         shell.loaded.push(Loaded { name: "xen".to_string(), range, spent: false });
