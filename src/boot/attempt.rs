@@ -8,6 +8,7 @@ use crate::boot::bring_up::Machine;
 use crate::boot::card::Catalogue;
 use crate::boot::departure::{self, Departure, File};
 use crate::boot::digest::Following;
+use crate::boot::dom0_memory::{self, Asked, Shortage};
 use crate::boot::layout::{self, Layout};
 use crate::boot::network::{Foreground, Watch};
 use crate::boot::outline::{self, Seen};
@@ -15,8 +16,9 @@ use crate::boot::plan::{self, Facts, Item, Place, Plan, Role};
 use crate::boot::script::{self, Ended, Script};
 use crate::boot::store::{self, Arrived, Need, Parked, Receiver, Store, Stored};
 use crate::boot::supply::{self, Supply};
+use crate::boot::warnings;
 use crate::boot::xen;
-use crate::config::{Entry, Payload, Xen};
+use crate::config::{DeviceTree, Entry, Payload, Xen, command_line};
 use crate::console;
 use crate::device_tree::firmware::{Known, Report, carry_over};
 use crate::device_tree::{Editor, Tree, edit, overlay, read};
@@ -53,6 +55,8 @@ pub enum Error {
         /// Why.
         error: store::Error,
     },
+    /// Dom0 and the domains ask for more memory than is free.
+    Shortage(Shortage),
     /// A device tree is none.
     Tree {
         /// Its name.
@@ -83,6 +87,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plan(error) => error.fmt(f),
+            Self::Shortage(shortage) => shortage.fmt(f),
             Self::Supply { file, error } => write!(f, "{file}: {error}"),
             Self::Store { file, error } => write!(f, "{file}: {error}"),
             Self::Tree { file, error } => write!(f, "{file}: {error}"),
@@ -185,7 +190,8 @@ pub fn outline<B: Board>(
 ) -> Result<(), Error> {
     let layout = machine.free_memory()?;
     let planned = plan(machine, &layout, entry, from_card)?;
-    let Machine { board, initramfs, network, card, keeper, .. } = machine;
+    let Machine { board, initramfs, network, card, keeper, tree, uart, identity, .. } = machine;
+    let tree = tree.as_deref().ok().and_then(|bytes| Tree::new(bytes).ok());
     let mut supply: Supply<'_, '_, B> = Supply::new(initramfs.as_ref().map(Claim::bytes), network.as_mut().ok());
     supply = supply.with_card(card);
     let mut watch = Watch::new(keeper, board.clock().now());
@@ -207,7 +213,14 @@ pub fn outline<B: Board>(
     let _ = match &planned {
         Planned::Xen(plan) => {
             let seen: Vec<Seen> = plan.items.iter().map(look).collect();
-            outline::write(out, entry, plan, &seen, layout)
+            let firmware = tree.filter(|_| entry.device_tree == DeviceTree::Firmware);
+            let console = firmware.map(|tree| departure::foresee_console(&tree, &plan.xen.args, uart.uart));
+            let known = warnings::Known {
+                tree: tree.as_ref(),
+                board_tree: identity.revision.and_then(|revision| revision.device_tree()),
+                console: console.as_deref().unwrap_or_default(),
+            };
+            outline::write(out, entry, plan, &seen, layout, &known)
         }
         Planned::Script(item) => outline::write_script(out, entry, item, &look(item)),
     };
@@ -301,7 +314,7 @@ fn attempt<B: Board>(
     drop(watch);
     let ready = brought
         .and_then(|()| load.write_tree(&plan, tree.as_deref().ok(), &known))
-        .and_then(|tree| load.departure(tree));
+        .and_then(|tree| load.check_memory(&plan, tree).and_then(|()| load.departure(tree)));
     let result = ready.map(|departure| departure.start(board, keeper, &mut supply, &mut store, *uart).into());
     store.give_up();
     result
@@ -511,6 +524,18 @@ impl Load<'_, '_> {
         xen::write(&mut editor, &chosen)?;
         console::poll();
         Ok(block)
+    }
+
+    /// Refuses what Xen would stop over whatever it did: more memory for Dom0 than is free.
+    fn check_memory(&self, plan: &Plan<'_>, tree: Stored) -> Result<(), Error> {
+        let dom0 = plan.xen.dom0.as_ref().and_then(|_| command_line::dom0_memory(&plan.xen.args).ok().flatten());
+        let Some(dom0) = dom0 else { return Ok(()) };
+        let tree = Tree::new(self.store.bytes(tree)).ok();
+        let asked = Asked { dom0, domains: plan.xen.domains_memory() };
+        match dom0_memory::check(self.store.layout(), tree.as_ref(), asked) {
+            Err(shortage) if shortage.is_certain() => Err(Error::Shortage(shortage)),
+            _ => Ok(()),
+        }
     }
 
     /// Everything that is now in memory, ready to be started.

@@ -324,6 +324,14 @@ pub fn jump<B: Board>(
     error
 }
 
+/// What there is to say of Xen's console with the command line `args`, where the tree that Xen is given will be `tree`.
+pub fn foresee_console(tree: &Tree<'_>, args: &str, uart: UartKind) -> Vec<xen_console::Note> {
+    let path = uart_path(tree, uart);
+    let ours = Ours { path: &path, pins: &HEADER_PINS };
+    // A line that is too long is refused before.
+    xen_console::resolve(tree, args, ours).map_or_else(|_| Vec::new(), |console| console.notes)
+}
+
 /// Gives Xen its console and its way to reset the board.
 fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole, Error> {
     console::poll();

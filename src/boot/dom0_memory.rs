@@ -18,38 +18,116 @@ const LEAST_LOW: u64 = 128 << 20;
 /// When no block is found, smaller ones are tried down to this many bytes.
 const LEAST: u64 = 4 << 20;
 
+/// What Xen keeps for itself at least: its tables of all pages, and those of Dom0's addresses. On a board of 1 GB it takes 20 MiB.
+const XENS_OWN: u64 = 32 << 20;
+/// What is proposed instead is a multiple of this.
+const STEP: u64 = 64 << 20;
+/// Proposals that are tried.
+const MOST_TRIED: usize = 256;
+/// What may be free after all: files that only the loader reads still count as taken when this is looked at.
+const UNCERTAIN: u64 = 4 << 20;
+
 /// Dom0 will not get what it was promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    /// Bytes that `dom0_mem=` asks for.
-    pub asked: u64,
-    /// Bytes that Xen can find.
+    /// What was asked for.
+    pub asked: Asked,
+    /// Bytes that Xen can find for Dom0.
     pub found: u64,
+    /// Bytes that are free beside Xen, the modules and reservations.
+    pub free: u64,
+    /// Bytes of memory that there are.
+    pub memory: u64,
+    /// Bytes that can be had instead.
+    pub instead: Instead,
+}
+
+impl Shortage {
+    /// Whether it is more than is free at all, in whatever pieces Xen takes it.
+    pub fn is_certain(&self) -> bool {
+        self.asked.dom0.saturating_add(self.asked.domains) > self.free.saturating_add(UNCERTAIN)
+    }
 }
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (asked, found) = (self.asked >> 20, self.found >> 20);
-        let missing = self.asked.saturating_sub(self.found).div_ceil(1 << 20);
-        write!(f, "dom0_mem={asked}M: Xen will find {found} MiB and stop (\"{missing}MB unallocated\"); ask for less")
+        let Self { asked, found, free, memory, instead } = self;
+        write!(f, "{asked}: Xen will find {} MiB for Dom0 at most, and stop. ", found >> 20)?;
+        let taken = memory.saturating_sub(*free).div_ceil(1 << 20);
+        write!(
+            f,
+            "The firmware left {} MiB; Xen, modules and reservations take {taken} of them; {instead}",
+            memory >> 20
+        )
     }
 }
 
-/// Looks whether Xen can find `asked` bytes for Dom0, with the modules as `layout` has them and `tree` finished.
+/// Memory that a command line and settings ask for, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Dom0's; 0 where there is none.
+    pub dom0: u64,
+    /// That of all other domains.
+    pub domains: u64,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dom0, domains) = (self.dom0 >> 20, self.domains >> 20);
+        match (dom0, domains) {
+            (_, 0) => write!(f, "dom0_mem={dom0}M"),
+            (0, _) => write!(f, "{domains} MiB for the domains"),
+            _ => write!(f, "dom0_mem={dom0}M and {domains} MiB for other domains"),
+        }
+    }
+}
+
+/// How many bytes `dom0_mem=` may ask for; `None` where no number helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instead(pub Option<u64>);
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(bytes) => write!(f, "write dom0_mem={}M", bytes >> 20),
+            None => f.write_str("give the domains less"),
+        }
+    }
+}
+
+impl Instead {
+    /// What may fit beside `domains` bytes in `memory` bytes, when nothing is known of the files: they may have 160 MiB.
+    pub fn guess(memory: u64, domains: u64) -> Self {
+        let room = memory.saturating_sub(domains).saturating_sub(XENS_OWN + (160 << 20));
+        Self(Some(room / STEP * STEP).filter(|bytes| *bytes > 0))
+    }
+}
+
+/// Looks whether Xen can find for Dom0 what is `asked`, with the modules as `layout` has them and what `tree` reserves.
 ///
 /// # Errors
 /// [`Shortage`].
-pub fn check(layout: &Layout, tree: &Tree<'_>, asked: u64) -> Result<(), Shortage> {
-    let found = find(left_to_xen(layout, tree), asked);
-    if found < asked { Err(Shortage { asked, found }) } else { Ok(()) }
+pub fn check(layout: &Layout, tree: Option<&Tree<'_>>, asked: Asked) -> Result<(), Shortage> {
+    let left = left_to_xen(layout, tree);
+    let free: u64 = left.iter().map(PhysicalRange::size).sum();
+    let found = find(left.clone(), asked.dom0).min(free.saturating_sub(asked.domains));
+    if found >= asked.dom0 {
+        return Ok(());
+    }
+    let room = free.saturating_sub(asked.domains.saturating_add(XENS_OWN)).min(asked.dom0);
+    let mut tried = (1..=room / STEP).rev().map(|steps| steps * STEP).take(MOST_TRIED);
+    let instead = Instead(tried.find(|size| find(left.clone(), *size) == *size));
+    let memory = layout.banks().iter().map(PhysicalRange::size).sum();
+    Err(Shortage { asked, found, free, memory, instead })
 }
 
 /// Memory that Xen finds free: what lies in it only for the loader's sake does not count, nor does what only the firmware's tree reserves.
-fn left_to_xen(layout: &Layout, tree: &Tree<'_>) -> Vec<PhysicalRange> {
+fn left_to_xen(layout: &Layout, tree: Option<&Tree<'_>>) -> Vec<PhysicalRange> {
     let Ok(mut left) = Layout::new(layout.banks().iter().copied()) else { return Vec::new() };
     let placed = layout.occupants().iter().filter(|occupant| !occupant.reserved).map(|occupant| occupant.block);
-    let regions = tree.reserved_memory().into_iter().flatten().map(|region| region.range);
-    for range in placed.chain(tree.reservations()).chain(regions) {
+    let regions = tree.iter().flat_map(|tree| tree.reserved_memory()).flatten().map(|region| region.range);
+    let reservations = tree.iter().flat_map(|tree| tree.reservations());
+    for range in placed.chain(reservations).chain(regions) {
         // Reservations may overlap, and nothing else is in this layout.
         let _ = left.reserve("", range);
     }
@@ -164,20 +242,29 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_is_told_in_xens_own_words() {
+    fn a_shortage_is_told_with_all_numbers_and_what_to_write_instead() {
         let mut tree = TestTree::board();
         let editor = tree.editor();
         let tree = editor.tree().unwrap();
         let mut layout = Layout::new([range(0, 960 * MIB)]).unwrap();
         layout.reserve("loader", range(800 * MIB, 820 * MIB)).unwrap();
         layout.place("modules", range(PAGE, 96 * MIB)).unwrap();
-        let shortage = check(&layout, &tree, 900 * MIB).unwrap_err();
+        let asked = |dom0, domains| Asked { dom0: dom0 * MIB, domains: domains * MIB };
+        let shortage = check(&layout, Some(&tree), asked(900, 0)).unwrap_err();
         // 768 in large blocks, 64 above them, and the 32 that touch the first block from below.
-        assert_eq!(shortage, Shortage { asked: 900 * MIB, found: 864 * MIB });
         assert_eq!(
             shortage.to_string(),
-            "dom0_mem=900M: Xen will find 864 MiB and stop (\"36MB unallocated\"); ask for less"
+            "dom0_mem=900M: Xen will find 864 MiB for Dom0 at most, and stop. The firmware left 960 MiB; \
+             Xen, modules and reservations take 96 of them; write dom0_mem=832M"
         );
+        assert!(shortage.is_certain());
+        assert_eq!(check(&layout, Some(&tree), asked(832, 0)), Ok(()), "what is proposed can be had");
+        // What other domains get is not Dom0's.
+        let shared = check(&layout, Some(&tree), asked(832, 128)).unwrap_err();
+        assert!(shared.to_string().starts_with("dom0_mem=832M and 128 MiB for other domains: Xen will find 736 MiB"));
+        assert_eq!(shared.instead, Instead(Some(704 * MIB)));
+        let hopeless = check(&layout, Some(&tree), asked(64, 2000)).unwrap_err();
+        assert!(hopeless.to_string().ends_with("; give the domains less"), "{hopeless}");
         // A small block that does not touch the first one from below ends the search.
         assert_eq!(found(&[range(60 * MIB, 100 * MIB), range(128 * MIB, 960 * MIB)], 900), 832);
     }
@@ -187,11 +274,12 @@ mod tests {
         let mut tree = TestTree::board();
         let mut editor = tree.editor();
         let layout = Layout::new([range(0, 1024 * MIB)]).unwrap();
-        assert_eq!(check(&layout, &editor.tree().unwrap(), 768 * MIB), Ok(()));
+        let asked = Asked { dom0: 768 * MIB, domains: 0 };
+        assert_eq!(check(&layout, Some(&editor.tree().unwrap()), asked), Ok(()));
         editor.add_reservation(range(300 * MIB, 301 * MIB)).unwrap();
         editor.add_reservation(range(600 * MIB, 601 * MIB)).unwrap();
         editor.add_reservation(range(600 * MIB, 602 * MIB)).unwrap();
-        let left = left_to_xen(&layout, &editor.tree().unwrap());
+        let left = left_to_xen(&layout, Some(&editor.tree().unwrap()));
         assert_eq!(left, [range(PAGE, 300 * MIB), range(301 * MIB, 600 * MIB), range(602 * MIB, 1024 * MIB)]);
     }
 

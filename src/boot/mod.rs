@@ -7,6 +7,7 @@
 //! * [`xen_console`] – which UART Xen will use, and what the tree needs for that. [`xen`] – `/chosen` as Xen wants it,
 //!   [`xen_modules`] – read back.
 //! * [`dom0_memory`] – whether Xen will find what `dom0_mem=` asks for.
+//! * [`guests`] – mistakes with domains that Xen starts by itself.
 //! * [`digest`] – what a file's bytes were found to be. [`warnings`] – mistakes that keep nothing from being started. [`summary`] – the lines
 //!   before the jump.
 //! * [`timing`] – when each step was taken. [`memory_map`] – who lies where, in words. [`page`] – text of a terminal's width.
@@ -28,6 +29,7 @@ pub mod departure;
 pub mod digest;
 pub mod dom0_memory;
 pub mod fit;
+pub mod guests;
 pub mod gzip;
 pub mod image;
 pub mod keyboard;

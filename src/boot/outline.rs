@@ -7,6 +7,7 @@ use super::image::Header;
 use super::layout::Layout;
 use super::plan::{Item, Place, Plan};
 use super::store::Need;
+use super::warnings::{self, Known};
 use crate::config::{DeviceTree, Entry, Xen};
 use crate::range::PhysicalRange;
 use alloc::string::String;
@@ -38,7 +39,7 @@ impl Seen {
 }
 
 /// Writes what booting `entry` by `plan` takes. `seen` has what is known of the plan's files, in their order; `layout` is memory before anything is
-/// loaded.
+/// loaded, and `known` what its lints come from: those of the summary before the jump, as far as they can be known.
 ///
 /// # Errors
 /// Those of `out`.
@@ -48,6 +49,7 @@ pub fn write(
     plan: &Plan<'_>,
     seen: &[Seen],
     mut layout: Layout,
+    known: &Known<'_>,
 ) -> fmt::Result {
     head(out, entry)?;
     if entry.device_tree == DeviceTree::Firmware {
@@ -58,8 +60,8 @@ pub fn write(
         write_file(out, item, seen, seen.place(item, &mut layout))?;
     }
     arguments(out, plan.xen)?;
-    for note in &plan.notes {
-        writeln!(out, "Note: {note}")?;
+    for warning in warnings::foresee(plan, &layout, known) {
+        writeln!(out, "Note: {warning}")?;
     }
     tail(out, entry)
 }
@@ -193,7 +195,8 @@ script = "boot2.scr"
         let entries = settings::parse(TOML.as_bytes()).unwrap().entries;
         let plan = Plan::new(&entries[0], &FACTS).unwrap();
         let mut text = String::new();
-        write(&mut text, &entries[0], &plan, seen, layout()).unwrap();
+        let known = Known { board_tree: Some("bcm2711-rpi-4-b.dtb"), ..Known::default() };
+        write(&mut text, &entries[0], &plan, seen, layout(), &known).unwrap();
         text
     }
 
@@ -217,9 +220,39 @@ Xen args: bootscrub=0
 Dom0 args: console=hvc0
 guest: 131072 KiB, 2 CPU, vpl011; args: quiet
 Note: no dom0_mem= in Xen's args: Dom0 gets 512 MiB
+Note: guest: no ramdisk and no root=: Linux finds no files, unless its kernel has some built in
 If that fails: other
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_will_go_wrong_is_told_as_far_as_it_can_be_known() {
+        let toml = TOML
+            .replace("bootscrub=0", "bootscrubb=0 dom0_mem=900M")
+            .replace("\"t.dtb\"", "\"bcm2711-rpi-cm4-io.dtb\"")
+            .replace("vpl011 = true\n", "")
+            .replace("128M", "16M")
+            .replace("quiet", "console=ttyAMA0 root=/dev/vda");
+        let entries = settings::parse(toml.as_bytes()).unwrap().entries;
+        let plan = Plan::new(&entries[0], &FACTS).unwrap();
+        let mut text = String::new();
+        let known = Known { board_tree: Some("bcm2711-rpi-4-b.dtb"), ..Known::default() };
+        let xen = Seen { beginning: program(), ..file(1_000_000) };
+        let seen = [file(50_000), xen, file(60 << 20)];
+        write(&mut text, &entries[0], &plan, &seen, layout(), &known).unwrap();
+        let notes: Vec<_> = text.lines().filter(|line| line.starts_with("Note: ")).collect();
+        assert_eq!(notes.len(), 4, "{text}");
+        assert!(
+            notes[0].contains("does not know \"bootscrubb\"") && notes[0].ends_with("is bootscrub meant?"),
+            "{text}"
+        );
+        assert!(notes[1].starts_with("Note: dom0_mem=900M and 16 MiB for other domains: Xen will find "), "{text}");
+        assert_eq!(notes[2], "Note: guest: console=ttyAMA0 is not there without vpl011: it will be silent");
+        assert_eq!(
+            notes[3],
+            "Note: the device tree bcm2711-rpi-cm4-io.dtb is another board's by its name; this board's is bcm2711-rpi-4-b.dtb"
+        );
     }
 
     #[test]

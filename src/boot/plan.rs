@@ -9,6 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::dom0_memory::{Asked, Instead};
 use super::image::{self, Header, Kernel, System};
 use super::layout::Request;
 use crate::config::bundle::Bundle;
@@ -114,8 +115,6 @@ pub struct Plan<'e> {
     pub xen: &'e Xen,
     /// The files, in the order in which they are to be fetched. Without one for [`Role::DeviceTree`], the firmware's tree is meant.
     pub items: Vec<Item>,
-    /// What a person should know before it is tried.
-    pub notes: Vec<Note>,
 }
 
 impl<'e> Plan<'e> {
@@ -130,7 +129,7 @@ impl<'e> Plan<'e> {
             Payload::Script(_) => return Err(Error::NotBuilt("boot a script as Xen")),
             Payload::ImageBuilder(_) => return Err(Error::NotBuilt("read ImageBuilder files")),
         };
-        let notes = check_arguments(xen, facts.memory)?;
+        check_arguments(xen, facts.memory)?;
         let mut items = Vec::new();
         let mut add = |role, label: String, file: &File| -> Result<(), Error> {
             let place = place(&label, &file.source, facts)?;
@@ -163,7 +162,7 @@ impl<'e> Plan<'e> {
         if modules > MOST_MODULES {
             return Err(Error::TooManyModules(modules));
         }
-        Ok(Self { xen, items, notes })
+        Ok(Self { xen, items })
     }
 
     /// Checks that the memory of its domain has room for the kernel in `bytes`, if `item` is one: Xen stops where it has not.
@@ -203,26 +202,24 @@ pub fn script(file: &File, facts: &Facts<'_>) -> Result<Item, Error> {
 }
 
 /// Checks command lines and the memory that they share out.
-fn check_arguments(xen: &Xen, memory: u64) -> Result<Vec<Note>, Error> {
-    let mut notes = Vec::new();
+fn check_arguments(xen: &Xen, memory: u64) -> Result<(), Error> {
     let wrong = |label: &str| {
         let label = label.to_string();
         move |error| Error::Arguments { label, error }
     };
     command_line::check_xen(&xen.args).map_err(wrong("Xen"))?;
-    let mut wanted: u64 = 0;
+    let mut asked = Asked { dom0: 0, domains: xen.domains_memory() };
     if let Some(dom0) = &xen.dom0 {
         command_line::check(&dom0.args).map_err(wrong("Dom0"))?;
-        wanted = command_line::dom0_memory(&xen.args).map_err(wrong("Xen"))?.unwrap_or_else(|| {
-            notes.push(Note::NoDom0Memory);
-            USUAL_DOM0_MEMORY << 20
-        });
+        asked.dom0 = command_line::dom0_memory(&xen.args).map_err(wrong("Xen"))?.unwrap_or(USUAL_DOM0_MEMORY << 20);
     }
     for domain in &xen.domains {
         command_line::check(&domain.args).map_err(wrong(&domain.name))?;
-        wanted = wanted.saturating_add(domain.memory);
     }
-    if wanted >= memory { Err(Error::Memory { wanted, memory }) } else { Ok(notes) }
+    match asked.dom0.saturating_add(asked.domains) >= memory {
+        true => Err(Error::Memory { asked, memory }),
+        false => Ok(()),
+    }
 }
 
 /// The tree to fetch; `None` for the firmware's.
@@ -435,8 +432,8 @@ pub enum Error {
     },
     /// The domains want as much memory as there is, or more.
     Memory {
-        /// Bytes that all domains want.
-        wanted: u64,
+        /// What they want.
+        asked: Asked,
         /// Bytes that there are.
         memory: u64,
     },
@@ -512,11 +509,11 @@ impl fmt::Display for Error {
                 write!(f, "{count} kernels, ramdisks and device trees of domains; Xen takes at most {MOST_MODULES}")
             }
             Self::Arguments { label, error } => write!(f, "{label} args: expected {error}"),
-            Self::Memory { wanted, memory } => write!(
+            Self::Memory { asked, memory } => write!(
                 f,
-                "the domains want {} MiB of memory, the board has {} MiB, and Xen needs some too",
-                wanted >> 20,
-                memory >> 20
+                "{asked}: the firmware left {} MiB, and Xen and its modules need some of them; {}",
+                memory >> 20,
+                Instead::guess(*memory, asked.domains)
             ),
             Self::KernelMemory { name, size, memory } => write!(
                 f,

@@ -130,7 +130,10 @@ impl Summary<'_> {
             if index == 0 {
                 page.text(0, 0, "Also in memory:")?;
             }
-            page.text(2, 4, &format!("{} {}", occupant.range, occupant.name))?;
+            // A program asks for more memory than its file has.
+            let runs = self.files.iter().any(|file| file.range.start == occupant.range.start);
+            let runs = if runs { ", as large as it runs" } else { "" };
+            page.text(2, 4, &format!("{} {}{runs}", occupant.range, occupant.name))?;
         }
         for CommandLine { label, args } in self.command_lines {
             page.text(0, 0, &format!("{label} args:"))?;

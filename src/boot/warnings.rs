@@ -1,13 +1,15 @@
 //! What a person should know before the jump: mistakes that do not keep Xen from being started, and that Xen would tell nobody of.
 //!
 //! There is one list for every boot, an entry's and a script's: it is made from the finished tree, when all files are in memory, so nothing
-//! is told twice and nothing is forgotten in one of the two. What concerns a script's own addresses and sizes, `booti` has said before
+//! is told twice and nothing is forgotten in one of the two ([`look`]). As much of it as can be known before anything is loaded comes from the same
+//! functions ([`foresee`]), for `plan` and the menu's details. What concerns a script's own addresses and sizes, `booti` has said before
 //! (`shell::lints`); that a tree is for another board, whoever completes it with what the firmware knows says.
 
-use super::dom0_memory::{self, Shortage};
+use super::dom0_memory::{self, Asked, Shortage};
+use super::guests::{Guest, Trouble};
 use super::image::System;
 use super::layout::Layout;
-use super::plan;
+use super::plan::{self, Plan, Role};
 use super::xen_console::{self, XenConsole};
 use super::xen_modules::{Kind, Module};
 use crate::config::command_line::{self, ArgumentError};
@@ -20,6 +22,9 @@ use core::fmt;
 
 /// Misspelt words that are told; a line with more of them is none for Xen at all.
 const MOST_MISSPELT: usize = 4;
+
+/// Mistakes with domains that are told: whoever mends these sees the next.
+const MOST_TROUBLES: usize = 6;
 
 /// What is about to be started.
 pub struct Ready<'a> {
@@ -53,6 +58,20 @@ pub enum Warning {
     NoDom0Memory,
     /// Dom0 asks for more memory than Xen will find.
     Shortage(Shortage),
+    /// Something about a domain that Xen starts by itself.
+    Guest {
+        /// Its name.
+        name: String,
+        /// What.
+        trouble: Trouble,
+    },
+    /// The tree's file has the name of another board's.
+    OtherBoard {
+        /// Its name.
+        file: String,
+        /// That of this board's.
+        board: String,
+    },
     /// Something about Xen's console.
     Console(xen_console::Note),
 }
@@ -67,6 +86,10 @@ impl fmt::Display for Warning {
             }
             Self::NoDom0Memory => plan::Note::NoDom0Memory.fmt(f),
             Self::Shortage(shortage) => shortage.fmt(f),
+            Self::Guest { name, trouble } => write!(f, "{name}: {trouble}"),
+            Self::OtherBoard { file, board } => {
+                write!(f, "the device tree {file} is another board's by its name; this board's is {board}")
+            }
             Self::Console(note) => note.fmt(f),
         }
     }
@@ -77,19 +100,72 @@ pub fn look(ready: &Ready<'_>) -> Vec<Warning> {
     let Ready { tree, modules, layout, system, console: of_xen } = ready;
     let args = of_xen.args.as_str();
     let mut warnings: Vec<Warning> = plan::about(*system).map(Warning::Hypervisor).collect();
-    warnings.extend(command_line::check_xen(args).err().map(Warning::Arguments));
+    let has_dom0 = modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none());
+    console::poll();
+    warnings.extend(of_domains(args, has_dom0, &Guest::all_of(tree, modules), layout, Some(tree)));
+    warnings.extend(of_xen.notes.iter().cloned().map(Warning::Console));
+    warnings
+}
+
+/// What is known before anything is loaded.
+#[derive(Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The firmware's tree, of which memory and reservations are carried into every other.
+    pub tree: Option<&'a Tree<'a>>,
+    /// The name of this board's tree.
+    pub board_tree: Option<&'a str>,
+    /// What there is to say of Xen's console, where the tree will be the firmware's.
+    pub console: &'a [xen_console::Note],
+}
+
+/// What there is to know of a start of Xen by `plan`, its files placed in `layout` as far as their sizes are known.
+pub fn foresee(plan: &Plan<'_>, layout: &Layout, known: &Known<'_>) -> Vec<Warning> {
+    let xen = plan.xen;
+    let guests: Vec<Guest<'_>> = xen.domains.iter().map(Guest::of_settings).collect();
+    let mut warnings = of_domains(&xen.args, xen.dom0.is_some(), &guests, layout, known.tree);
+    if let (Some(item), Some(board)) = (plan.item(Role::DeviceTree), known.board_tree) {
+        let file = item.file.source.name();
+        if is_another_boards(file, board) {
+            warnings.push(Warning::OtherBoard { file: file.to_string(), board: board.to_string() });
+        }
+    }
+    warnings.extend(known.console.iter().cloned().map(Warning::Console));
+    warnings
+}
+
+/// Whether `file` is called as trees of Raspberry Pis are, and not as this `board`'s or a variant's of it.
+fn is_another_boards(file: &str, board: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let own = board.strip_suffix(".dtb").unwrap_or(board);
+    name.starts_with("bcm2") && name.contains("-rpi-") && !name.starts_with(own)
+}
+
+/// What Xen's command line and the domains say of themselves.
+fn of_domains(
+    args: &str,
+    has_dom0: bool,
+    guests: &[Guest<'_>],
+    layout: &Layout,
+    tree: Option<&Tree<'_>>,
+) -> Vec<Warning> {
+    let mut warnings: Vec<Warning> = command_line::check_xen(args).err().map(Warning::Arguments).into_iter().collect();
     console::poll();
     let misspelt = misspelt(args).take(MOST_MISSPELT);
     warnings.extend(misspelt.map(|(word, nearest)| Warning::Misspelt { word: word.to_string(), nearest }));
     console::poll();
-    if modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none()) {
+    if has_dom0 {
+        let domains = guests.iter().filter_map(|guest| guest.memory).fold(0, u64::saturating_add);
         warnings.extend(match command_line::dom0_memory(args) {
-            Ok(Some(asked)) => dom0_memory::check(layout, tree, asked).err().map(Warning::Shortage),
+            Ok(Some(dom0)) => dom0_memory::check(layout, tree, Asked { dom0, domains }).err().map(Warning::Shortage),
             Ok(None) => Some(Warning::NoDom0Memory),
             Err(_) => None,
         });
     }
-    warnings.extend(of_xen.notes.iter().cloned().map(Warning::Console));
+    let troubles = guests.iter().flat_map(|guest| {
+        let name = guest.name;
+        guest.troubles().into_iter().map(move |trouble| Warning::Guest { name: name.to_string(), trouble })
+    });
+    warnings.extend(troubles.take(MOST_TROUBLES));
     warnings
 }
 
@@ -139,6 +215,33 @@ mod tests {
         let args = "console=dtuart dtuart=serial0 dom0_mem=512M dom0_max_vcpus=1 bootscrub=0 vwfi=native sched=null";
         let found = told_of(args, XEN, |editor| editor.set_string("/aliases", "serial0", MINI).unwrap());
         assert_eq!(found, [""; 0]);
+    }
+
+    #[test]
+    fn a_tree_is_another_boards_by_its_name_only_where_that_says_so() {
+        let board = "bcm2711-rpi-cm4.dtb";
+        for file in ["bcm2711-rpi-4-b.dtb", "dtbs/bcm2711-rpi-400.dtb", "bcm2837-rpi-3-b.dtb"] {
+            assert!(is_another_boards(file, board), "{file}");
+        }
+        for file in ["bcm2711-rpi-cm4.dtb", "dtbs/bcm2711-rpi-cm4-io.dtb", "mine.dtb", "tree", "rpi-4-b/mine.dtb"] {
+            assert!(!is_another_boards(file, board), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_domain_that_nobody_will_hear_is_told_with_its_name() {
+        let found = told_of("dtuart=serial1 dom0_mem=512M", XEN, |editor| {
+            editor.add_node("/chosen", "guest").unwrap();
+            editor.set_string("/chosen/guest", "compatible", "xen,domain").unwrap();
+            editor.set_cells("/chosen/guest", "memory", &[0, 0x2_0000]).unwrap();
+            editor.set_cells("/chosen/guest", "cpus", &[1]).unwrap();
+            editor.add_node("/chosen/guest", "kernel").unwrap();
+            editor
+                .set_strings("/chosen/guest/kernel", "compatible", &["multiboot,kernel", "multiboot,module"])
+                .unwrap();
+            editor.set_string("/chosen/guest/kernel", "bootargs", "console=ttyAMA0 root=/dev/vda").unwrap();
+        });
+        assert_eq!(found, ["guest: console=ttyAMA0 is not there without vpl011: it will be silent"]);
     }
 
     #[test]

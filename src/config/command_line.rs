@@ -9,7 +9,7 @@ use core::fmt;
 pub const LONGEST: usize = 1023;
 
 /// The words of a command line.
-pub fn words(line: &str) -> impl Iterator<Item = &str> {
+pub fn words(line: &str) -> impl Iterator<Item = &str> + Clone {
     line.split(' ').filter(|word| !word.is_empty())
 }
 

@@ -155,6 +155,13 @@ pub struct Xen {
     pub domains: Vec<Domain>,
 }
 
+impl Xen {
+    /// Bytes of memory that the domains get that Xen starts by itself.
+    pub fn domains_memory(&self) -> u64 {
+        self.domains.iter().fold(0, |all, domain| all.saturating_add(domain.memory))
+    }
+}
+
 /// `[entry.dom0]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dom0 {

@@ -158,7 +158,10 @@ fn every_bad_file_is_told_in_a_line_and_the_last_fallback_still_boots_whole() ->
         },
         Mistake {
             args: "dom0_mem=64G".to_owned(),
-            ..Mistake::new("greedy", "the domains want 65536 MiB of memory, the board has 960 MiB")
+            ..Mistake::new(
+                "greedy",
+                "dom0_mem=65536M: the firmware left 960 MiB, and Xen and its modules need some of them; write dom0_mem=768M",
+            )
         },
     ];
     let mut settings = String::from("timeout = 0\ndefault = \"kernel-is-text\"\n");

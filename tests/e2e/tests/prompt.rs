@@ -92,8 +92,7 @@ fn the_board_tells_what_it_is() -> Result<()> {
             "trouble    none counted\r\n",
         ],
     )?;
-    session
-        .expect("timing", &["ms more", "start", "console", "Ethernet started", "link", "lease", "boot.scr", "now"])?;
+    session.expect("timing", &["start", "console", "Ethernet started", "link", "lease", "boot.scr", "now"])?;
     session.expect("watchdog", &["watchdog: not armed"])?;
     session
         .expect("log", &["INFO network: GENET revision 0x06000000; PHY 0x600d84a2 at address 1 is negotiating\r\n"])?;
