@@ -37,6 +37,8 @@ pub struct Server {
     pub absent: Option<(Instant, Instant)>,
     /// Requests that it has seen.
     pub requests: u32,
+    /// The most blocks that all open transfers together might have had under way.
+    pub most_in_flight: u64,
     /// Whether transfers use the request port too.
     pub single_port: bool,
     next_port: u16,
@@ -70,6 +72,7 @@ impl Server {
             claimed_size: None,
             absent: None,
             requests: 0,
+            most_in_flight: 0,
             single_port: false,
             next_port: 2000,
             transfers: Vec::new(),
@@ -171,6 +174,8 @@ impl Server {
         };
         let answer = transfer.send(now, self.rollover);
         self.transfers.push(transfer);
+        let open = self.transfers.iter().filter(|transfer| !transfer.over);
+        self.most_in_flight = self.most_in_flight.max(open.map(|transfer| transfer.window).sum());
         answer
     }
 }

@@ -108,7 +108,7 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         self.machine.ram.take_back(self.workspace);
         if let Ok(session) = &mut self.machine.network {
             session.set_network(self.network);
-            session.set_window(tftp::Parameters::default().window);
+            session.set_window(None);
             session.set_block_size(tftp::ETHERNET_BLOCK_SIZE);
             session.set_limits(fetch::Limits::default());
         }
@@ -143,7 +143,7 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         if configured != *session.network() {
             session.set_network(configured);
         }
-        session.set_window(network.window.unwrap_or(tftp::Parameters::default().window));
+        session.set_window(network.window);
         session.set_block_size(network.block_size.unwrap_or(tftp::ETHERNET_BLOCK_SIZE));
         let limits = fetch::Limits::default();
         session.set_limits(fetch::Limits { transfer: network.patience.unwrap_or(limits.transfer), ..limits });

@@ -1,6 +1,6 @@
 //! Bringing files: side by side, each with its own attempts.
 
-use super::{Error, Event, FetchReport, Observer, Progress, Session, Transfer, endpoint};
+use super::{Error, Event, FetchReport, Observer, Progress, Session, Transfer, endpoint, servers};
 use crate::config::source::Source;
 use crate::net::device::EthernetController;
 use crate::net::http;
@@ -85,8 +85,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         self.connect(observer).map_err(|error| (0, error))?;
         let mut transfers = Vec::with_capacity(jobs.len());
         let mut courses = Vec::with_capacity(jobs.len());
-        let result = self.open_all(jobs, &mut transfers, &mut courses, observer);
-        let result = result.and_then(|()| self.run(&mut transfers, &mut courses, observer));
+        let result = self.run(jobs, &mut transfers, &mut courses, observer);
         for transfer in transfers {
             self.finish(transfer);
         }
@@ -96,55 +95,46 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         result.map(|()| courses.iter().filter_map(|course| course.report).collect())
     }
 
-    /// Finds the way to each job's server, and opens its transfer.
-    fn open_all<'j>(
+    /// Serves transfers until each job has its file. The jobs are begun in their order, as many at once as have room: all that
+    /// servers may have under way together fits the receive ring.
+    fn run<'j>(
         &mut self,
         jobs: &'j mut [Job<'_>],
         transfers: &mut Vec<Transfer<'j>>,
         courses: &mut Vec<Course<'j>>,
         observer: &mut dyn Observer,
     ) -> Result<(), (usize, Error)> {
-        // All windows together have to fit the ring, if all servers send at once.
-        let share = LARGEST_WINDOW / u16::try_from(jobs.len().max(1)).unwrap_or(u16::MAX);
-        let window = self.window.min(share).max(1);
-        let since = self.clock.now();
-        let due = since.after(PROGRESS_INTERVAL);
-        for (job, Job { source, sink }) in jobs.iter_mut().enumerate() {
-            let (protocol, server, path) = self.find(source).map_err(|error| (job, error))?;
-            if !courses.iter().any(|course| course.server.ip() == server.ip()) {
-                let answer = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, &mut [], observer);
-                answer.map_err(|error| (job, error))?;
+        let mut waiting = jobs.iter_mut().peekable();
+        loop {
+            let under_way = courses.iter().filter(|course| course.report.is_none()).count();
+            if under_way + waiting.len() == 0 {
+                return Ok(());
             }
-            let transfer = match protocol {
-                Protocol::Tftp => self.start(server, path, window, &mut **sink),
-                // The other end finds out by itself how much the way bears, and starts with little.
-                Protocol::Http => self.start_stream(server, path, share.max(1), &mut **sink),
-            };
-            transfers.push(transfer.map_err(|error| (job, error))?);
-            let (name, attempt, furthest) = (source.name(), 1, 0);
-            courses.push(Course { protocol, server, path, name, window, attempt, furthest, since, due, report: None });
-        }
-        Ok(())
-    }
-
-    /// The server that has the file that `source` names, how it is asked, and the path there.
-    fn find<'s>(&self, source: &'s Source) -> Result<(Protocol, SocketAddrV4, &'s str), Error> {
-        let (protocol, server) = match source {
-            Source::Tftp(server, _) => (Protocol::Tftp, endpoint(*server)),
-            Source::Http(server, _) => (Protocol::Http, endpoint(*server)),
-            _ => (Protocol::Tftp, self.server().ok_or(Error::NoServer)?),
-        };
-        Ok((protocol, server, path(source)?))
-    }
-
-    /// Serves all transfers until each has brought its file.
-    fn run(
-        &mut self,
-        transfers: &mut [Transfer<'_>],
-        courses: &mut [Course<'_>],
-        observer: &mut dyn Observer,
-    ) -> Result<(), (usize, Error)> {
-        while courses.iter().any(|course| course.report.is_none()) {
+            while let Some(job) = waiting.peek() {
+                let number = courses.len();
+                let (protocol, server, path) = self.find(job.source).map_err(|error| (number, error))?;
+                let files = under_way + waiting.len();
+                let window = match protocol {
+                    Protocol::Tftp => self.servers.window(server, files),
+                    // The other end finds out by itself how much the way bears, and starts with little.
+                    Protocol::Http => servers::share(files),
+                };
+                let in_flight: u16 = transfers.iter().map(|transfer| transfer.in_flight()).sum();
+                if in_flight + window > LARGEST_WINDOW {
+                    break;
+                }
+                let Some(Job { source, sink }) = waiting.next() else { break };
+                if !courses.iter().any(|course| course.server.ip() == server.ip()) {
+                    let answer = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, transfers, observer);
+                    answer.map_err(|error| (number, error))?;
+                }
+                let transfer = match protocol {
+                    Protocol::Tftp => self.start(server, path, window, &mut **sink),
+                    Protocol::Http => self.start_stream(server, path, window, &mut **sink),
+                };
+                transfers.push(transfer.map_err(|error| (number, error))?);
+                courses.push(Course::new(protocol, server, path, source.name(), window, self.clock.now()));
+            }
             match self.turn(transfers, observer) {
                 // The outage was too long for all of them.
                 Err(error @ Error::LinkLost { .. }) if self.link_up => {
@@ -161,20 +151,43 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                     answer.map_err(|error| (job, error))?;
                 }
             }
-            let now = self.clock.now();
-            for job in 0..courses.len() {
-                let (Some(transfer), Some(course)) = (transfers.get(job), courses.get_mut(job)) else { continue };
-                match transfer.outcome() {
-                    _ if course.report.is_some() => {}
-                    None => course.tell(transfer, now, observer),
-                    Some(Ok(bytes)) => {
-                        let report = course.end(transfer, bytes, now, observer);
-                        if course.protocol == Protocol::Tftp {
-                            self.learn_from(&report);
+            self.look_at_all(transfers, courses, observer)?;
+        }
+    }
+
+    /// The server that has the file that `source` names, how it is asked, and the path there.
+    fn find<'s>(&self, source: &'s Source) -> Result<(Protocol, SocketAddrV4, &'s str), Error> {
+        let (protocol, server) = match source {
+            Source::Tftp(server, _) => (Protocol::Tftp, endpoint(*server)),
+            Source::Http(server, _) => (Protocol::Http, endpoint(*server)),
+            _ => (Protocol::Tftp, self.server().ok_or(Error::NoServer)?),
+        };
+        Ok((protocol, server, path(source)?))
+    }
+
+    /// Reports what has come, and does something about what has not.
+    fn look_at_all(
+        &mut self,
+        transfers: &mut [Transfer<'_>],
+        courses: &mut [Course<'_>],
+        observer: &mut dyn Observer,
+    ) -> Result<(), (usize, Error)> {
+        let now = self.clock.now();
+        for job in 0..courses.len() {
+            let (Some(transfer), Some(course)) = (transfers.get(job), courses.get_mut(job)) else { continue };
+            match transfer.outcome() {
+                _ if course.report.is_some() => {}
+                None => course.tell(transfer, now, observer),
+                Some(Ok(bytes)) => {
+                    let report = course.end(transfer, bytes, now, observer);
+                    if let Some(asked) = transfer.asked_block_size() {
+                        self.servers.learn(&report, course.window);
+                        if asked < self.servers.block_size(course.server) {
+                            self.servers.passes(course.server, asked);
                         }
                     }
-                    Some(Err(error)) => self.try_again(job, error, transfers, courses, observer)?,
                 }
+                Some(Err(error)) => self.try_again(job, error, transfers, courses, observer)?,
             }
         }
         Ok(())
@@ -214,6 +227,9 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         course.attempt += 1;
         course.window = (course.window / 4).max(1);
         let (server, path, window) = (course.server, course.path, course.window);
+        if matches!(error, Error::Tftp(_)) {
+            self.servers.bears_no_more_than(server, window);
+        }
         let again = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, transfers, observer);
         let again = again.and_then(|()| match transfers.get_mut(job) {
             Some(transfer) => self.start_again(transfer, server, path, window, pause),
@@ -221,20 +237,14 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         });
         again.map_err(|error| (job, error))
     }
-
-    /// The next file is asked for with half of the window where more than one block in fifty was lost, and with the double, up
-    /// to what it was at first, where nothing was.
-    fn learn_from(&mut self, report: &FetchReport) {
-        let blocks = report.bytes / u64::from(report.block_size.max(1)) + 1;
-        if u64::from(report.losses) * 50 > blocks {
-            self.window = (report.window / 2).max(1);
-        } else if report.losses == 0 && report.window == self.window {
-            self.window = self.window.saturating_mul(2).min(self.most_window);
-        }
-    }
 }
 
-impl Course<'_> {
+impl<'a> Course<'a> {
+    fn new(protocol: Protocol, server: SocketAddrV4, path: &'a str, name: &'a str, window: u16, now: Instant) -> Self {
+        let due = now.after(PROGRESS_INTERVAL);
+        Self { protocol, server, path, name, window, attempt: 1, furthest: 0, since: now, due, report: None }
+    }
+
     /// Tells the observer how far it is, not too often.
     fn tell(&mut self, transfer: &Transfer<'_>, now: Instant, observer: &mut dyn Observer) {
         if now < self.due {

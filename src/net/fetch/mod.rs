@@ -12,6 +12,7 @@
 //! * A server that falls silent during a transfer for longer than the client's patience: it starts again, twice at most, each
 //!   time with a quarter of the window.
 //! * A connection of HTTP that is lost or falls silent: the rest of the file is asked for on another one, as long as that brings anything.
+//! * Loss, and blocks that do not get through: what a server and the way to it bear is remembered (`servers`) for the next file.
 //!
 //! Transfers run side by side, from one server or several: each is a client, a port or connection, and a sink, and one loop (`turn`) serves them
 //! all. [`Session::fetch_all`] brings files so, and the probes of `net::settings` are the same.
@@ -23,6 +24,7 @@ mod error;
 mod files;
 mod ping;
 mod report;
+mod servers;
 mod stream;
 mod turn;
 
@@ -35,13 +37,13 @@ pub(super) use turn::Transfer;
 use super::device::{Counters, EthernetController};
 use super::dhcp::Lease;
 use super::interface::Interface;
-use super::tftp;
 use crate::config::Network;
 use crate::config::source::{ServerAddress, TFTP_PORT};
 use crate::time::{Clock, Duration, Instant};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddrV4;
+use servers::Servers;
 
 /// How long the things that may never happen are waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +78,7 @@ pub struct Session<C: EthernetController, K: Clock> {
     clock: K,
     network: Network,
     limits: Limits,
-    /// The most blocks in flight, and how many the next transfer asks for.
-    most_window: u16,
-    window: u16,
-    /// Bytes of a full block.
-    block_size: u16,
+    servers: Servers,
     lease: Option<Lease>,
     /// Since when DHCP servers are being asked and none has answered, if they are.
     asking: Option<Instant>,
@@ -99,15 +97,12 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
     /// [`Error::Interface`] where the controller has no usable address of its own.
     pub fn new(controller: C, clock: K, network: Network, seed: u64) -> Result<Self, Error> {
         let interface = Interface::new(controller, clock.now(), seed)?;
-        let window = tftp::Parameters::default().window;
         Ok(Self {
             interface,
             clock,
             network,
             limits: Limits::default(),
-            most_window: window,
-            window,
-            block_size: tftp::ETHERNET_BLOCK_SIZE,
+            servers: Servers::default(),
             lease: None,
             asking: None,
             link_up: false,
@@ -122,15 +117,15 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         self.limits = limits;
     }
 
-    /// At most `window` blocks in flight from now on.
-    pub fn set_window(&mut self, window: u16) {
-        self.most_window = window.clamp(1, tftp::LARGEST_WINDOW);
-        self.window = self.most_window;
+    /// Windows of at most `window` blocks from now on, and of so many wherever nothing speaks against it; without a number they are as large
+    /// as servers and network turn out to bear.
+    pub fn set_window(&mut self, window: Option<u16>) {
+        self.servers.set_window(window);
     }
 
     /// Blocks of at most `size` bytes from now on.
     pub fn set_block_size(&mut self, size: u16) {
-        self.block_size = size.min(tftp::ETHERNET_BLOCK_SIZE);
+        self.servers.set_block_size(size);
     }
 
     /// Other settings, as loader.toml gives them once it has been found. An address that they change is taken with the next

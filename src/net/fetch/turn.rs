@@ -94,6 +94,23 @@ impl Transfer<'_> {
         }
     }
 
+    /// Blocks, or segments, that may be under way to here, now or as soon as the server answers.
+    pub(super) fn in_flight(&self) -> u16 {
+        match &self.work {
+            Work::Tftp { client, .. } => client.in_flight(),
+            Work::Http(stream) if stream.client.outcome().is_none() => stream.window,
+            Work::Http(_) => 0,
+        }
+    }
+
+    /// Bytes of a block that were asked for last, where that can teach something.
+    pub(super) fn asked_block_size(&self) -> Option<u16> {
+        match &self.work {
+            Work::Tftp { client, .. } => Some(client.asked_block_size()),
+            Work::Http(_) => None,
+        }
+    }
+
     fn resume(&mut self, now: Instant) {
         match &mut self.work {
             Work::Tftp { client, .. } => client.resume(now),
@@ -155,7 +172,8 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
     }
 
     fn open(&mut self, server: SocketAddrV4, path: &str, window: u16) -> Result<Work, Error> {
-        let parameters = tftp::Parameters { window, block_size: self.block_size, patience: self.limits.transfer };
+        let block_size = self.servers.block_size(server);
+        let parameters = tftp::Parameters { window, block_size, patience: self.limits.transfer };
         let client = Box::new(Client::new(self.clock.now(), server, path, parameters)?);
         Ok(Work::Tftp { client, port: self.interface.new_port() })
     }
@@ -220,16 +238,8 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         Ok(())
     }
 
-    /// Timers, received frames, frames to send.
+    /// Received frames, timers, frames to send.
     pub(super) fn serve(&mut self, now: Instant, transfers: &mut [Transfer<'_>]) {
-        for transfer in &mut *transfers {
-            if let Work::Tftp { client, port } = &mut transfer.work
-                && let Action::Send { to, datagram } = client.on_time(now)
-            {
-                self.interface.send(*port, to, datagram);
-            }
-        }
-        self.interface.transmit(now);
         let (mut frames, mut looks) = (0, 0);
         while frames < FRAMES_PER_TURN && looks < LOOKS {
             match self.take_frame(now, transfers) {
@@ -238,10 +248,17 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             }
         }
         for Transfer { work, sink } in &mut *transfers {
-            if let Work::Http(stream) = work {
-                stream.serve(now, &mut self.interface, *sink);
+            match work {
+                // After the frames: nobody has been silent whose answer was lying there.
+                Work::Tftp { client, port } => {
+                    if let Action::Send { to, datagram } = client.on_time(now) {
+                        self.interface.send(*port, to, datagram);
+                    }
+                }
+                Work::Http(stream) => stream.serve(now, &mut self.interface, *sink),
             }
         }
+        self.interface.transmit(now);
         if looks == LOOKS {
             // One at a time, because the next frame may come any moment.
             let _ = transfers.iter_mut().any(|transfer| transfer.sink.idle(transfer.work.received()));

@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 use core::net::SocketAddrV4;
 
 /// How long a server that has confirmed the options may send no block before its blocks are taken to be too big for the path:
-/// it has sent the first one three times by then.
-const FIRST_BLOCK_LIMIT: Duration = Duration::from_secs(3);
+/// it has sent the first ones several times by then, asked by us or by its own timer.
+const FIRST_BLOCK_LIMIT: Duration = Duration::from_millis(1200);
 
 /// Retransmissions at the rollover of the block numbers after which the server is taken to skip block 0.
 const ROLLOVER_LIMIT: u32 = 3;
@@ -34,9 +34,9 @@ pub enum Action<'a> {
 /// What happened during a transfer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Blocks received in order.
+    /// Blocks received, each once.
     pub blocks: u64,
-    /// Blocks received again, or too early to be used.
+    /// Blocks received again, or too early to be kept.
     pub superfluous: u64,
     /// Times at which something was seen to be lost: a gap, or a time-out.
     pub losses: u32,
@@ -85,6 +85,8 @@ pub struct Client {
     size: Option<u64>,
     received: u64,
     blocks: Blocks,
+    /// Number and bytes of the file's last block, if that came early.
+    early_end: Option<(u16, u16)>,
     timer: Timer,
     /// Retransmissions since the last progress.
     attempts: u32,
@@ -123,6 +125,7 @@ impl Client {
             size: None,
             received: 0,
             blocks: Blocks::new(1),
+            early_end: None,
             timer: Timer::new(now),
             attempts: 0,
             progressed: now,
@@ -162,7 +165,21 @@ impl Client {
         self.timer.resume(now);
     }
 
-    /// Bytes of the file received so far.
+    /// Blocks that the server may have under way to here, now or as soon as it answers.
+    pub fn in_flight(&self) -> u16 {
+        match self.state {
+            State::Done { .. } | State::Failed(_) => 0,
+            State::Unsent | State::Requested if self.asked.options => self.asked.window,
+            _ => self.blocks.window(),
+        }
+    }
+
+    /// Bytes of a block that were asked for last: less than at first where larger ones did not get through.
+    pub fn asked_block_size(&self) -> u16 {
+        self.asked.block_size
+    }
+
+    /// Bytes of the file received so far, up to the first gap.
     pub fn received(&self) -> u64 {
         self.received
     }
@@ -262,10 +279,9 @@ impl Client {
             return Action::Wait;
         }
         if let State::Opened { at } = self.state
-            && self.asked.block_size > PLAIN_BLOCK_SIZE
             && now.since(at) >= FIRST_BLOCK_LIMIT
+            && let Some(smaller) = self.asked.smaller_blocks()
         {
-            let smaller = Asked { block_size: PLAIN_BLOCK_SIZE, ..self.asked };
             return self.start_over(smaller, Some(b"no block came: trying smaller ones"));
         }
         if self.blocks.stuck_at_rollover() && self.attempts >= ROLLOVER_LIMIT {
@@ -273,7 +289,9 @@ impl Client {
         }
         self.attempts = self.attempts.saturating_add(1);
         self.counts.retransmissions = self.counts.retransmissions.saturating_add(1);
-        self.counts.losses = self.counts.losses.saturating_add(1);
+        if !self.timer.is_question() {
+            self.counts.losses = self.counts.losses.saturating_add(1);
+        }
         self.timer.sent_again(now);
         match self.peer {
             None => self.request(),
@@ -339,44 +357,112 @@ impl Client {
     fn data(&mut self, now: Instant, from: SocketAddrV4, number: u16, bytes: &[u8], sink: &mut dyn Sink) -> Action<'_> {
         match self.blocks.place(number) {
             Place::Next => {}
-            Place::Ahead => {
-                self.counts.superfluous = self.counts.superfluous.saturating_add(1);
-                if !self.blocks.gap() {
-                    return Action::Wait;
-                }
-                self.counts.losses = self.counts.losses.saturating_add(1);
-                self.blocks.acknowledged();
-                self.timer.sent_early(now);
-                return self.acknowledgement(from);
-            }
+            Place::Ahead(distance) => return self.early(now, from, (number, distance), bytes, sink),
             Place::Other => {
                 self.counts.superfluous = self.counts.superfluous.saturating_add(1);
-                return Action::Wait;
+                self.timer.still_sending(now);
+                return if self.blocks.can_skip(number) { self.acknowledge_early(now, from) } else { Action::Wait };
             }
         }
-        if bytes.len() > usize::from(self.block_size) {
-            let error = Error::LongBlock { length: bytes.len(), block_size: self.block_size };
-            return self.fail(error, code::ILLEGAL, b"the block is longer than agreed");
+        let last = bytes.len() < usize::from(self.block_size);
+        if let Err(error) = self.check(self.received, bytes.len()) {
+            return self.fail(error, code::ILLEGAL, b"not what was agreed upon");
         }
-        let received = self.received.saturating_add(bytes.len() as u64);
-        if let Some(announced) = self.size
-            && received > announced
-        {
-            let error = Error::Longer { received, announced };
-            return self.fail(error, code::NOT_DEFINED, b"more bytes than tsize said");
+        if last && self.blocks.has_kept() {
+            return self.contradicted(self.received.saturating_add(bytes.len() as u64));
         }
         if let Err(refusal) = sink.write(self.received, bytes) {
             return self.refuse(refusal);
         }
-        self.received = received;
+        self.received = self.received.saturating_add(bytes.len() as u64);
         self.counts.blocks = self.counts.blocks.saturating_add(1);
-        self.state = State::Receiving;
+        if self.state != State::Receiving {
+            self.state = State::Receiving;
+            self.timer.set_windows(self.blocks.window() > 1);
+        }
         self.heard_from_server(now);
         let window_complete = self.blocks.accept(number);
-        if bytes.len() < usize::from(self.block_size) {
+        if last {
             return self.finish(now, from, sink);
         }
+        if self.blocks.has_kept() {
+            return self.join(now, from, sink);
+        }
         if window_complete { self.acknowledge(now, from) } else { Action::Wait }
+    }
+
+    /// Whether a block of `length` bytes at `offset` is one that was agreed upon and announced.
+    fn check(&self, offset: u64, length: usize) -> Result<(), Error> {
+        if length > usize::from(self.block_size) {
+            return Err(Error::LongBlock { length, block_size: self.block_size });
+        }
+        let received = offset.saturating_add(length as u64);
+        match self.size {
+            Some(announced) if received > announced => Err(Error::Longer { received, announced }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A block came from ahead: keeps it, and answers the gap before it, once.
+    fn early(
+        &mut self,
+        now: Instant,
+        from: SocketAddrV4,
+        (number, distance): (u16, u16),
+        bytes: &[u8],
+        sink: &mut dyn Sink,
+    ) -> Action<'_> {
+        self.timer.still_sending(now);
+        let last = bytes.len() < usize::from(self.block_size);
+        let offset = self.received.saturating_add(u64::from(distance) * u64::from(self.block_size));
+        let behind_the_end = match (self.early_end, self.blocks.furthest()) {
+            (Some((end, _)), _) => number.wrapping_sub(end) < 0x8000 && number != end,
+            (None, Some(furthest)) => last && furthest.wrapping_sub(number) < 0x8000 && furthest != number,
+            (None, None) => false,
+        };
+        if behind_the_end {
+            return self.contradicted(offset);
+        }
+        // The beginning of a file decides where the rest goes. A block of which it is not sure that it fits may have a number that
+        // means another one; if it is meant, it comes again.
+        let fits = self.state == State::Receiving && self.check(offset, bytes.len()).is_ok();
+        if !fits || self.blocks.is_kept(number) {
+            self.counts.superfluous = self.counts.superfluous.saturating_add(1);
+        } else {
+            if let Err(refusal) = sink.write(offset, bytes) {
+                return self.refuse(refusal);
+            }
+            self.blocks.keep(number);
+            self.counts.blocks = self.counts.blocks.saturating_add(1);
+            self.progressed = now;
+            if last {
+                self.early_end = Some((number, bytes.len() as u16));
+            }
+        }
+        if !self.blocks.gap() {
+            return Action::Wait;
+        }
+        self.counts.losses = self.counts.losses.saturating_add(1);
+        self.acknowledge_early(now, from)
+    }
+
+    /// A gap is filled: what lies behind it counts now.
+    fn join(&mut self, now: Instant, from: SocketAddrV4, sink: &mut dyn Sink) -> Action<'_> {
+        let (joined, window_complete) = self.blocks.join();
+        self.received = self.received.saturating_add(u64::from(joined) * u64::from(self.block_size));
+        match self.early_end {
+            Some((number, length)) if number == self.blocks.last() => {
+                self.received = self.received.saturating_sub(u64::from(self.block_size.saturating_sub(length)));
+                self.finish(now, from, sink)
+            }
+            _ if window_complete => self.acknowledge(now, from),
+            _ => Action::Wait,
+        }
+    }
+
+    /// The server sent a last block of a file of `size` bytes, and one behind it.
+    fn contradicted(&mut self, size: u64) -> Action<'_> {
+        self.fail(Error::Behind { size }, code::ILLEGAL, b"a block behind the last one")
     }
 
     /// The last block has come.
@@ -411,6 +497,8 @@ impl Client {
         self.size = None;
         self.block_size = PLAIN_BLOCK_SIZE;
         self.blocks = Blocks::new(1);
+        self.early_end = None;
+        self.timer.set_windows(false);
         let Some(peer) = self.peer.take() else { return Action::Wait };
         // A server that keeps one port for all transfers cannot be told apart by it.
         if peer != self.server {
@@ -447,6 +535,13 @@ impl Client {
     fn acknowledge(&mut self, now: Instant, to: SocketAddrV4) -> Action<'_> {
         self.blocks.acknowledged();
         self.timer.sent(now);
+        self.acknowledgement(to)
+    }
+
+    /// The same for a packet whose answer may be on its way already.
+    fn acknowledge_early(&mut self, now: Instant, to: SocketAddrV4) -> Action<'_> {
+        self.blocks.acknowledged();
+        self.timer.sent_early(now);
         self.acknowledgement(to)
     }
 

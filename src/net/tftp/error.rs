@@ -62,6 +62,11 @@ pub enum Error {
         /// Bytes announced (`tsize`).
         announced: u64,
     },
+    /// A block came that lies behind the last one.
+    Behind {
+        /// Bytes of the file, by its last block.
+        size: u64,
+    },
     /// The sink did not take it.
     Refused(Refusal),
     /// The client's owner gave it up.
@@ -111,6 +116,9 @@ impl fmt::Display for Error {
             ),
             Self::Longer { received, announced } => {
                 write!(f, "{received} bytes came where the server had announced {announced}: was it being written?")
+            }
+            Self::Behind { size } => {
+                write!(f, "the server ended it after {size} bytes and had sent more: was it being written?")
             }
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Aborted => f.write_str("given up"),

@@ -9,9 +9,10 @@
 //!
 //! 1. The request asks for every option. A server that refuses them (ERROR 8) or confirms something that was not asked for is
 //!    asked again without any; one that ignores them (DATA 1 at once) is taken at its word.
-//! 2. Every in-order block goes to the sink; the last one of each window is acknowledged. On a gap the last good block is
-//!    acknowledged once, at once, which makes the server start again behind it; the rest of that burst is ignored.
-//! 3. Duplicates are never acknowledged when they arrive (RFC 1123's "sorcerer's apprentice"). What was lost is found by the
+//! 2. Every block goes to the sink; the last one of each window is acknowledged. On a gap the last block before it is
+//!    acknowledged once, at once, which makes the server start again behind it. What comes from behind the gap is kept, so nothing but
+//!    the gap need come again; a server that listens while it sends is told so and skips what is there.
+//! 3. Duplicates are never acknowledged when they arrive (RFC 1123's "sorcerer's apprentice"). What was lost without a gap is found by the
 //!    retransmission timer alone, whose time-out follows the measured round trip.
 //! 4. No progress for the client's patience is an error. A server that comes back before that goes on where it stopped.
 
@@ -37,8 +38,8 @@ pub const LARGEST_WINDOW: u16 = 192;
 
 /// Where a file's bytes go.
 ///
-/// Offsets count bytes from the start of the file. Today they rise without gaps, but a sink must not rely on it: a client that
-/// keeps blocks received out of order will write them when they come.
+/// Offsets count bytes from the start of the file. The first bytes are written first. After that a part may come before what lies in front
+/// of it, but no further ahead than a window, and each byte comes once. When a transfer ends, all of the file has been written.
 pub trait Sink {
     /// A transfer of `size` bytes begins; `None` where the server did not say, or said zero, which is also what servers
     /// answer that do not know. Called again where a transfer starts over: all that was written before is void.

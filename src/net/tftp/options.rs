@@ -7,6 +7,10 @@ use crate::time::Duration;
 /// Bytes of a full block where nothing else was agreed upon (RFC 1350), and the least that any path carries whole.
 pub(super) const PLAIN_BLOCK_SIZE: u16 = 512;
 
+/// Sizes to try, one after the other, where blocks do not get through: what an MTU of 1460 (PPPoE, GRE), 1420 (VXLAN, WireGuard) or 1280
+/// bytes (the least that IPv6 lets a path have, so many tunnels' too) carries whole.
+const SMALLER_BLOCK_SIZES: [u16; 4] = [1428, 1388, 1248, PLAIN_BLOCK_SIZE];
+
 /// The smallest block that may be agreed upon (RFC 2348).
 const SMALLEST_BLOCK_SIZE: u16 = 8;
 
@@ -51,6 +55,12 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// The next smaller size of a block to try, if there is one.
+    pub fn smaller_blocks(&self) -> Option<Self> {
+        let block_size = SMALLER_BLOCK_SIZES.into_iter().find(|size| *size < self.block_size)?;
+        Some(Self { block_size, ..*self })
+    }
+
     pub fn options(&self) -> Options {
         if !self.options {
             return Options::NONE;

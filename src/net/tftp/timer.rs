@@ -2,6 +2,10 @@
 //!
 //! A round trip is measured from a packet to the first new one that it brings. After a retransmission nothing is measured until
 //! the next fresh packet, because the answer might be to either (Karn's algorithm), and every further one doubles the time-out.
+//!
+//! With windows there is a question before that. What is lost at the end of a window, or with an acknowledgement, leaves nothing behind
+//! that shows a gap, and the shortest time-out is as long as a hundred windows. So the first silence is asked about after the measured
+//! time-out alone, as TCP's probe for a lost tail does (RFC 8985, section 7); if the server was only slow, it sends a window twice.
 
 use crate::time::Instant;
 
@@ -9,6 +13,8 @@ use crate::time::Instant;
 const FIRST: u64 = 250_000;
 /// Shorter than this, a server that reads its disk would be taken for a lost packet.
 const SHORTEST: u64 = 100_000;
+/// The same for the question about silence.
+const SHORTEST_QUESTION: u64 = 10_000;
 /// Longer than this, a server that is back would be left waiting.
 const LONGEST: u64 = 2_000_000;
 
@@ -25,11 +31,30 @@ pub(super) struct Timer {
     /// When the packet was sent whose answer is to be measured.
     measured_from: Option<Instant>,
     deadline: Instant,
+    /// The first silence is asked about early.
+    asks: bool,
 }
 
 impl Timer {
     pub fn new(now: Instant) -> Self {
-        Self { round_trip: None, timeout: FIRST, doublings: 0, measured_from: None, deadline: now }
+        Self { round_trip: None, timeout: FIRST, doublings: 0, measured_from: None, deadline: now, asks: false }
+    }
+
+    /// Blocks come in windows from now on, or not.
+    pub fn set_windows(&mut self, windows: bool) {
+        self.asks = windows;
+    }
+
+    /// Whether what runs now is the time to the question about silence, not a time-out yet.
+    pub fn is_question(&self) -> bool {
+        self.asks && self.doublings == 0
+    }
+
+    /// Something came that is not new: the server still sends, so there is no silence yet.
+    pub fn still_sending(&mut self, now: Instant) {
+        if self.is_question() {
+            self.restart(now);
+        }
     }
 
     /// A fresh packet goes out now.
@@ -78,7 +103,8 @@ impl Timer {
     /// The time-out as it is now, back-off included, in microseconds.
     fn interval(&self) -> u64 {
         let factor = 1_u64.checked_shl(self.doublings).unwrap_or(u64::MAX);
-        self.timeout.saturating_mul(factor).clamp(SHORTEST, LONGEST)
+        let shortest = if self.is_question() { SHORTEST_QUESTION } else { SHORTEST };
+        self.timeout.saturating_mul(factor).clamp(shortest, LONGEST)
     }
 
     fn restart(&mut self, now: Instant) {
@@ -165,5 +191,20 @@ mod tests {
             timer.sent_again(at(0));
         }
         assert_eq!(timer.interval(), LONGEST);
+    }
+
+    #[test]
+    fn with_windows_the_first_silence_is_asked_about_early_and_only_once() {
+        let mut timer = Timer::new(at(0));
+        timer.sent(at(0));
+        timer.answered(at(1));
+        timer.set_windows(true);
+        timer.still_sending(at(5));
+        assert!(timer.is_question() && !timer.expired(at(14)) && timer.expired(at(15)));
+        timer.sent_again(at(15));
+        timer.still_sending(at(80));
+        assert!(!timer.is_question() && !timer.expired(at(114)) && timer.expired(at(115)));
+        timer.answered(at(116));
+        assert!(timer.is_question());
     }
 }
