@@ -38,6 +38,8 @@ pub(super) struct Servers {
 struct Known {
     server: SocketAddrV4,
     window: u16,
+    /// No window larger than this: a larger one has lost blocks.
+    most_window: u16,
     block_size: u16,
 }
 
@@ -79,12 +81,16 @@ impl Servers {
     pub fn learn(&mut self, report: &FetchReport, asked: u16) {
         let blocks = report.bytes / u64::from(report.block_size.max(1)) + 1;
         let window = u64::from(report.window);
+        // The end of a window that is lost shows no gap: it had to be asked for.
+        let losses = report.losses.saturating_add(report.retransmissions);
         let known = self.entry(report.server);
-        if u64::from(report.losses) * window * TOLERATED > blocks && report.losses > 1 {
+        if u64::from(losses) * window * TOLERATED > blocks && losses > 1 {
             known.window = (asked / 2).max(1);
-        } else if report.losses == 0 && report.window == asked && asked == known.window && blocks > 2 * window {
+            // Halfway back is tried once more, and what was lost in before never again.
+            known.most_window = (asked - asked / 4).min(known.most_window);
+        } else if losses == 0 && report.window == asked && asked == known.window && blocks > 2 * window {
             // A server that grants less has said what it bears, and few blocks say nothing.
-            known.window = asked.saturating_mul(2).min(LARGEST_WINDOW);
+            known.window = asked.saturating_mul(2).min(known.most_window);
         }
     }
 
@@ -103,7 +109,8 @@ impl Servers {
     }
 
     fn entry(&mut self, server: SocketAddrV4) -> &mut Known {
-        let new = Known { server, window: self.first_window, block_size: tftp::ETHERNET_BLOCK_SIZE };
+        let (window, most_window, block_size) = (self.first_window, LARGEST_WINDOW, tftp::ETHERNET_BLOCK_SIZE);
+        let new = Known { server, window, most_window, block_size };
         let index = self.known.iter().position(|known| known.server == server).unwrap_or_else(|| {
             self.known.push(new);
             self.known.len() - 1
@@ -135,7 +142,8 @@ mod tests {
             servers.window(SERVER, 1)
         };
         assert_eq!([next(0, 64), next(0, 128), next(0, 192)], [128, 192, 192]);
-        assert_eq!([next(20, 192), next(1, 96), next(40, 96), next(8, 48)], [96, 96, 48, 48]);
+        assert_eq!([next(20, 192), next(1, 96), next(0, 96), next(40, 144)], [96, 96, 144, 72]);
+        assert_eq!([next(0, 72), next(0, 108)], [108, 108], "not again so many as were lost in");
         assert_eq!(servers.window(OTHER, 1), 64);
     }
 

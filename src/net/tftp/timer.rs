@@ -14,7 +14,7 @@ const FIRST: u64 = 250_000;
 /// Shorter than this, a server that reads its disk would be taken for a lost packet.
 const SHORTEST: u64 = 100_000;
 /// The same for the question about silence.
-const SHORTEST_QUESTION: u64 = 10_000;
+const SHORTEST_QUESTION: u64 = 5_000;
 /// Longer than this, a server that is back would be left waiting.
 const LONGEST: u64 = 2_000_000;
 
@@ -200,7 +200,7 @@ mod tests {
         timer.answered(at(1));
         timer.set_windows(true);
         timer.still_sending(at(5));
-        assert!(timer.is_question() && !timer.expired(at(14)) && timer.expired(at(15)));
+        assert!(timer.is_question() && !timer.expired(at(9)) && timer.expired(at(10)));
         timer.sent_again(at(15));
         timer.still_sending(at(80));
         assert!(!timer.is_question() && !timer.expired(at(114)) && timer.expired(at(115)));

@@ -4,6 +4,7 @@
 //! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it; and the same with the
 //!   tutorials' scripts for U-Boot from a card.
 //! * [`blocks`]: what a received block costs in instructions and in accesses to registers, beside U-Boot.
+//! * [`link`]: what the receive path does with wires, in simulated time.
 //! * [`mutants`]: how many of the bugs planted into the sources the tests find.
 //! * [`tests`]: how long `cargo xtask test --quick` takes. Only on demand.
 //!
@@ -11,6 +12,7 @@
 
 pub mod blocks;
 pub mod figure;
+pub mod link;
 pub mod mutants;
 pub mod size;
 pub mod start;
@@ -34,6 +36,8 @@ pub enum Topic {
     Scripts,
     /// Instructions and register accesses of a received block beside Debian's U-Boot, with and without windows
     Blocks,
+    /// The receive path on simulated wires: rates, round trips, a small switch, loss
+    Link,
     /// Bugs planted in driver, layout and device-tree editor that the tests find
     Mutants,
     /// The time that `cargo xtask test --quick` takes; not part of the whole
@@ -41,7 +45,7 @@ pub enum Topic {
 }
 
 /// What a bench without `--only` measures.
-const WHOLE: [Topic; 5] = [Topic::Size, Topic::Start, Topic::Scripts, Topic::Blocks, Topic::Mutants];
+const WHOLE: [Topic; 6] = [Topic::Size, Topic::Link, Topic::Start, Topic::Scripts, Topic::Blocks, Topic::Mutants];
 
 /// What to measure, and how.
 #[derive(Args)]
@@ -68,7 +72,7 @@ pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
     let topics = if arguments.only.is_empty() { &WHOLE[..] } else { &arguments.only };
     let mut missed = Vec::new();
     for topic in topics {
-        let print = |figure: Figure| {
+        let mut print = |figure: Figure| {
             println!("{}", if arguments.json { figure.as_json().to_string() } else { figure.as_text() });
             if !figure.ok() {
                 missed.push(figure.name);
@@ -76,6 +80,7 @@ pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
         };
         let measured = match topic {
             Topic::Size => size::measure(cache).map(print),
+            Topic::Link => link::measure(&mut print),
             Topic::Start => start::measure(cache, arguments.rounds, arguments.link)
                 .map(|figures| figures.into_iter().for_each(print)),
             Topic::Scripts => {
