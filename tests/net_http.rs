@@ -125,7 +125,8 @@ fn http_and_tftp_go_side_by_side() {
     assert_eq!(reports.iter().map(|report| report.bytes).collect::<Vec<_>>(), [3_000_000, 50_001, 900_000, 0]);
     assert!(places[0].bytes == file(3_000_000) && places[1].bytes == file(50_001) && places[2].bytes == file(900_000));
     // All windows together fit the controller's ring.
-    assert!(reports.iter().map(|report| u32::from(report.window)).sum::<u32>() <= 192);
+    // Three share the controller's ring; the fourth began when one of them had come, and had its share of what was left.
+    assert!(reports.iter().take(3).all(|report| report.window <= 64));
 }
 
 #[test]
