@@ -117,7 +117,7 @@ impl DmaBlock {
     }
 
     /// The physical range of `range`'s bytes; an end past the block's is the block's.
-    #[inline]
+    #[inline(always)]
     fn physical(&self, range: &Range<usize>) -> PhysicalRange {
         let start = self.base as u64;
         PhysicalRange { start: start + range.start.min(self.size) as u64, end: start + range.end.min(self.size) as u64 }

@@ -7,8 +7,13 @@
 /// The ones' complement sum of `bytes` as big-endian 16-bit words, the last one filled up with a zero (RFC 1071), added to `start`.
 pub fn ones_complement_sum(start: u16, bytes: &[u8]) -> u16 {
     // The sum does not care for the order of bytes in its words, as long as it is put right in the end (RFC 1071, section 2B).
-    let sums = bytes.chunks(LONGEST_SUMMED).map(target::sum);
-    fold(sums.fold(u64::from(start.swap_bytes()), |all, sum| all + sum)).swap_bytes()
+    let mut sum = u64::from(start.swap_bytes());
+    let mut rest = bytes;
+    while let Some((first, behind)) = rest.split_at_checked(LONGEST_SUMMED) {
+        sum = sum.wrapping_add(target::sum(first));
+        rest = behind;
+    }
+    fold(sum.wrapping_add(target::sum(rest))).swap_bytes()
 }
 
 /// Copies `from` to the beginning of `to`, as far as the shorter of them goes.
