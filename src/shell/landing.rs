@@ -83,14 +83,34 @@ impl Shell<'_> {
         Ok(Landing { place, next })
     }
 
+    /// Where `size` bytes that are called `name` lie at `address`, if there is room for them.
+    ///
+    /// # Errors
+    /// [`NotMemory`], with what lies there; [`Landing::too_small`].
+    pub(super) fn room_at(&self, address: u64, name: &str, size: u64) -> Result<PhysicalRange, Failure> {
+        let landing = self.landing(address)?;
+        match size <= landing.place.size() {
+            true => Ok(PhysicalRange { start: address, end: address.saturating_add(size) }),
+            false => Err(landing.too_small(name, size)),
+        }
+    }
+
     /// Remembers that `name` was brought to `range`, warns of what it overwrote, and sets `filesize` and `fileaddr`.
     ///
     /// # Errors
     /// As [`Shell::say`].
     pub fn landed(&mut self, name: &str, range: PhysicalRange) -> Result<(), Failure> {
-        let name = shortened(name);
         self.environment.set("filesize", &format!("{:x}", range.size()));
         self.environment.set("fileaddr", &format!("{:x}", range.start));
+        self.put_at(name, range)
+    }
+
+    /// Remembers that `name` lies in `range` now, and warns of what it overwrote.
+    ///
+    /// # Errors
+    /// As [`Shell::say`].
+    pub(super) fn put_at(&mut self, name: &str, range: PhysicalRange) -> Result<(), Failure> {
+        let name = shortened(name);
         let (old, kept): (Vec<Loaded>, Vec<Loaded>) =
             core::mem::take(&mut self.loaded).into_iter().partition(|loaded| loaded.range.overlaps(&range));
         let mut warned = Ok(());

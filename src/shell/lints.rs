@@ -1,8 +1,7 @@
 //! What is wrong with a script's boot that no command could see: a tree that says one thing of memory where another is.
 //!
 //! These are the mistakes that scripts with hand-written addresses and sizes have, and that show up as a Xen that panics or stays silent. Nothing here stops a
-//! boot: what Xen certainly stops over is refused elsewhere. [`look`] is asked by `booti` on the board and by `cargo xtask script`;
-//! [`console`] by the latter alone, because the board knows its own UART and says more.
+//! boot: what Xen certainly stops over is refused elsewhere. [`look`] is asked by `booti` on the board and by `cargo xtask script`.
 
 use super::Loaded;
 use super::platform::Boot;

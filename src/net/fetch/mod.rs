@@ -1,7 +1,7 @@
 //! A session on the network: link, lease, and files one after another, from one controller that is never restarted in between.
 //!
 //! The boot flow owns a [`Session`] and asks it for files. Whatever is missing is waited for first, each with a bound of its
-//! own ([`Limits`]): the link, an address, an answer to ARP from the server or the router to it. Then the [`tftp::Client`] runs, or the
+//! own ([`Limits`]): the link, an address, an answer to ARP from the server or the router to it. Then the [`Client`](crate::net::tftp::Client) runs, or the
 //! [`http::Client`](super::http::Client) on a connection.
 //! While anything is waited for, the [`Observer`] is polled, so the console stays alive and a key can end it.
 //!

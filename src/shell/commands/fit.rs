@@ -131,16 +131,12 @@ fn land(shell: &mut Shell<'_>, piece: &Piece, compression: Compression) -> Resul
 
 /// Refuses a place that a file could not be loaded to, and one over the image itself, of which there is more to come.
 fn check_place(shell: &Shell<'_>, piece: &Piece, compression: Compression, load: u64) -> Result<(), Failure> {
-    let landing = shell.landing(load).map_err(|error| in_piece(piece, error.into()))?;
     let packed = piece.file.range;
     let size = match compression {
         Compression::Gzip => gzip::unpacked_size(shell.platform.memory(packed)?).map_or(0, u64::from),
         _ => packed.size(),
     };
-    if size > landing.place.size() {
-        return Err(landing.too_small(&piece.name, size));
-    }
-    let target = PhysicalRange { start: load, end: load.saturating_add(size) };
+    let target = shell.room_at(load, &piece.name, size).map_err(|error| in_piece(piece, error))?;
     if target.overlaps(&piece.image) {
         return Err(Failure::because(format!(
             "{} of the FIT image is to lie at {target}, over the image itself at {}: load the image elsewhere",

@@ -184,11 +184,15 @@ fn extract(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     }
     let mut size = source.size();
     if let Some(destination) = destination {
+        let unpacked = match compression {
+            Compression::Gzip => gzip::unpacked_size(shell.platform.memory(source)?).map_or(0, u64::from),
+            _ => source.size(),
+        };
+        shell.room_at(destination, part, unpacked)?;
         let placed = shell.unpack(source, compression, destination)?;
         shell.say(format_args!("{part} of the image at {address:08x} is at {placed} now\n"))?;
         size = placed.size();
-        shell.loaded.retain(|loaded| !loaded.range.overlaps(&placed));
-        shell.remember(part, placed);
+        shell.put_at(part, placed)?;
     }
     // U-Boot's variable is where the part lies in the image, wherever it was copied to.
     shell.environment.set("fileaddr", &format!("{:x}", source.start));
@@ -215,10 +219,10 @@ fn unzip(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     if size > most {
         return Err(Failure::because(format!("{name} unpacks to {size:#x} bytes, more than {most:#x}")));
     }
+    shell.room_at(destination, &name, size)?;
     let placed = shell.unpack(range, Compression::Gzip, destination)?;
     shell.say(format_args!("Uncompressed size: {0} = 0X{0:X}\n", placed.size()))?;
-    shell.loaded.retain(|loaded| !loaded.range.overlaps(&placed));
-    shell.remember(&name, placed);
+    shell.put_at(&name, placed)?;
     shell.environment.set("filesize", &format!("{:x}", placed.size()));
     Ok(true)
 }

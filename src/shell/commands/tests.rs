@@ -342,6 +342,34 @@ fn a_gzip_file_is_unpacked_to_where_a_script_says() {
 }
 
 #[test]
+fn what_is_unpacked_lands_as_what_is_fetched_does() {
+    let mut machine = machine_with_programs();
+    let mut shell = Shell::new(&mut machine, environment(&[]));
+    for line in ["tftpboot 5000000 Image.gz", "tftpboot 4000000 tree", "fdt addr 4000000", "tftpboot 3000000 script"] {
+        assert!(say(&mut shell, line).unwrap(), "{line}");
+    }
+    for line in
+        ["unzip 5000000 4000010", "imxtract 3000000 0 4000010", "unzip 5000000 3fffff0", "imxtract 3000000 0 3fffff0"]
+    {
+        let said = reason(&mut shell, line);
+        assert!(said.contains("the working tree"), "{line}: {said}");
+    }
+    assert!(say(&mut shell, "tftpboot 6000000 initrd").unwrap());
+    assert!(say(&mut shell, "unzip 5000000 6000000").unwrap());
+    assert!(say(&mut shell, "imxtract 3000000 0 6000100").unwrap());
+    assert!(
+        machine.output.contains("warning: Image.gz at 0x06000000-0x06001387 overwrites initrd at 0x06000000-"),
+        "{}",
+        machine.output
+    );
+    assert!(
+        machine.output.contains("warning: 0 at 0x06000100-0x0600014c overwrites Image.gz at 0x06000000-"),
+        "{}",
+        machine.output
+    );
+}
+
+#[test]
 fn a_device_without_a_partition_is_its_first_and_hardware_partitions_are_refused_in_words() {
     let mut machine = machine();
     let mut shell = Shell::new(&mut machine, environment(&[]));
@@ -440,6 +468,7 @@ fn machine_with_programs() -> Simulation {
         ("tree", tree),
         ("initrd", alloc::vec![1; 77]),
         ("uInitrd", legacy_image(3, &[1; 77])),
+        ("script", legacy_image(6, &[&[0, 0, 0, 77, 0, 0, 0, 0][..], &[b'x'; 77]].concat())),
         ("text", text),
     ] {
         files.server.insert(name.to_string(), bytes);
