@@ -173,6 +173,9 @@ pub fn prefetch<B: Board>(
         }
         Err(error) => {
             store.give_up();
+            // They will come anew, and be told then.
+            drop(watch);
+            keeper.untold_files.clear();
             Err(error)
         }
     }

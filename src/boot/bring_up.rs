@@ -102,6 +102,8 @@ pub struct Keeper<B: Board> {
     pub timing: Timing,
     /// Lines of what went on behind the menu, for when somebody wants to know.
     pub untold: String,
+    /// The same of files that may turn out not to be wanted.
+    pub untold_files: String,
     start: &'static dyn StartBoard,
     watchdog: Option<Watchdog<B::Registers>>,
     mailbox: Option<BoardMailbox<B>>,
@@ -188,8 +190,17 @@ impl<B: Board> Machine<B> {
         let card = Slot::new(parsed, board.clock());
         let initramfs = claim_initramfs(&mut ram, memory.ok().and_then(|memory| memory.initrd));
         let start = board.start();
-        let keeper =
-            Keeper { watched: false, terminal: None, timing, untold: String::new(), clock, start, watchdog, mailbox };
+        let keeper = Keeper {
+            watched: false,
+            terminal: None,
+            timing,
+            untold: String::new(),
+            untold_files: String::new(),
+            clock,
+            start,
+            watchdog,
+            mailbox,
+        };
         let kept = Kept::default();
         Self {
             board,

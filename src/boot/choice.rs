@@ -247,6 +247,7 @@ impl<'s> Visit<'s> {
     fn give_up<B: Board>(&mut self, machine: &mut Machine<B>) {
         if let Some(Started { files: Ok(files), .. }) = self.started.take() {
             files.give_up(&mut machine.ram);
+            machine.keeper.untold_files.clear();
         }
     }
 

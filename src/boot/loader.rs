@@ -12,6 +12,7 @@ use crate::boot::prompt;
 use crate::boot::script::{self, Ended, Script};
 use crate::boot::settings::{self, Found};
 use crate::config::Settings;
+use crate::console::{self, Console};
 use crate::println;
 use crate::shell::Leave;
 use crate::terminal::key::Key;
@@ -34,7 +35,10 @@ pub fn run<B: Board>(board: B, found: arch::Entry) -> ! {
             Some(Key::Char('r' | 'R')) => machine.keeper.reset(),
             Some(Key::Char('s' | 'S')) => _ = prompt::run(&mut machine, &Settings::default(), false),
             // Whoever cuts the pause short wants it tried now, and not to be asked in a menu.
-            _ => machine.keeper.watched = false,
+            _ => {
+                console::with(Console::forget_typing);
+                machine.keeper.watched = false;
+            }
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

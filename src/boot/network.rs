@@ -161,14 +161,20 @@ impl<'k, B: Board> Watch<'k, B> {
     /// Prints what was not shown when it happened.
     pub fn catch_up(&mut self) {
         self.hidden = false;
-        let untold = core::mem::take(&mut self.keeper.untold);
-        if !untold.is_empty() {
-            self.show(|_, _, out| out.write_str(&untold));
+        for untold in [core::mem::take(&mut self.keeper.untold), core::mem::take(&mut self.keeper.untold_files)] {
+            if !untold.is_empty() {
+                self.show(|_, _, out| out.write_str(&untold));
+            }
         }
     }
 
     /// Prints a line, such as what there is to say of a file that has come.
     pub fn line(&mut self, text: fmt::Arguments<'_>) {
+        if self.hidden {
+            // It fails where that is full.
+            let _ = self.display.line(text, &mut Untold(&mut self.keeper.untold_files));
+            return;
+        }
         self.show(|display, _, out| display.line(text, out));
     }
 

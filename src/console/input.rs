@@ -97,6 +97,13 @@ impl Input {
         core::mem::take(&mut self.interrupt_typed)
     }
 
+    /// Takes no key for a sign of somebody that has come so far.
+    pub(super) fn forget_typing(&mut self) {
+        self.guard = Guard::new();
+        self.typed = false;
+        self.interrupt_typed = false;
+    }
+
     /// Forgets what was typed, an interrupt too.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();

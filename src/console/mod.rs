@@ -137,6 +137,12 @@ impl Console {
         self.input.clear();
     }
 
+    /// Takes no key for a sign of somebody that has come so far: it has been understood already.
+    pub fn forget_typing(&mut self) {
+        self.poll();
+        self.input.forget_typing();
+    }
+
     /// Sends everything that is buffered and waits until the last bit has left the pin, for at most `limit`, and not on a line
     /// that has stopped moving. Whether all is sent.
     pub fn drain(&mut self, limit: Duration) -> bool {

@@ -107,7 +107,7 @@ fn a_fit_image_starts_xen_with_its_modules_where_they_are_to_lie() -> Result<()>
     // What ImageBuilder's scripts write with `fdt set`, as an overlay in the image.
     let chosen = make_overlay(&format!(
         "/dts-v1/; /plugin/; &{{/chosen}} {{ #address-cells = <1>; #size-cells = <1>; xen,xen-bootargs = \"dom0_mem=256M\"; \
-         dom0 {{ compatible = \"multiboot,kernel\", \"multiboot,module\"; reg = <0x8000000 {:#x}>; }}; }};",
+         dom0 {{ compatible = \"multiboot,kernel\", \"multiboot,module\"; reg = <0x9000000 {:#x}>; }}; }};",
         dom0.len()
     ))?;
     let image = |name: &str, kind: &str, load: &str| {
@@ -121,7 +121,7 @@ fn a_fit_image_starts_xen_with_its_modules_where_they_are_to_lie() -> Result<()>
         image("xen", "kernel", "load = <0x200000>; entry = <0x200000>;"),
         image("tree", "flat_dt", ""),
         image("chosen", "flat_dt", "load = <0x7000000>;"),
-        image("dom0", "kernel", "load = <0x8000000>; entry = <0x8000000>;"),
+        image("dom0", "kernel", "load = <0x9000000>; entry = <0x9000000>;"),
     );
     let tree = std::fs::read(device_tree()?)?;
     let files: [(&str, &[u8]); 5] =
@@ -133,5 +133,5 @@ fn a_fit_image_starts_xen_with_its_modules_where_they_are_to_lie() -> Result<()>
     let mut board = start(&card, &network, 54)?;
     let report = board.report()?;
     report.has_module(&dom0)?;
-    report.says("0x8000000")
+    report.says("0x9000000")
 }

@@ -159,9 +159,10 @@ fn whoever_watches_at_a_terminal_sees_a_bar_stand_still_with_its_losses_and_go_o
     let said = board.says(" sent again")?;
     ensure!(said.contains("\rkernel [#") && said.contains(" % ") && said.contains(" lost  "), "{said:?}");
     relay.speak();
-    // The bar goes, and one line stays.
-    let said = board.says("\x1b[Jkernel: 2797859 bytes in ")?;
+    // The bar goes, and a line of each file stays, in the order of the settings.
+    let said = board.says("\x1b[Jxen: ")?;
     ensure!(!said.contains('\n'), "{said:?}");
+    board.says("kernel: 2797859 bytes in ")?;
     board.says("The next line is Xen's.")?;
     files.arrive(&mut board)
 }

@@ -149,6 +149,8 @@ fn what_has_come_is_dropped_where_another_entry_is_chosen() -> Result<()> {
     rig.board.press(" ")?;
     rig.board.says("Number and Enter")?;
     rig.board.press("2\r")?;
+    let said = rig.board.says("kernel-two: ")?;
+    ensure!(!said.contains("ramdisk: "), "what was dropped is told: {said}");
     let report = rig.board.report()?;
     report.has_module(&rig.kernels[1])?;
     ensure!(report.has_module(&rig.kernels[0]).is_err() && report.has_module(&pattern(RAMDISK)).is_err());
