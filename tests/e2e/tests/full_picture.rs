@@ -11,8 +11,10 @@ fn kept(row: &str) -> String {
     let is_number = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
     let is_digest = |word: &str| word.len() == 8 && word.chars().all(|digit| digit.is_ascii_hexdigit());
     let is_bar = |word: &str| word.chars().all(|character| "[#]".contains(character));
-    let is_unit =
-        |word: &str| ["lost.", "lost", "KiB/s", "KiB/s.", "KiB/s,", "MiB/s", "MiB/s.", "MiB/s,"].contains(&word);
+    let is_unit = |word: &str| {
+        let word = word.trim_end_matches(['.', ',']);
+        ["s", "KiB/s", "MiB/s", "lost", "sent", "again"].contains(&word)
+    };
     let words = row.split_whitespace();
     words
         .filter(|word| !is_number(word) && !is_digest(word) && !is_bar(word) && !is_unit(word))
