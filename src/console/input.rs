@@ -72,7 +72,8 @@ impl Input {
         while let Some(key) = self.guard.key(now) {
             // A terminal answers whether somebody sits at it or not.
             self.typed |= !matches!(key, Key::Report { .. });
-            self.interrupt_typed |= key == Key::Control(b'c');
+            // Whoever has acted on it already does not want it twice.
+            self.interrupt_typed |= key == Key::Control(b'c') && self.interrupted;
         }
     }
 
@@ -81,6 +82,7 @@ impl Input {
     }
 
     pub(super) fn take_interrupt(&mut self) -> bool {
+        self.interrupt_typed = false;
         core::mem::take(&mut self.interrupted)
     }
 
@@ -93,8 +95,14 @@ impl Input {
         core::mem::take(&mut self.typed)
     }
 
+    /// Whether Ctrl-C was a key for sure. One that turned out to be noise is forgotten.
     pub(super) fn take_interrupt_typed(&mut self) -> bool {
-        core::mem::take(&mut self.interrupt_typed)
+        if self.guard.is_quiet() {
+            self.interrupted = false;
+        }
+        let typed = core::mem::take(&mut self.interrupt_typed);
+        self.interrupted &= !typed;
+        typed
     }
 
     /// Takes no key for a sign of somebody that has come so far.

@@ -121,7 +121,6 @@ impl Console {
     /// after it came.
     pub fn take_interrupt_typed(&mut self) -> bool {
         self.poll();
-        self.input.take_interrupt();
         self.input.take_interrupt_typed()
     }
 

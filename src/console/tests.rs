@@ -286,6 +286,43 @@ fn what_is_forgotten_is_forgotten_with_its_interrupt() {
 }
 
 #[test]
+fn control_c_that_was_acted_on_is_not_found_again_once_it_is_known_for_a_key() {
+    let wait = |console: &mut Console, clock: &VirtualClock| {
+        for _ in 0..100 {
+            clock.advance(Duration::from_micros(300));
+            console.poll();
+        }
+    };
+    // Acted on before it is known, and after.
+    for looks_before in [false, true] {
+        let (mut console, peer, clock) = on_pl011();
+        console.poll();
+        peer.type_text("\x03");
+        clock.advance(CHARACTER * 2);
+        if looks_before {
+            wait(&mut console, &clock);
+        }
+        assert!(console.take_interrupt());
+        wait(&mut console, &clock);
+        assert!(!console.take_interrupt_typed() && !console.take_interrupt());
+        assert!(console.take_typed());
+    }
+    // Where noise must not count it is found once it is known, and once.
+    let (mut console, peer, clock) = on_pl011();
+    console.poll();
+    peer.type_text("\x03");
+    clock.advance(CHARACTER * 2);
+    assert!(!console.take_interrupt_typed());
+    wait(&mut console, &clock);
+    assert!(console.take_interrupt_typed());
+    assert!(!console.take_interrupt_typed() && !console.take_interrupt());
+    // Noise is none, and is none later either.
+    peer.type_text("\x03 and more of what no keyboard sends at once");
+    wait(&mut console, &clock);
+    assert!(!console.take_interrupt_typed() && !console.take_interrupt());
+}
+
+#[test]
 fn a_key_tells_of_a_person_and_noise_does_not() {
     fn typed_by(words: &[u32]) -> bool {
         let (mut console, peer, clock) = on_pl011();

@@ -92,6 +92,11 @@ impl Guard {
         self.ready.pop_front()
     }
 
+    /// Whether no burst is under way: what came so far is known to be keys, or noise.
+    pub fn is_quiet(&self) -> bool {
+        self.length == 0
+    }
+
     /// Bursts that were ignored since the start.
     pub fn ignored(&self) -> u32 {
         self.ignored

@@ -63,12 +63,14 @@ fn start(bench: &Bench, files: &[(&str, &[u8])]) -> Result<String> {
     machine.wait_for(Uart::Mini, &format!("  {PRESENT}\r\n"), LIMIT)
 }
 
-/// The moment at which `name` was done, in milliseconds, of what `timing` shows: when, how long after the one before, and what.
+/// The moment at which `name` was done, in milliseconds, by the rows of `timing`: when it began, how long it took, what it was, and a bar.
 fn moment(said: &str, name: &str) -> Option<f64> {
     said.lines().find_map(|line| {
-        let (at, rest) = line.trim_start().split_once(' ')?;
-        let (_, what) = rest.trim_start().split_once("  ")?;
-        (what == name).then(|| at.parse().ok())?
+        let (began, rest) = line.trim().split_once(' ')?;
+        let (took, rest) = rest.trim_start().split_once(' ')?;
+        let what = rest.trim_end_matches('#').trim();
+        let (began, took): (f64, f64) = (began.parse().ok()?, took.parse().ok()?);
+        (what == name).then_some(began + took)
     })
 }
 
@@ -78,9 +80,12 @@ mod tests {
 
     #[test]
     fn a_moment_is_found_by_its_name() {
-        let said = "console: mini UART\r\n     29.0    +29.0  start\r\n     29.8     +0.8  console\r\n  12345.6     +5.8  boot.scr\r\n";
+        let said = "console: mini UART\r\n      0.0     29.0  start            #\r\n     29.0      0.8  console          #\r\n  \
+                    12340.0      5.6  boot.scr            ####\r\n     30.0      1.0  the card's reset  ##\r\n  12345.7           now\r\n";
         assert_eq!(moment(said, BANNER), Some(29.8));
         assert_eq!(moment(said, "boot.scr"), Some(12345.6));
+        assert_eq!(moment(said, "the card's reset"), Some(31.0));
         assert_eq!(moment(said, "settings"), None);
+        assert_eq!(moment(said, PRESENT), None);
     }
 }
