@@ -4,8 +4,9 @@
 //! its bytes in `data`, or behind the tree at `data-offset` from its end rounded up to four bytes, or at `data-position` from the tree's beginning, then with `data-size`.
 //! Digests are in its `hash` children. `/configurations` says which files go together, and which of its nodes is the `default`.
 //!
-//! CRC-32 and SHA-256 can be verified. Other digests (MD5, SHA-1, SHA-512) and signatures cannot, and whoever asks is told which they are.
+//! CRC-32, MD5, SHA-1 and SHA-256 can be verified. Other digests (SHA-384, SHA-512) and signatures cannot, and whoever asks is told which they are.
 
+use super::digest::Algorithm;
 use super::legacy_image::Compression;
 use crate::device_tree::read::Error as ReadError;
 use crate::device_tree::{Label, Node, Tree};
@@ -29,38 +30,25 @@ pub struct Image<'a> {
 }
 
 /// What a file of a FIT image says that it can be verified by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Digest {
-    /// Its CRC-32, big-endian.
-    Crc32([u8; 4]),
-    /// Its SHA-256.
-    Sha256([u8; 32]),
+    /// Its digest, as many bytes as the algorithm's have.
+    Known(Algorithm, Vec<u8>),
     /// Something that is not computed here, by its name.
     Other(Label),
 }
 
-impl Digest {
-    /// Compares it with `found`, what the bytes of the file `image` have.
-    ///
-    /// # Errors
-    /// [`Error::Digest`].
-    pub fn check(&self, image: Label, found: &[u8]) -> Result<(), Error> {
-        let (algorithm, expected) = match self {
-            Self::Crc32(value) => (CRC32, &value[..]),
-            Self::Sha256(value) => (SHA256, &value[..]),
-            Self::Other(_) => return Ok(()),
-        };
-        if expected == found {
-            return Ok(());
-        }
-        let (expected, found) = (start(expected), start(found));
-        Err(Error::Digest { image, algorithm: algorithm.into(), expected, found })
+/// Compares a digest that the file `image` says with `found`, what its bytes have.
+///
+/// # Errors
+/// [`Error::Digest`].
+pub fn check(image: Label, algorithm: Algorithm, expected: &[u8], found: &[u8]) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
     }
+    let (expected, found) = (start(expected), start(found));
+    Err(Error::Digest { image, algorithm, expected, found })
 }
-
-/// The names of the digests that are computed.
-const CRC32: &str = "crc32";
-const SHA256: &str = "sha256";
 
 /// Digests and signatures that a file may have. mkimage writes as many as its source names: one, rarely two.
 const MOST_DIGESTS: usize = 8;
@@ -245,7 +233,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// What its bytes are to be verified by. Whoever has them looks at each ([`Digest::check`]).
+    /// What its bytes are to be verified by. Whoever has them looks at each ([`check`]).
     ///
     /// # Errors
     /// [`Error::BadDigest`] where one makes no sense, [`Error::ManyDigests`].
@@ -270,13 +258,13 @@ impl<'a> Image<'a> {
 
 /// The digest that a `hash` node says.
 fn digest(node: &Node<'_>, image: Label) -> Result<Digest, Error> {
-    let algorithm = Label::new(text(node, "algo"));
-    let bad = Error::BadDigest { image, algorithm };
+    let name = Label::new(text(node, "algo"));
+    let bad = Error::BadDigest { image, algorithm: name };
     let value = node.property("value").map(|property| property.value()).filter(|value| !value.is_empty()).ok_or(bad)?;
-    match algorithm.as_str() {
-        CRC32 => value.try_into().map(Digest::Crc32).map_err(|_| bad),
-        SHA256 => value.try_into().map(Digest::Sha256).map_err(|_| bad),
-        _ => Ok(Digest::Other(algorithm)),
+    match Algorithm::named(name.as_str()) {
+        Some(algorithm) if algorithm.length() == value.len() => Ok(Digest::Known(algorithm, value.to_vec())),
+        Some(_) => Err(bad),
+        None => Ok(Digest::Other(name)),
     }
 }
 
@@ -332,8 +320,8 @@ pub enum Error {
     Digest {
         /// The file's name.
         image: Label,
-        /// The digest's name.
-        algorithm: Label,
+        /// How the digest is computed.
+        algorithm: Algorithm,
         /// The first bytes that it should have.
         expected: [u8; 4],
         /// The first bytes that it has.
@@ -372,7 +360,7 @@ impl fmt::Display for Error {
                 write!(f, "configuration {configuration} of the FIT image has more than {MOST_FILES} files for {role}")
             }
             Self::Digest { image, algorithm, expected, found } => {
-                write!(f, "{image} of the FIT image is damaged: {algorithm} ")?;
+                write!(f, "{image} of the FIT image is damaged: {} ", algorithm.name())?;
                 found.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
                 f.write_str("..., it says ")?;
                 expected.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;

@@ -160,15 +160,13 @@ impl Shell<'_> {
         };
         let mut left = String::new();
         for digest in digests {
-            let checked = match digest {
-                Digest::Crc32(_) => digest.check(name, &self.crc32(file.range)?.to_be_bytes()),
-                Digest::Sha256(_) => digest.check(name, &self.sha256(file.range)?),
-                Digest::Other(algorithm) => {
-                    left += &format!(" {algorithm}");
-                    Ok(())
+            match digest {
+                Digest::Known(algorithm, expected) => {
+                    let found = self.digest(*algorithm, file.range)?;
+                    fit::check(name, *algorithm, expected, &found).map_err(Failure::because)?;
                 }
-            };
-            checked.map_err(Failure::because)?;
+                Digest::Other(algorithm) => left += &format!(" {algorithm}"),
+            }
         }
         Ok(match (digests.is_empty(), left.is_empty()) {
             (true, _) => Some(format!("{name} has no digest: nothing was verified")),

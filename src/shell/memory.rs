@@ -5,10 +5,10 @@
 
 use super::platform::NotMemory;
 use super::{Failure, Shell};
-use crate::boot::digest::crc32_continued;
+use crate::boot::digest::{Algorithm, Running, crc32_continued};
 use crate::range::PhysicalRange;
 use alloc::vec;
-use sha2::{Digest as _, Sha256};
+use alloc::vec::Vec;
 
 /// Bytes that are worked on between two looks at the keyboard. The slowest work, SHA-256, takes a tenth of a millisecond for them on the board.
 pub const PIECE: u64 = 16 << 10;
@@ -91,16 +91,16 @@ impl Shell<'_> {
         Ok(crc)
     }
 
-    /// The SHA-256 of the bytes in `range`.
+    /// The digest of the bytes in `range`.
     ///
     /// # Errors
     /// As [`Shell::crc32`].
-    pub fn sha256(&mut self, range: PhysicalRange) -> Result<[u8; 32], Failure> {
-        let mut digest = Sha256::new();
+    pub fn digest(&mut self, algorithm: Algorithm, range: PhysicalRange) -> Result<Vec<u8>, Failure> {
+        let mut running = Running::new(algorithm);
         self.walk(range.size(), &mut |shell, piece| {
-            digest.update(shell.platform.memory(piece.at(range.start))?);
+            running.add(shell.platform.memory(piece.at(range.start))?);
             Ok(true)
         })?;
-        Ok(digest.finalize().into())
+        Ok(running.finish())
     }
 }

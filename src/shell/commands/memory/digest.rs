@@ -1,6 +1,7 @@
 //! `crc32`, `hash` and `sha256sum`: digests of memory, shown, kept, or compared with what they should be. Sizes are in bytes.
 
 use super::{objects, unreachable};
+use crate::boot::digest::Algorithm;
 use crate::range::PhysicalRange;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
@@ -19,7 +20,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "hash",
-        usage: "crc32|sha256 ADDRESS SIZE [VARIABLE|*DESTINATION]\n-v crc32|sha256 ADDRESS SIZE DIGEST|VARIABLE|*ADDRESS",
+        usage: "crc32|md5|sha1|sha256 ADDRESS SIZE [VARIABLE|*DESTINATION]\n-v crc32|md5|sha1|sha256 ADDRESS SIZE DIGEST|VARIABLE|*ADDRESS",
         help: "compute a digest of SIZE bytes and keep it, or compare it",
         example: "hash crc32 0x1000000 100",
         run: hash,
@@ -33,37 +34,15 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// A digest that is computed here.
-#[derive(Clone, Copy)]
-enum Algorithm {
-    Crc32,
-    Sha256,
+fn named(name: &str) -> Result<Algorithm, Failure> {
+    Algorithm::named(name)
+        .ok_or_else(|| Failure::because(format!("{name} is not computed here: crc32, md5, sha1 and sha256 are")))
 }
 
-impl Algorithm {
-    fn named(name: &str) -> Result<Self, Failure> {
-        match name {
-            "crc32" => Ok(Self::Crc32),
-            "sha256" => Ok(Self::Sha256),
-            _ => Err(Failure::because(format!("{name} is not computed here: crc32 and sha256 are"))),
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Crc32 => "crc32",
-            Self::Sha256 => "sha256",
-        }
-    }
-
-    /// The digest of the bytes in `range`.
-    fn of(self, shell: &mut Shell<'_>, range: PhysicalRange) -> Result<Vec<u8>, Failure> {
-        shell.platform.memory(range).map_err(unreachable)?;
-        Ok(match self {
-            Self::Crc32 => shell.crc32(range)?.to_be_bytes().to_vec(),
-            Self::Sha256 => shell.sha256(range)?.to_vec(),
-        })
-    }
+/// The digest of the bytes in `range`.
+fn of(shell: &mut Shell<'_>, algorithm: Algorithm, range: PhysicalRange) -> Result<Vec<u8>, Failure> {
+    shell.platform.memory(range).map_err(unreachable)?;
+    shell.digest(algorithm, range)
 }
 
 /// Where a digest is kept, or what it is compared with.
@@ -117,7 +96,7 @@ fn hash(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         rest => (false, rest),
     };
     let [name, rest @ ..] = rest else { return Err(Failure::Usage) };
-    digest(shell, Algorithm::named(name)?, rest, verify)
+    digest(shell, named(name)?, rest, verify)
 }
 
 fn digest(shell: &mut Shell<'_>, algorithm: Algorithm, arguments: &[String], verify: bool) -> Outcome {
@@ -132,7 +111,7 @@ fn digest(shell: &mut Shell<'_>, algorithm: Algorithm, arguments: &[String], ver
 
 fn kept(shell: &mut Shell<'_>, algorithm: Algorithm, address: &str, size: &str, to: Option<Place<'_>>) -> Outcome {
     let range = objects(number::hexadecimal(address)?, number::hexadecimal(size)?, 1)?;
-    let digest = algorithm.of(shell, range)?;
+    let digest = of(shell, algorithm, range)?;
     shell.say(format_args!("{}\n", shown(algorithm, range, &digest)))?;
     match to {
         None => {}
@@ -156,7 +135,7 @@ fn shown(algorithm: Algorithm, range: PhysicalRange, digest: &[u8]) -> String {
     let last = range.end.wrapping_sub(1);
     let name = match algorithm {
         Algorithm::Crc32 => "CRC32",
-        Algorithm::Sha256 => "sha256",
+        other => other.name(),
     };
     format!("{name} for {:08x} ... {last:08x} ==> {}", range.start, hex(digest))
 }
@@ -164,7 +143,7 @@ fn shown(algorithm: Algorithm, range: PhysicalRange, digest: &[u8]) -> String {
 fn verified(shell: &mut Shell<'_>, algorithm: Algorithm, arguments: &[String]) -> Outcome {
     let [address, size, expected] = arguments else { return Err(Failure::Usage) };
     let range = objects(number::hexadecimal(address)?, number::hexadecimal(size)?, 1)?;
-    let digest = algorithm.of(shell, range)?;
+    let digest = of(shell, algorithm, range)?;
     let digits = 2 * digest.len();
     let expected = match Place::parse(expected)? {
         Place::Memory(address) | Place::Number(address) => {

@@ -111,7 +111,18 @@ fn digests_are_shown_kept_and_compared() {
     assert!(session.run(&format!("sha256sum -v 1000000 1 {sum}")).unwrap());
     assert!(session.run("hash -v sha256 1000000 1 sum").unwrap());
     assert!(!session.run("sha256sum -v 1000000 2 sum").unwrap());
-    assert_eq!(session.refusal("hash md5 1000000 1"), "md5 is not computed here: crc32 and sha256 are");
+    assert_eq!(
+        session.said("hash md5 1000000 9"),
+        "md5 for 01000000 ... 01000008 ==> 88312213c3492c4cd89d297f16cb0fc4\n"
+    );
+    session.said("hash sha1 1000000 9 sum");
+    assert_eq!(session.environment.get("sum"), Some("2f0a8cb899a0bad307240e06c1f7036e9851672f"));
+    assert!(session.run("hash -v sha1 1000000 9 sum").unwrap());
+    assert!(!session.run("hash -v sha1 1000000 8 sum").unwrap());
+    assert_eq!(
+        session.refusal("hash sha512 1000000 1"),
+        "sha512 is not computed here: crc32, md5, sha1 and sha256 are"
+    );
     assert!(session.said("sha256sum 1000000 20000 *2000000").contains("sha256 for 01000000 ... 0101ffff ==> "));
 }
 
