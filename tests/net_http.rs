@@ -4,31 +4,19 @@
 
 mod simulation;
 
-use simulation::lan::{Controller, Lan, MACHINE, SimulatedClock, Watcher, plug};
-use simulation::memory::Memory;
-use simulation::network::Random;
+use simulation::board::{Board, file};
+use simulation::lan::{Lan, MACHINE};
 use simulation::server::{ADDRESS, Manner, Server};
 use simulation::web::{Cut, Web};
 use smoltcp::wire::EthernetAddress;
-use std::cell::RefCell;
 use std::net::Ipv4Addr;
-use std::rc::Rc;
 use std::time::Duration;
-use xenlift::config::Network;
-use xenlift::config::source::Source;
-use xenlift::net::fetch::{Error, FetchReport, Job, Observer, Session};
+use xenlift::net::fetch::Error;
 use xenlift::net::http;
-use xenlift::net::tftp::Sink;
 use xenlift::time::Instant;
 
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 const OTHER_STATION: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 3]);
-
-fn file(length: usize) -> Vec<u8> {
-    let mut random = Random::new(length as u64);
-    let words = std::iter::repeat_with(|| random.below(u64::MAX).to_le_bytes());
-    words.take(length.div_ceil(8)).flatten().take(length).collect()
-}
 
 fn web() -> Web {
     Web::new(ADDRESS, MACHINE)
@@ -37,91 +25,44 @@ fn web() -> Web {
         .with("/empty", Vec::new())
 }
 
-struct Board {
-    lan: Rc<RefCell<Lan>>,
-    session: Session<Controller, SimulatedClock>,
-    watcher: Watcher,
+fn plugged(webs: Vec<Web>) -> Board {
+    let mut lan = Lan::new(Server::new(Manner::Grants { block_size: 1468, window: 64 }).with("dtb", file(50_001)));
+    lan.webs = webs;
+    Board::new(lan)
 }
 
-impl Board {
-    fn new(webs: Vec<Web>) -> Self {
-        let mut lan = Lan::new(Server::new(Manner::Grants { block_size: 1468, window: 64 }).with("dtb", file(50_001)));
-        lan.webs = webs;
-        let (lan, controller, clock, watcher) = plug(lan);
-        let session = Session::new(controller, clock, Network::default(), 42).unwrap();
-        Self { lan, session, watcher }
-    }
-
-    fn fetch(&mut self, url: &str) -> (Result<FetchReport, Error>, Memory) {
-        let mut memory = Memory::new(1 << 24);
-        let source = Source::parse(url).unwrap();
-        (self.session.fetch(&source, &mut memory, &mut self.watcher), memory)
-    }
-
-    /// Fetches a file that is to come whole, as it is on the first server.
-    fn whole(&mut self, path: &str) -> FetchReport {
-        let (report, memory) = self.fetch(&format!("http://10.0.2.2{path}"));
-        let report = report.unwrap_or_else(|error| panic!("{path}: {error}"));
-        assert!(memory.bytes == self.lan.borrow().webs[0].files[path], "{path} differs");
-        assert_eq!((report.bytes, memory.ended), (memory.bytes.len() as u64, Some(memory.bytes.len() as u64)));
-        report
-    }
-
-    fn error(&mut self, url: &str) -> String {
-        let (result, memory) = self.fetch(url);
-        assert_eq!(memory.ended, None);
-        result.unwrap_err().to_string()
-    }
-
-    /// Lets a tenth of a second pass, with nothing done but what goes on without waiting.
-    fn pause(&mut self) {
-        let end = self.seconds() + 0.1;
-        while self.seconds() < end {
-            let now = self.session.now();
-            self.session.advance(now, &mut self.watcher).unwrap();
-            self.watcher.poll(now);
-        }
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.lan.borrow().webs[0].requests.clone()
-    }
-
-    fn seconds(&self) -> f64 {
-        self.watcher.now().micros() as f64 / 1e6 - 1.0
-    }
+fn requests(board: &Board) -> Vec<String> {
+    board.lan.borrow().webs[0].requests.clone()
 }
 
 #[test]
 fn files_come_one_after_another_on_one_connection() {
-    let mut board = Board::new(vec![web()]);
+    let mut board = plugged(vec![web()]);
     for path in ["/boot/xen", "/initrd", "/empty", "/boot/xen"] {
-        let report = board.whole(path);
+        let report = board.whole_by_http(path);
         assert_eq!((report.losses, report.window, report.block_size), (0, 192, 1460));
     }
-    assert_eq!((board.requests().len(), board.lan.borrow().webs[0].connections), (4, 1));
+    assert_eq!((requests(&board).len(), board.lan.borrow().webs[0].connections), (4, 1));
     assert!(board.seconds() < 1.0, "{}", board.seconds());
 }
 
 #[test]
 fn a_connection_that_the_server_has_ended_meanwhile_is_opened_anew() {
-    let mut board = Board::new(vec![web()]);
+    let mut board = plugged(vec![web()]);
     board.lan.borrow_mut().webs[0].cuts = [(usize::MAX, Cut::Ends), (usize::MAX, Cut::Resets)].into();
     for _ in 0..4 {
-        assert_eq!(board.whole("/boot/xen").losses, 0);
-        board.pause();
+        assert_eq!(board.whole_by_http("/boot/xen").losses, 0);
+        board.advance_until(board.seconds() + 0.1);
     }
     assert_eq!(board.lan.borrow().webs[0].connections, 3);
 }
 
 #[test]
 fn http_and_tftp_go_side_by_side() {
-    let mut board = Board::new(vec![web()]);
+    let mut board = plugged(vec![web()]);
     let urls = ["http://10.0.2.2/initrd", "dtb", "http://10.0.2.2/boot/xen", "http://10.0.2.2/empty"];
-    let mut places: Vec<_> = urls.iter().map(|_| Memory::new(1 << 24)).collect();
-    let sources: Vec<_> = urls.iter().map(|url| Source::parse(url).unwrap()).collect();
-    let jobs = sources.iter().zip(&mut places).map(|(source, sink)| Job { source, sink: sink as &mut dyn Sink });
-    let reports = board.session.fetch_all(&mut jobs.collect::<Vec<_>>(), &mut board.watcher).unwrap();
+    let (reports, places) = board.fetch_all(&urls);
+    let reports = reports.unwrap();
     assert_eq!(reports.iter().map(|report| report.bytes).collect::<Vec<_>>(), [3_000_000, 50_001, 900_000, 0]);
     assert!(places[0].bytes == file(3_000_000) && places[1].bytes == file(50_001) && places[2].bytes == file(900_000));
     // All windows together fit the controller's ring.
@@ -131,7 +72,7 @@ fn http_and_tftp_go_side_by_side() {
 
 #[test]
 fn a_redirect_is_followed_on_the_server_and_to_another_one() {
-    let mut board = Board::new(vec![web(), Web::new(OTHER, OTHER_STATION).with("/mirror/xen", file(900_000))]);
+    let mut board = plugged(vec![web(), Web::new(OTHER, OTHER_STATION).with("/mirror/xen", file(900_000))]);
     board.lan.borrow_mut().webs[0].redirects = [
         ("/xen".into(), "boot/xen".into()),
         ("/far".into(), "http://10.0.2.3/mirror/xen".into()),
@@ -143,7 +84,7 @@ fn a_redirect_is_followed_on_the_server_and_to_another_one() {
     let (report, memory) = board.fetch("http://10.0.2.2/xen");
     assert!(memory.bytes == file(900_000) && report.is_ok());
     assert_eq!(
-        (board.requests(), board.lan.borrow().webs[0].connections),
+        (requests(&board), board.lan.borrow().webs[0].connections),
         (vec!["/xen".into(), "/boot/xen".into()], 1)
     );
     let (report, memory) = board.fetch("http://10.0.2.2/far");
@@ -157,10 +98,10 @@ fn a_redirect_is_followed_on_the_server_and_to_another_one() {
 #[test]
 fn what_a_cut_connection_had_brought_is_not_asked_for_again() {
     for cut in [Cut::Ends, Cut::Resets] {
-        let mut board = Board::new(vec![web()]);
+        let mut board = plugged(vec![web()]);
         board.lan.borrow_mut().webs[0].cuts = [(500_000, cut), (1_000_000, cut), (100, cut), (20, cut)].into();
-        assert_eq!(board.whole("/initrd").losses, 4);
-        let requests = board.requests();
+        assert_eq!(board.whole_by_http("/initrd").losses, 4);
+        let requests = requests(&board);
         assert_eq!((requests.len(), requests[0].as_str()), (5, "/initrd"));
         assert!(requests[1..].iter().all(|request| request.starts_with("/initrd bytes=")), "{requests:?}");
         assert!(board.watcher.told("initrd: 10.0.2.2:80 ended the connection after"), "{:?}", board.watcher.events);
@@ -169,72 +110,72 @@ fn what_a_cut_connection_had_brought_is_not_asked_for_again() {
 
 #[test]
 fn a_server_without_ranges_sends_the_file_from_its_start() {
-    let mut board = Board::new(vec![web()]);
+    let mut board = plugged(vec![web()]);
     board.lan.borrow_mut().webs[0].ranges = false;
     board.lan.borrow_mut().webs[0].cuts = [(2_000_000, Cut::Ends), (1_000_000, Cut::Resets)].into();
-    assert_eq!(board.whole("/initrd").losses, 2);
+    assert_eq!(board.whole_by_http("/initrd").losses, 2);
 }
 
 #[test]
 fn connections_that_bring_nothing_new_are_five_at_most() {
-    let mut board = Board::new(vec![web()]);
+    let mut board = plugged(vec![web()]);
     board.lan.borrow_mut().webs[0].ranges = false;
     board.lan.borrow_mut().webs[0].cuts = vec![(700_000, Cut::Ends); 100].into();
     let error = board.error("http://10.0.2.2/boot/xen");
     assert!(error.starts_with("10.0.2.2:80 ended the connection after 69"), "{error}");
-    assert!((2..=6).contains(&board.requests().len()), "{:?}", board.requests());
+    assert!((2..=6).contains(&requests(&board).len()), "{:?}", requests(&board));
 }
 
 #[test]
 fn a_server_that_is_started_anew_is_waited_for() {
-    let mut board = Board::new(vec![web()]);
+    let mut board = plugged(vec![web()]);
     board.lan.borrow_mut().webs[0].cuts = [(1_000_000, Cut::Resets)].into();
     board.lan.borrow_mut().webs[0].absence = Duration::from_secs(5);
-    board.whole("/initrd");
+    board.whole_by_http("/initrd");
     assert!((5.0..8.0).contains(&board.seconds()), "{}", board.seconds());
     assert!(board.watcher.told("10.0.2.2:80 refuses the connection"), "{:?}", board.watcher.events);
 }
 
 #[test]
 fn a_server_that_falls_silent_in_the_middle_is_asked_for_the_rest() {
-    let mut board = Board::new(vec![web()]);
+    let mut board = plugged(vec![web()]);
     board.lan.borrow_mut().webs[0].cuts = [(1_000_000, Cut::FallsSilent)].into();
-    assert_eq!(board.whole("/initrd").losses, 1);
+    assert_eq!(board.whole_by_http("/initrd").losses, 1);
     assert!(board.watcher.told("10.0.2.2:80 fell silent for 15 s after"), "{:?}", board.watcher.events);
     assert!((15.0..17.0).contains(&board.seconds()), "{}", board.seconds());
 }
 
 #[test]
 fn a_cable_that_is_out_for_a_while_costs_that_time() {
-    let mut board = Board::new(vec![web()]);
-    board.whole("/empty");
+    let mut board = plugged(vec![web()]);
+    board.whole_by_http("/empty");
     let now = board.watcher.now();
     let later = |millis: u64| Instant::from_micros(now.micros() + millis * 1000);
     board.lan.borrow_mut().link_down = vec![(later(5), later(2_000)), (later(4_000), later(10_000))];
-    board.whole("/initrd");
-    board.whole("/boot/xen");
+    board.whole_by_http("/initrd");
+    board.whole_by_http("/boot/xen");
 }
 
 #[test]
 fn lost_and_damaged_frames_cost_time_and_no_byte() {
-    let mut board = Board::new(vec![web()]);
-    board.whole("/empty");
+    let mut board = plugged(vec![web()]);
+    board.whole_by_http("/empty");
     board.lan.borrow_mut().lost_permille = 10;
     board.lan.borrow_mut().webs[0].damaged_permille = 10;
-    board.whole("/initrd");
+    board.whole_by_http("/initrd");
     assert!(board.lan.borrow().webs[0].damaged > 5, "{}", board.lan.borrow().webs[0].damaged);
 }
 
 #[test]
 fn what_a_server_does_not_have_is_told_in_words() {
-    let mut board = Board::new(vec![web()]);
+    let mut board = plugged(vec![web()]);
     let error = board.error("http://10.0.2.2/none");
     assert_eq!(error, "file not found on the server (HTTP status 404 \"Not Found\")");
     let (result, _) = board.fetch("http://10.0.2.2:81/xen");
     let server = "10.0.2.2:81".parse().unwrap();
     assert_eq!(result, Err(Error::Http(http::Error::NoServer { server })));
     assert!(board.seconds() < 1.0, "{}", board.seconds());
-    let mut board = Board::new(Vec::new());
+    let mut board = plugged(Vec::new());
     let error = board.error("http://10.0.2.2/xen");
     assert!(error.starts_with("no answer from 10.0.2.2:80 in 15 s: does a web server run there"), "{error}");
 }

@@ -5,113 +5,23 @@
 mod simulation;
 
 use proptest::prelude::*;
-use simulation::lan::{BOARD_ADDRESS, Controller, Dhcp, Lan, SimulatedClock, Watcher, plug};
-use simulation::memory::Memory;
-use simulation::network::Random;
+use simulation::board::{Board, at, file};
+use simulation::lan::{BOARD_ADDRESS, Dhcp, Lan};
 use simulation::server::{ADDRESS, Manner, Server};
-use std::cell::RefCell;
 use std::net::Ipv4Addr;
-use std::rc::Rc;
 use std::time::Duration;
 use xenlift::config::LARGEST_FILE;
-use xenlift::config::source::{ServerAddress, Source};
+use xenlift::config::source::ServerAddress;
 use xenlift::config::{InterfaceAddress, Network};
-use xenlift::net::fetch::{Error, FetchReport, Job, Observer, Session};
+use xenlift::net::fetch::Error;
 use xenlift::net::settings;
 use xenlift::net::tftp;
-use xenlift::net::tftp::Sink;
 use xenlift::time::Instant;
 
 const FULL: Manner = Manner::Grants { block_size: 1468, window: 128 };
 
-fn file(length: usize) -> Vec<u8> {
-    let mut random = Random::new(length as u64);
-    let words = std::iter::repeat_with(|| random.below(u64::MAX).to_le_bytes());
-    words.take(length.div_ceil(8)).flatten().take(length).collect()
-}
-
 fn server() -> Server {
     Server::new(FULL).with("xen", file(300_000)).with("Image", file(3_000_000)).with("empty", Vec::new())
-}
-
-type AllFetched = Result<Vec<FetchReport>, (usize, Error)>;
-
-struct Board {
-    lan: Rc<RefCell<Lan>>,
-    session: Session<Controller, SimulatedClock>,
-    watcher: Watcher,
-}
-
-impl Board {
-    fn new(lan: Lan) -> Self {
-        Self::with(lan, Network::default())
-    }
-
-    fn with(lan: Lan, network: Network) -> Self {
-        let (lan, controller, clock, watcher) = plug(lan);
-        let session = Session::new(controller, clock, network, 42).unwrap();
-        Self { lan, session, watcher }
-    }
-
-    fn fetch(&mut self, source: &str) -> (Result<FetchReport, Error>, Memory) {
-        let mut memory = Memory::new(1 << 24);
-        let source = Source::parse(source).unwrap();
-        (self.session.fetch(&source, &mut memory, &mut self.watcher), memory)
-    }
-
-    /// Fetches a file that is to come whole.
-    fn whole(&mut self, path: &str) -> FetchReport {
-        let (report, memory) = self.fetch(path);
-        let report = report.unwrap_or_else(|error| panic!("{path}: {error}"));
-        assert!(memory.bytes == self.lan.borrow().server.files[path], "{path} differs");
-        assert_eq!(report.bytes, memory.bytes.len() as u64);
-        report
-    }
-
-    /// Fetches files side by side, into as many places.
-    fn fetch_all(&mut self, sources: &[&str]) -> (AllFetched, Vec<Memory>) {
-        let mut places: Vec<_> = sources.iter().map(|_| Memory::new(1 << 24)).collect();
-        let sources: Vec<_> = sources.iter().map(|source| Source::parse(source).unwrap()).collect();
-        let jobs = sources.iter().zip(&mut places).map(|(source, sink)| Job { source, sink: sink as &mut dyn Sink });
-        let result = self.session.fetch_all(&mut jobs.collect::<Vec<_>>(), &mut self.watcher);
-        (result, places)
-    }
-
-    /// Fetches files that are all to come whole.
-    fn all_whole(&mut self, paths: &[&str]) -> Vec<FetchReport> {
-        let (reports, places) = self.fetch_all(paths);
-        let reports = reports.unwrap_or_else(|(job, error)| panic!("{}: {error}", paths[job]));
-        for ((path, place), report) in paths.iter().zip(&places).zip(&reports) {
-            assert!(place.bytes == self.lan.borrow().server.files[*path], "{path} differs");
-            assert_eq!(report.bytes, place.bytes.len() as u64);
-        }
-        assert_eq!(reports.len(), paths.len());
-        reports
-    }
-
-    /// Lets time pass, with nothing done but what goes on without waiting.
-    fn advance_until(&mut self, seconds: f64) {
-        while self.seconds() < seconds {
-            let now = self.session.now();
-            self.session.advance(now, &mut self.watcher).unwrap();
-            self.watcher.poll(now);
-        }
-    }
-
-    /// Lets time pass without the session.
-    fn idle_until(&mut self, seconds: f64) {
-        while self.seconds() < seconds {
-            self.watcher.poll(self.session.now());
-        }
-    }
-
-    fn seconds(&self) -> f64 {
-        self.watcher.now().micros() as f64 / 1e6 - 1.0
-    }
-}
-
-fn at(seconds: f64) -> Instant {
-    Instant::from_micros(((seconds + 1.0) * 1e6) as u64)
 }
 
 const NEVER: Instant = Instant::from_micros(u64::MAX);

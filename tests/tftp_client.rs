@@ -11,7 +11,7 @@ use simulation::server::{ADDRESS, Manner, Server};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 use xenlift::net::tftp::packet::{Options, Packet};
-use xenlift::net::tftp::{Action, Client, Error, Parameters, Refusal};
+use xenlift::net::tftp::{Action, Client, Error, Parameters, Refusal, Sink};
 use xenlift::time::Instant;
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 15), 50_000);
@@ -401,6 +401,73 @@ fn a_block_longer_than_agreed_ends_the_transfer_before_it_is_written() {
     assert!(answer.is_some_and(|(to, datagram)| to == 4000 && datagram.starts_with(&[0, 5, 0, 4])));
     assert_eq!(scripted.client.outcome(), Some(Err(Error::LongBlock { length: 1469, block_size: 1468 })));
     assert!(scripted.sink.bytes.is_empty());
+}
+
+#[test]
+fn a_last_block_with_others_behind_it_ends_the_transfer_whichever_comes_first() {
+    let full = [0; 1468];
+    let full = |block| Packet::Data { block, bytes: &full };
+    let last = |block| Packet::Data { block, bytes: b"end" };
+    for packets in [
+        // 2 is missing; the last one, and one behind it.
+        vec![full(1), last(4), full(5)],
+        vec![full(1), last(4), last(5)],
+        // The other way round.
+        vec![full(1), full(5), last(4)],
+        // What is missing turns out to be the last one.
+        vec![full(1), full(2), full(3), full(5), last(4)],
+    ] {
+        let mut scripted = Scripted::new();
+        scripted.packet(4000, Packet::OptionAcknowledgement(GRANTED));
+        let answers: Vec<_> = packets.iter().map(|packet| scripted.packet(4000, *packet)).collect();
+        let told = |(to, datagram): &(u16, Vec<u8>)| *to == 4000 && datagram.starts_with(&[0, 5, 0, 4]);
+        assert!(answers.last().unwrap().as_ref().is_some_and(told), "{packets:?}");
+        assert_eq!(scripted.client.outcome(), Some(Err(Error::Behind { size: 3 * 1468 + 3 })), "{packets:?}");
+        assert_eq!((scripted.sink.ended, scripted.packet(4000, full(2))), (None, None));
+    }
+}
+
+/// Checks that each block is where it belongs, and keeps nothing.
+struct Endless {
+    blocks: u64,
+}
+
+impl Sink for Endless {
+    fn begin(&mut self, size: Option<u64>) -> Result<(), Refusal> {
+        assert_eq!(size, Some(FIVE_GIB));
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        assert_eq!((offset, &bytes[..8]), (self.blocks * 1468, &self.blocks.to_le_bytes()[..]));
+        self.blocks += 1;
+        Ok(())
+    }
+}
+
+const FIVE_GIB: u64 = 5 << 30;
+
+#[test]
+fn a_file_of_more_bytes_than_32_bits_can_count_comes_whole() {
+    let now = Instant::from_micros(1);
+    let (server, transfer) = (SocketAddrV4::new(ADDRESS, 69), SocketAddrV4::new(ADDRESS, 4000));
+    let mut client = Client::new(now, server, "f", Parameters::default()).unwrap();
+    client.on_time(now);
+    let mut sink = Endless { blocks: 0 };
+    let mut packet = [0; 2000];
+    let granted = Options { transfer_size: Some(FIVE_GIB), ..GRANTED };
+    let length = Packet::OptionAcknowledgement(granted).emit(&mut packet).unwrap();
+    client.on_packet(now, transfer, &packet[..length], &mut sink);
+    packet[..2].copy_from_slice(&[0, 3]);
+    let mut answers = 0;
+    for index in 0..=FIVE_GIB / 1468 {
+        packet[2..4].copy_from_slice(&(index as u16).wrapping_add(1).to_be_bytes());
+        packet[4..12].copy_from_slice(&index.to_le_bytes());
+        let length = (FIVE_GIB - index * 1468).min(1468) as usize;
+        answers += u64::from(client.on_packet(now, transfer, &packet[..4 + length], &mut sink) != Action::Wait);
+    }
+    assert_eq!((client.outcome(), client.received()), (Some(Ok(FIVE_GIB)), FIVE_GIB));
+    assert_eq!((client.counts().losses, answers), (0, sink.blocks.div_ceil(64)));
 }
 
 #[test]

@@ -755,6 +755,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_larger_than_memory_is_refused_in_words_whatever_its_size() {
+        let mut ram = ram();
+        let layout = layout(&ram);
+        let mut store = Store::new(&mut ram, layout);
+        for size in [32 * MIB + 1, 4 << 30, (4 << 30) + 1, u64::MAX - 4095, u64::MAX] {
+            for need in [Need::Module, Need::Reading, Need::Program] {
+                let program = image(5000, size);
+                let bytes = if need == Need::Program { &program[..] } else { &[1; 5000] };
+                let error = bring(&mut store, need, Some(size), bytes).unwrap_err();
+                assert!(matches!(error, Error::Layout(_) | Error::Image(_)), "{size}: {error}");
+                assert!(store.layout().occupants().iter().all(|occupant| occupant.reserved), "{size}");
+            }
+        }
+    }
+
+    #[test]
     fn a_transfer_that_starts_over_takes_its_place_once() {
         let mut ram = ram();
         let layout = layout(&ram);

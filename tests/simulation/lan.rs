@@ -21,6 +21,8 @@ use xenlift::time::{Clock, Instant};
 pub const BOARD: EthernetAddress = EthernetAddress([0xdc, 0xa6, 0x32, 1, 2, 3]);
 pub const MACHINE: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
 pub const BOARD_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
+/// A port on which nobody serves anything.
+pub const STRANGER: u16 = 4321;
 const DELAY: Duration = Duration::from_micros(50);
 
 /// How the DHCP server behaves.
@@ -71,6 +73,12 @@ pub struct Lan {
     pub remote: Option<Ipv4Addr>,
     /// This station sends a block of a file, too, whenever the board asks the server for something.
     pub stranger: Option<Ipv4Addr>,
+    /// Datagrams that come from [`STRANGER`] on the server's own machine with everything but a request that the board sends.
+    pub interruptions: Vec<Vec<u8>>,
+    /// What the board has told it.
+    pub told_stranger: Vec<Vec<u8>>,
+    /// How often each datagram of the server reaches the board.
+    pub copies: u32,
     pub discovers: u32,
     pub arp_requests: u32,
     random: Random,
@@ -94,6 +102,9 @@ impl Lan {
             arp_silent: false,
             remote: None,
             stranger: None,
+            interruptions: Vec::new(),
+            told_stranger: Vec::new(),
+            copies: 1,
             discovers: 0,
             arp_requests: 0,
             random: Random::new(1),
@@ -146,7 +157,7 @@ impl Lan {
             }
         }
         for datagram in self.server.on_time(now) {
-            self.send_datagram(now, DELAY, &datagram);
+            self.answer(now, &datagram);
         }
         for index in 0..self.webs.len() {
             let web = &mut self.webs[index];
@@ -199,11 +210,22 @@ impl Lan {
                     bytes: datagram.payload().to_vec(),
                 };
                 if let Some(stranger) = self.stranger {
-                    let from = SocketAddrV4::new(stranger, 4321);
+                    let from = SocketAddrV4::new(stranger, STRANGER);
                     self.send_datagram(now, DELAY, &Datagram { from, to: datagram.from, bytes: vec![0, 3, 0, 1, 0] });
                 }
+                if datagram.to.port() == STRANGER {
+                    self.told_stranger.push(datagram.bytes);
+                    return;
+                }
+                // Before the server has answered, any port might be its.
+                let interruptions =
+                    if datagram.to.port() == self.server.port { Vec::new() } else { self.interruptions.clone() };
+                for bytes in interruptions {
+                    let from = SocketAddrV4::new(ADDRESS, STRANGER);
+                    self.send_datagram(now, DELAY, &Datagram { from, to: datagram.from, bytes });
+                }
                 for answer in self.server.on_packet(now, &datagram) {
-                    self.send_datagram(now, DELAY, &answer);
+                    self.answer(now, &answer);
                 }
             }
             other => panic!("the board sent {other}"),
@@ -278,6 +300,12 @@ impl Lan {
         let datagram =
             Datagram { from: SocketAddrV4::new(ADDRESS, 67), to: SocketAddrV4::new(BOARD_ADDRESS, 68), bytes: body };
         self.send_datagram(now, DELAY + delay, &datagram);
+    }
+
+    fn answer(&mut self, now: Instant, datagram: &Datagram) {
+        for _ in 0..self.copies {
+            self.send_datagram(now, DELAY, datagram);
+        }
     }
 
     fn send_datagram(&mut self, now: Instant, delay: Duration, datagram: &Datagram) {

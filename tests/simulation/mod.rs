@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+pub mod board;
 pub mod lan;
 pub mod memory;
 pub mod network;

@@ -41,6 +41,16 @@ pub struct Server {
     pub most_in_flight: u64,
     /// Whether transfers use the request port too.
     pub single_port: bool,
+    /// Blocks sent beyond each window.
+    pub overshoot: u64,
+    /// Full blocks sent behind the last one, as far as the window goes.
+    pub beyond: u64,
+    /// Index from 0 of a block that is left out the first time.
+    pub left_out: Option<u64>,
+    /// The time from an acknowledged OACK to the first block.
+    pub first_block_takes: Duration,
+    /// Acknowledgements that it has seen.
+    pub acknowledgements: u64,
     next_port: u16,
     transfers: Vec<Transfer>,
 }
@@ -60,6 +70,12 @@ struct Transfer {
     send_at: Instant,
     tries: u32,
     over: bool,
+    /// As for the server.
+    overshoot: u64,
+    beyond: u64,
+    left_out: Option<u64>,
+    first_block_takes: Duration,
+    rollover: u16,
 }
 
 impl Server {
@@ -74,6 +90,11 @@ impl Server {
             requests: 0,
             most_in_flight: 0,
             single_port: false,
+            overshoot: 0,
+            beyond: 0,
+            left_out: None,
+            first_block_takes: Duration::ZERO,
+            acknowledgements: 0,
             next_port: 2000,
             transfers: Vec::new(),
         }
@@ -110,7 +131,10 @@ impl Server {
             return Vec::new();
         };
         match packet {
-            Packet::Acknowledgement { block } => transfer.acknowledged(now, block, self.rollover),
+            Packet::Acknowledgement { block } => {
+                self.acknowledgements += 1;
+                transfer.acknowledged(now, block)
+            }
             Packet::Error { .. } => {
                 transfer.over = true;
                 Vec::new()
@@ -123,8 +147,7 @@ impl Server {
         if self.away(now) {
             return Vec::new();
         }
-        let rollover = self.rollover;
-        self.transfers.iter_mut().flat_map(|transfer| transfer.on_time(now, rollover)).collect()
+        self.transfers.iter_mut().flat_map(|transfer| transfer.on_time(now)).collect()
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -171,8 +194,13 @@ impl Server {
             send_at: now,
             tries: 0,
             over: false,
+            overshoot: self.overshoot,
+            beyond: self.beyond,
+            left_out: self.left_out,
+            first_block_takes: self.first_block_takes,
+            rollover: self.rollover,
         };
-        let answer = transfer.send(now, self.rollover);
+        let answer = transfer.send(now);
         self.transfers.push(transfer);
         let open = self.transfers.iter().filter(|transfer| !transfer.over);
         self.most_in_flight = self.most_in_flight.max(open.map(|transfer| transfer.window).sum());
@@ -187,32 +215,41 @@ impl Transfer {
     }
 
     /// The number on the wire of the block with this index.
-    fn number(index: u64, rollover: u16) -> u16 {
+    fn number(&self, index: u64) -> u16 {
         if index < 65_535 {
             return index as u16 + 1;
         }
-        let cycle = 65_536 - u64::from(rollover);
-        ((index - 65_535) % cycle) as u16 + rollover
+        let cycle = 65_536 - u64::from(self.rollover);
+        ((index - 65_535) % cycle) as u16 + self.rollover
+    }
+
+    /// Indices of the blocks that may be under way.
+    fn under_way(&self) -> std::ops::Range<u64> {
+        self.base..(self.base + self.window + self.overshoot).min(self.blocks() + self.beyond)
     }
 
     /// Sends the present window, or the OACK.
-    fn send(&mut self, now: Instant, rollover: u16) -> Vec<Datagram> {
+    fn send(&mut self, now: Instant) -> Vec<Datagram> {
         let from = SocketAddrV4::new(ADDRESS, self.port);
         self.send_at = now.after(self.timeout);
         if let Some(options) = self.opening {
             return vec![datagram(from, self.client, &Packet::OptionAcknowledgement(options))];
         }
-        let end = (self.base + self.window).min(self.blocks());
-        (self.base..end)
+        let under_way = self.under_way();
+        let left_out = self.left_out.take_if(|index| under_way.contains(index));
+        let indices = under_way.filter(|index| Some(*index) != left_out);
+        let junk = vec![0xbb; self.block_size];
+        indices
             .map(|index| {
                 let start = index as usize * self.block_size;
-                let bytes = &self.file[start..(start + self.block_size).min(self.file.len())];
-                datagram(from, self.client, &Packet::Data { block: Self::number(index, rollover), bytes })
+                let bytes = self.file.get(start..).map(|rest| rest.get(..self.block_size).unwrap_or(rest));
+                let bytes = bytes.filter(|_| index < self.blocks()).unwrap_or(&junk);
+                datagram(from, self.client, &Packet::Data { block: self.number(index), bytes })
             })
             .collect()
     }
 
-    fn acknowledged(&mut self, now: Instant, block: u16, rollover: u16) -> Vec<Datagram> {
+    fn acknowledged(&mut self, now: Instant, block: u16) -> Vec<Datagram> {
         if self.over {
             return Vec::new();
         }
@@ -220,25 +257,29 @@ impl Transfer {
             assert_eq!(block, 0, "an OACK is acknowledged with block 0");
             self.opening = None;
             self.tries = 0;
-            return self.send(now, rollover);
+            if !self.first_block_takes.is_zero() {
+                self.send_at = now.after(self.first_block_takes);
+                return Vec::new();
+            }
+            return self.send(now);
         }
-        let end = (self.base + self.window).min(self.blocks());
-        let Some(index) = (self.base..end).find(|&index| Self::number(index, rollover) == block) else {
-            let before = if self.base == 0 { 0 } else { Self::number(self.base - 1, rollover) };
+        let Some(index) = self.under_way().find(|&index| self.number(index) == block) else {
+            let before = if self.base == 0 { 0 } else { self.number(self.base - 1) };
             // RFC 1123, 4.2.3.1: without a window, a repeated acknowledgement must not bring a block again. In a window it says
             // that the first block was lost (RFC 7440, section 4).
-            return if block == before && self.window > 1 { self.send(now, rollover) } else { Vec::new() };
+            let busy = self.base == 0 && now < self.send_at && !self.first_block_takes.is_zero();
+            return if block == before && self.window > 1 && !busy { self.send(now) } else { Vec::new() };
         };
         self.base = index + 1;
         self.tries = 0;
-        if self.base == self.blocks() {
+        if self.base >= self.blocks() {
             self.over = true;
             return Vec::new();
         }
-        self.send(now, rollover)
+        self.send(now)
     }
 
-    fn on_time(&mut self, now: Instant, rollover: u16) -> Vec<Datagram> {
+    fn on_time(&mut self, now: Instant) -> Vec<Datagram> {
         if self.over || now < self.send_at {
             return Vec::new();
         }
@@ -247,7 +288,7 @@ impl Transfer {
             self.over = true;
             return Vec::new();
         }
-        self.send(now, rollover)
+        self.send(now)
     }
 }
 

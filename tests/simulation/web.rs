@@ -29,6 +29,8 @@ pub struct Web {
     pub station: EthernetAddress,
     pub files: BTreeMap<String, Vec<u8>>,
     pub redirects: BTreeMap<String, String>,
+    /// Answers to the letter, one after another for the same path; the last of them for ever.
+    pub said: BTreeMap<String, VecDeque<Vec<u8>>>,
     /// Whether it sends parts of files.
     pub ranges: bool,
     /// What becomes of one connection after the other, and after how many bytes of an answer, or after all of it; later ones stay whole.
@@ -82,6 +84,7 @@ impl Web {
             station,
             files: BTreeMap::new(),
             redirects: BTreeMap::new(),
+            said: BTreeMap::new(),
             ranges: true,
             cuts: VecDeque::new(),
             absence: Duration::ZERO,
@@ -100,6 +103,12 @@ impl Web {
 
     pub fn with(mut self, path: &str, file: Vec<u8>) -> Self {
         self.files.insert(path.into(), file);
+        self
+    }
+
+    /// The same server, which answers requests for `path` so.
+    pub fn saying(mut self, path: &str, answers: &[&[u8]]) -> Self {
+        self.said.insert(path.into(), answers.iter().map(|answer| answer.to_vec()).collect());
         self
     }
 
@@ -172,6 +181,12 @@ impl Web {
             let request: Vec<u8> = serving.asked.drain(..end + 4).collect();
             let request = String::from_utf8(request).unwrap();
             let (asked, answer) = answer(&self.files, &self.redirects, self.ranges, self.address, &request);
+            let path = asked.split(' ').next().unwrap_or_default();
+            let answer = match self.said.get_mut(path) {
+                Some(said) if said.len() > 1 => said.pop_front().unwrap(),
+                Some(said) => said[0].clone(),
+                None => answer,
+            };
             self.requests.push(asked);
             (serving.answer, serving.said) = (answer, 0);
         }

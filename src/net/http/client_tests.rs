@@ -96,6 +96,47 @@ impl Bench {
     }
 }
 
+/// Counts what comes in order, and keeps nothing.
+struct Endless(u64);
+
+impl Sink for Endless {
+    fn begin(&mut self, size: Option<u64>) -> Result<(), Refusal> {
+        assert_eq!(size, Some(FIVE_GIB));
+        Ok(())
+    }
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        assert_eq!(offset, self.0);
+        self.0 += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+const FIVE_GIB: u64 = 5 << 30;
+
+#[test]
+fn a_file_of_more_bytes_than_32_bits_can_count_comes_whole_and_goes_on_where_it_was_cut() {
+    let mut client = Client::new(START, "10.0.2.2:80".parse().unwrap(), "/f", PATIENCE).unwrap();
+    let mut sink = Endless(0);
+    let piece = vec![7; 1 << 20];
+    let cut = FIVE_GIB - 1;
+    for (head, pieces) in [
+        (format!("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: {FIVE_GIB}\r\n\r\n"), FIVE_GIB >> 20),
+        (format!("HTTP/1.1 206 x\r\nContent-Range: bytes {cut}-{cut}/{FIVE_GIB}\r\n\r\n"), 1),
+    ] {
+        client.on_open(START, false);
+        client.on_sent(client.to_send().len());
+        client.on_bytes(START, head.as_bytes(), &mut sink);
+        for number in 0..pieces {
+            let left = usize::try_from(FIVE_GIB - sink.0).unwrap_or(usize::MAX).min(piece.len());
+            let end = left - usize::from(pieces > 1 && number + 1 == pieces);
+            client.on_bytes(START, &piece[..end], &mut sink);
+        }
+        client.on_end(START);
+        client.start_again(START, Duration::ZERO);
+    }
+    assert_eq!((client.outcome(), client.received(), sink.0), (Some(Ok(FIVE_GIB)), FIVE_GIB, FIVE_GIB));
+}
+
 /// What comes of one connection that says `said` and ends.
 fn outcome(said: &str) -> Option<Result<u64, Error>> {
     Bench::new(&[(said, true)]).run()

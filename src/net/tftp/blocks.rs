@@ -177,7 +177,7 @@ fn place_of(number: u16) -> (usize, u64) {
 }
 
 /// Whether `number` comes after `other`, less than half of all numbers further on.
-fn is_behind(number: u16, other: u16) -> bool {
+pub(super) fn is_behind(number: u16, other: u16) -> bool {
     (1..0x8000).contains(&number.wrapping_sub(other))
 }
 

@@ -1,6 +1,6 @@
 //! One transfer, as a state machine: packets and time in, packets and file bytes out.
 
-use super::blocks::{Blocks, Place};
+use super::blocks::{Blocks, Place, is_behind};
 use super::options::{Asked, PLAIN_BLOCK_SIZE, Parameters};
 use super::packet::{LARGEST_REQUEST, Options, Packet, code};
 use super::timer::Timer;
@@ -415,13 +415,14 @@ impl Client {
         self.timer.still_sending(now);
         let last = bytes.len() < usize::from(self.block_size);
         let offset = self.received.saturating_add(u64::from(distance) * u64::from(self.block_size));
-        let behind_the_end = match (self.early_end, self.blocks.furthest()) {
-            (Some((end, _)), _) => number.wrapping_sub(end) < 0x8000 && number != end,
-            (None, Some(furthest)) => last && furthest.wrapping_sub(number) < 0x8000 && furthest != number,
-            (None, None) => false,
+        let ends = match (self.early_end, self.blocks.furthest()) {
+            (Some((end, length)), _) if is_behind(number, end) => Some((end, length)),
+            (None, Some(furthest)) if last && is_behind(furthest, number) => Some((number, bytes.len() as u16)),
+            _ => None,
         };
-        if behind_the_end {
-            return self.contradicted(offset);
+        if let Some((end, length)) = ends {
+            let before = u64::from(end.wrapping_sub(self.blocks.last()).wrapping_sub(1)) * u64::from(self.block_size);
+            return self.contradicted(self.received.saturating_add(before).saturating_add(length.into()));
         }
         // The beginning of a file decides where the rest goes. A block of which it is not sure that it fits may have a number that
         // means another one; if it is meant, it comes again.
