@@ -4,7 +4,7 @@
 //! * [`apt`] reaches Debian's archive; [`packages`] names what is taken from it.
 //! * [`cpio`] writes archives; [`kernel_modules`] and [`ramdisk`] make the demonstration's Dom0.
 //! * [`toolchain`] compiles for the board; [`loader`] builds `loader.bin`, and [`product`] checks it.
-//! * [`bundle`] packs settings and images; [`serve`] serves them.
+//! * [`bundle`] packs settings and images; [`serve`] serves them; [`servers`] are those that people run.
 //! * [`card`] makes SD cards; [`u_boot_tools`] runs mkimage and its like; [`image_builder`] writes scripts as ImageBuilder does.
 //! * [`tutorial`] has the scripts of the tutorials that people follow.
 //! * [`emulator`] finds QEMU and runs the board in it; [`qemu_build`] builds one whose board has Ethernet.
@@ -27,6 +27,7 @@ pub mod product;
 pub mod qemu_build;
 pub mod ramdisk;
 pub mod serve;
+pub mod servers;
 pub mod terminal;
 pub mod tmux;
 pub mod toolchain;

@@ -7,40 +7,28 @@
 //! A server's pace is not a cost of the loader's. QEMU's own server answers at once, so with it everything counts. One with windows
 //! is another process; what is done while there is nothing to be received (see the plugin) is left out there, for both loaders.
 
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::path::PathBuf;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
 
 use super::figure::{Bar, Figure, median};
-use super::start::{Link, Network, u_boot_environment};
+use super::place;
+use super::scripted::{BLOCK, Bench, Contender, PEER, contenders, option};
 use crate::cache::Cache;
-use crate::card::{self, Kind};
-use crate::emulator::{Emulator, Machine};
-use crate::loader;
-use crate::packages::{self, Release};
+use crate::emulator::{Machine, Uart};
 use crate::process::announce;
 use crate::qemu_build::BLOCKS;
 use crate::serve::start_tftp;
-use crate::toolchain::Toolchain;
-use crate::u_boot_tools::make_script;
+use crate::servers::TFTP_PORT;
 
-/// Bytes of a block that fills an Ethernet frame.
-const BLOCK: usize = 1468;
 /// Blocks of the two files, the last of them not full.
 const FEW: usize = 1_000;
 const MANY: usize = 21_000;
 /// How long one run may take.
 const LIMIT: Duration = Duration::from_secs(180);
-/// Where a server with windows listens for U-Boot, which knows no other port: behind QEMU's own, which has this one at its address. QEMU passes on what
-/// goes elsewhere.
-const SERVER_OF_U_BOOT: Ipv4Addr = Ipv4Addr::new(127, 0, 69, 1);
-const TFTP_PORT: u16 = 69;
-/// The host, as the board sees it.
-const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+/// The number of the server with windows among the addresses of [`place`].
+const SERVER: u8 = 1;
 
 /// What a block may cost.
 const INSTRUCTIONS: f64 = 4_000.0;
@@ -49,8 +37,6 @@ const WRITES: f64 = 2.0;
 /// Of what it costs U-Boot.
 const INSTRUCTIONS_RATIO: f64 = 1.0 / 3.0;
 const ACCESSES_RATIO: f64 = 0.5;
-
-const PEER: &str = "U-Boot";
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,75 +89,35 @@ fn parse(log: &str) -> Option<(Counts, Counts)> {
     Some((Counts { looks, ..all }, waiting))
 }
 
-/// A loader, with the card that tells it what to do.
-struct Contender {
-    who: &'static str,
-    kernel: PathBuf,
-    /// In front of a file's name for one of the server with windows.
-    server: String,
-    /// What the firmware's command line says: ours has its server's port there, where scripts cannot name one.
-    command_line: String,
-    /// U-Boot's `uboot.env`.
-    environment: Option<Vec<u8>>,
+/// What a block costs `contender`: the difference of two runs, a block.
+fn block(bench: &Bench, contender: &Contender, server: Server) -> Result<Counts> {
+    let (all, waiting) = run(bench, contender, server, MANY)?;
+    let (less, less_waiting) = run(bench, contender, server, FEW)?;
+    let all = all.with(less, |more, less| more - less);
+    let waiting = waiting.with(less_waiting, |more, less| more - less);
+    let counted = match server {
+        Server::Own => all,
+        Server::Windows => all.with(waiting, |all, waiting| all - waiting),
+    };
+    let blocks = (MANY - FEW) as f64;
+    Ok(counted.with(counted, |count, _| count / blocks))
 }
 
-/// Everything that both are given.
-struct Bench {
-    emulator: Emulator,
-    network: Network,
-    tree: PathBuf,
-    directory: TempDir,
-}
-
-impl Bench {
-    /// What a block costs `contender`: the difference of two runs, a block.
-    fn block(&self, contender: &Contender, server: Server) -> Result<Counts> {
-        let (all, waiting) = self.run(contender, server, MANY)?;
-        let (less, less_waiting) = self.run(contender, server, FEW)?;
-        let all = all.with(less, |more, less| more - less);
-        let waiting = waiting.with(less_waiting, |more, less| more - less);
-        let counted = match server {
-            Server::Own => all,
-            Server::Windows => all.with(waiting, |all, waiting| all - waiting),
-        };
-        let blocks = (MANY - FEW) as f64;
-        Ok(counted.with(counted, |count, _| count / blocks))
+fn run(bench: &Bench, contender: &Contender, server: Server, blocks: usize) -> Result<(Counts, Counts)> {
+    let plugin = bench.emulator.path().with_file_name(BLOCKS);
+    if !plugin.is_file() {
+        bail!("there is no {BLOCKS} beside the emulator: it belongs to the one that `cargo xtask setup` builds");
     }
-
-    fn run(&self, contender: &Contender, server: Server, blocks: usize) -> Result<(Counts, Counts)> {
-        let directory = self.directory.path();
-        let image = directory.join("card.img");
-        let script = make_script(&script(contender, server, &file(blocks)))?;
-        let mut files = vec![("boot.scr", &script[..])];
-        files.extend(contender.environment.as_deref().map(|environment| ("uboot.env", environment)));
-        card::write(&image, Kind::Small, &files)?;
-
-        let plugin = self.emulator.path().with_file_name(BLOCKS);
-        if !plugin.is_file() {
-            bail!("there is no {BLOCKS} beside the emulator: it belongs to the one that `cargo xtask setup` builds");
-        }
-        let mut command = self.emulator.board();
-        command.arg("-kernel").arg(&contender.kernel).arg("-dtb").arg(&self.tree);
-        command.arg("-drive").arg(format!("if=sd,format=raw,file={}", option(&image.to_string_lossy())));
-        command.arg("-plugin").arg(option(&plugin.to_string_lossy())).args(["-d", "plugin"]);
-        if server == Server::Windows && !contender.command_line.is_empty() {
-            command.args(["-append", &contender.command_line]);
-        }
-        self.network.attach(&mut command, directory, "");
-        let mut machine = Machine::start(command)?;
-        machine.wait_for_end(LIMIT).with_context(|| contender.who.to_owned())?;
-        let counted = parse(&machine.emulator_log()).context("the plugin did not say what it counted")?;
-        let said = machine.transcript(crate::emulator::Uart::Mini);
-        if !said.contains(&length(blocks).to_string()) {
-            bail!("{} did not fetch {} bytes:\n{said}", contender.who, length(blocks));
-        }
-        Ok(counted)
+    let mut command = bench.board(contender, &script(server, &file(blocks)))?;
+    command.arg("-plugin").arg(option(&plugin.to_string_lossy())).args(["-d", "plugin"]);
+    let mut machine = Machine::start(command)?;
+    machine.wait_for_end(LIMIT).with_context(|| contender.who.to_owned())?;
+    let counted = parse(&machine.emulator_log()).context("the plugin did not say what it counted")?;
+    let said = machine.transcript(Uart::Mini);
+    if !said.contains(&length(blocks).to_string()) {
+        bail!("{} did not fetch {} bytes:\n{said}", contender.who, length(blocks));
     }
-}
-
-/// A text within an option of QEMU's, in which a comma is written twice.
-fn option(text: &str) -> String {
-    text.replace(',', ",,")
+    Ok(counted)
 }
 
 /// The file of so many blocks, the last one a byte short.
@@ -184,57 +130,32 @@ const fn length(blocks: usize) -> usize {
 }
 
 /// What both loaders are told.
-fn script(contender: &Contender, server: Server, file: &str) -> String {
+fn script(server: Server, file: &str) -> String {
     let (window, server) = match server {
-        Server::Own => (1, ""),
-        Server::Windows => (64, &*contender.server),
+        Server::Own => (1, String::new()),
+        Server::Windows => (64, format!("{}:", place::address(SERVER))),
     };
     format!("setenv autoload no\ndhcp\nsetenv tftpwindowsize {window}\ntftpboot 0x1000000 {server}{file}\nreset\n")
 }
 
-/// Measures `rounds` times, taking turns.
+/// Measures `rounds` times, taking turns. Wants [`place::enter`].
 pub fn measure(cache: &Cache, rounds: u16) -> Result<Vec<Figure>> {
-    let emulator = Emulator::with_ethernet(cache)?;
-    let directory = tempfile::Builder::new().prefix("xenlift-bench-").tempdir().context("no temporary directory")?;
+    let bench = Bench::new(cache)?;
     for blocks in [FEW, MANY] {
-        let bytes: Vec<u8> = (0..length(blocks) as u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 11) as u8).collect();
-        fs::write(directory.path().join(file(blocks)), bytes).context("cannot write a file for the server")?;
+        bench.serve(&file(blocks), length(blocks))?;
     }
-    let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-    start_tftp(directory.path(), IpAddr::V4(Ipv4Addr::LOCALHOST), port)?;
-    let for_u_boot = start_tftp(directory.path(), IpAddr::V4(SERVER_OF_U_BOOT), TFTP_PORT);
-    let u_boot = packages::u_boot(cache)?;
-    let environment = u_boot_environment::without_waiting(&u_boot)?;
-    let ours = Contender {
-        who: "ours",
-        kernel: loader::build(&Toolchain::find(cache)?)?.bin,
-        server: String::new(),
-        command_line: format!("xenlift.server={HOST}:{port}"),
-        environment: None,
-    };
-    let theirs = Contender {
-        who: PEER,
-        kernel: u_boot,
-        server: format!("{SERVER_OF_U_BOOT}:"),
-        command_line: String::new(),
-        environment: Some(environment),
-    };
-    let tree = packages::linux(cache, Release::Bookworm)?.device_trees.join("bcm2711-rpi-4-b.dtb");
-    let bench = Bench { network: Network::of(&emulator, Link::READY)?, emulator, tree, directory };
-
+    start_tftp(bench.directory.path(), IpAddr::V4(place::address(SERVER)), TFTP_PORT)?;
+    let [ours, theirs] = contenders(cache)?;
     let mut figures = race(&bench, &ours, &theirs, Server::Own, rounds)?;
-    match for_u_boot {
-        Ok(()) => figures.extend(race(&bench, &ours, &theirs, Server::Windows, rounds)?),
-        Err(error) => announce(&format!("windows are left out, because U-Boot's server has port 69: {error:#}")),
-    }
+    figures.extend(race(&bench, &ours, &theirs, Server::Windows, rounds)?);
     Ok(figures)
 }
 
 fn race(bench: &Bench, ours: &Contender, theirs: &Contender, server: Server, rounds: u16) -> Result<Vec<Figure>> {
     let (mut own, mut peer) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        own.push(bench.block(ours, server)?);
-        peer.push(bench.block(theirs, server)?);
+        own.push(block(bench, ours, server)?);
+        peer.push(block(bench, theirs, server)?);
         let [(who, ours), (other, theirs)] = [(ours.who, own.last()), (theirs.who, peer.last())];
         announce(&format!(
             "blocks {}, round {} of {rounds}: {who} {ours:.1?}, {other} {theirs:.1?}",
@@ -291,19 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn both_are_told_the_same_but_for_the_servers_address() {
-        let contender = |server: &str| Contender {
-            who: "x",
-            kernel: PathBuf::new(),
-            server: server.to_owned(),
-            command_line: String::new(),
-            environment: None,
-        };
-        let told = |name, server| script(&contender(name), server, "f");
-        assert_eq!(told("", Server::Own), told("10.0.0.1:", Server::Own));
-        assert_eq!(
-            told("10.0.0.1:", Server::Windows),
-            "setenv autoload no\ndhcp\nsetenv tftpwindowsize 64\ntftpboot 0x1000000 10.0.0.1:f\nreset\n"
-        );
+    fn both_are_told_what_to_fetch_from_whom() {
+        let expected = "setenv autoload no\ndhcp\nsetenv tftpwindowsize 1\ntftpboot 0x1000000 f\nreset\n";
+        assert_eq!(script(Server::Own, "f"), expected);
+        let windows = expected.replace("size 1", "size 64").replace(" f", " 198.18.69.1:f");
+        assert_eq!(script(Server::Windows, "f"), windows);
     }
 }

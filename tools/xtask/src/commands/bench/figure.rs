@@ -11,6 +11,23 @@ pub enum Bar {
     AtLeast(f64),
     /// Ours, divided by the peer's, may be this at most.
     Ratio(f64),
+    /// Ours, divided by the peer's, is to be this at least.
+    RatioAtLeast(f64),
+    /// None: it is told and not judged.
+    Reported,
+}
+
+impl Bar {
+    /// As a person reads it.
+    pub fn in_words(self) -> String {
+        match self {
+            Self::AtMost(most) => format!("at most {}", number(most)),
+            Self::AtLeast(least) => format!("at least {}", number(least)),
+            Self::Ratio(most) => format!("at most {:.0} %", most * 100.0),
+            Self::RatioAtLeast(least) => format!("at least {:.0} %", least * 100.0),
+            Self::Reported => "none".to_owned(),
+        }
+    }
 }
 
 /// One measured figure.
@@ -37,6 +54,8 @@ impl Figure {
             Bar::AtMost(most) => self.ours <= most,
             Bar::AtLeast(least) => self.ours >= least,
             Bar::Ratio(most) => self.ratio().is_some_and(|ratio| ratio <= most),
+            Bar::RatioAtLeast(least) => self.ratio().is_some_and(|ratio| ratio >= least),
+            Bar::Reported => self.ours.is_finite(),
         }
     }
 
@@ -47,7 +66,10 @@ impl Figure {
     /// One object: figure, ours, peer, ratio, bar, ok. A bar on the ratio is a ratio.
     pub fn as_json(&self) -> serde_json::Value {
         let peer = self.peer.map(|(peer, _)| peer);
-        let (Bar::AtMost(bar) | Bar::AtLeast(bar) | Bar::Ratio(bar)) = self.bar;
+        let bar = match self.bar {
+            Bar::AtMost(bar) | Bar::AtLeast(bar) | Bar::Ratio(bar) | Bar::RatioAtLeast(bar) => Some(bar),
+            Bar::Reported => None,
+        };
         json!({ "figure": self.name, "ours": self.ours, "peer": peer, "ratio": self.ratio(), "bar": bar, "ok": self.ok() })
     }
 
@@ -55,13 +77,11 @@ impl Figure {
     pub fn as_text(&self) -> String {
         let peer = self.peer.map(|(peer, who)| format!(", {who} {}", number(peer))).unwrap_or_default();
         let ratio = self.ratio().map(|ratio| format!(" ({:.0} %)", ratio * 100.0)).unwrap_or_default();
-        let bar = match self.bar {
-            Bar::AtMost(most) => format!("at most {}", number(most)),
-            Bar::AtLeast(least) => format!("at least {}", number(least)),
-            Bar::Ratio(most) => format!("at most {:.0} %", most * 100.0),
+        let verdict = match (self.bar, self.ok()) {
+            (Bar::Reported, true) => String::new(),
+            (_, ok) => format!(", bar {}: {}", self.bar.in_words(), if ok { "ok" } else { "MISSED" }),
         };
-        let verdict = if self.ok() { "ok" } else { "MISSED" };
-        let mut text = format!("{}: {} {}{peer}{ratio}, bar {bar}: {verdict}", self.name, number(self.ours), self.unit);
+        let mut text = format!("{}: {} {}{peer}{ratio}{verdict}", self.name, number(self.ours), self.unit);
         for note in &self.notes {
             text.push_str("\n    ");
             text.push_str(note);
@@ -107,11 +127,19 @@ mod tests {
         for (bar, ok) in [(Bar::AtMost(3.0), true), (Bar::AtMost(2.9), false), (Bar::AtLeast(3.0), true)] {
             assert_eq!(figure(3.0, bar).ok(), ok, "{bar:?}");
         }
-        for (bar, ok) in [(Bar::AtLeast(3.1), false), (Bar::Ratio(0.75), true), (Bar::Ratio(0.74), false)] {
+        for (bar, ok) in [
+            (Bar::AtLeast(3.1), false),
+            (Bar::Ratio(0.75), true),
+            (Bar::Ratio(0.74), false),
+            (Bar::RatioAtLeast(0.75), true),
+            (Bar::RatioAtLeast(0.76), false),
+            (Bar::Reported, true),
+        ] {
             assert_eq!(figure(3.0, bar).ok(), ok, "{bar:?}");
         }
         assert!(!Figure { peer: None, ..figure(3.0, Bar::Ratio(9.0)) }.ok());
-        assert!(!figure(f64::NAN, Bar::AtMost(9.0)).ok());
+        assert!(!Figure { peer: None, ..figure(3.0, Bar::RatioAtLeast(0.0)) }.ok());
+        assert!(!figure(f64::NAN, Bar::AtMost(9.0)).ok() && !figure(f64::NAN, Bar::Reported).ok());
     }
 
     #[test]

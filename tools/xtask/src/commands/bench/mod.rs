@@ -4,6 +4,7 @@
 //! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it; and the same with the
 //!   tutorials' scripts for U-Boot from a card.
 //! * [`blocks`]: what a received block costs in instructions and in accesses to registers, beside U-Boot.
+//! * [`rates`]: how fast files come at each server and window beside U-Boot, and over a network that loses some of it.
 //! * [`link`]: what the receive path does with wires, in simulated time.
 //! * [`mutants`]: how many of the bugs planted into the sources the tests find.
 //! * [`tests`]: how long `cargo xtask test --quick` takes. Only on demand.
@@ -14,6 +15,9 @@ pub mod blocks;
 pub mod figure;
 pub mod link;
 pub mod mutants;
+mod place;
+pub mod rates;
+mod scripted;
 pub mod size;
 pub mod start;
 pub mod tests;
@@ -23,6 +27,8 @@ use clap::{Args, ValueEnum};
 
 use self::figure::Figure;
 use crate::cache::Cache;
+use crate::commands::setup;
+use crate::loader;
 use crate::process::announce;
 
 /// What can be measured.
@@ -36,6 +42,10 @@ pub enum Topic {
     Scripts,
     /// Instructions and register accesses of a received block beside Debian's U-Boot, with and without windows
     Blocks,
+    /// How fast files come from each server in each window beside Debian's U-Boot
+    Rates,
+    /// A file over a network that loses 1 % beside Debian's U-Boot, which takes minutes
+    Loss,
     /// The receive path on simulated wires: rates, round trips, a small switch, loss
     Link,
     /// Bugs planted in driver, layout and device-tree editor that the tests find
@@ -45,7 +55,11 @@ pub enum Topic {
 }
 
 /// What a bench without `--only` measures.
-const WHOLE: [Topic; 6] = [Topic::Size, Topic::Link, Topic::Start, Topic::Scripts, Topic::Blocks, Topic::Mutants];
+const WHOLE: [Topic; 8] =
+    [Topic::Size, Topic::Link, Topic::Start, Topic::Scripts, Topic::Blocks, Topic::Rates, Topic::Loss, Topic::Mutants];
+
+/// What wants a network of its own.
+const APART: [Topic; 3] = [Topic::Blocks, Topic::Rates, Topic::Loss];
 
 /// What to measure, and how.
 #[derive(Args)]
@@ -70,6 +84,11 @@ pub struct Arguments {
 /// not be measured.
 pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
     let topics = if arguments.only.is_empty() { &WHOLE[..] } else { &arguments.only };
+    if topics.iter().any(|topic| APART.contains(topic)) {
+        // Whatever is needed has to be there, and built, where there is no network.
+        loader::build(&setup::everything(cache)?.toolchain)?;
+        place::enter()?;
+    }
     let mut missed = Vec::new();
     for topic in topics {
         let mut print = |figure: Figure| {
@@ -89,6 +108,10 @@ pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
             Topic::Blocks => {
                 blocks::measure(cache, arguments.rounds).map(|figures| figures.into_iter().for_each(print))
             }
+            Topic::Rates => {
+                rates::measure(cache, arguments.rounds).map(|(figures, _)| figures.into_iter().for_each(print))
+            }
+            Topic::Loss => rates::measure_loss(cache).map(|figures| figures.into_iter().for_each(print)),
             Topic::Mutants => mutants::measure(cache, &arguments.list, print),
             Topic::TestTimes => tests::measure().map(print),
         };
