@@ -149,7 +149,8 @@ fn between(machine: &mut Machine, index: usize, length: usize, limit: Duration) 
     Ok(took.as_secs_f64())
 }
 
-/// How long 1 MiB takes where 1 % of the datagrams are lost in each direction, once: ours as it is, and U-Boot as it is, which is in windows of one block.
+/// How long 1 MiB takes where 1 % of the datagrams are lost in each direction, once: ours as it is, and U-Boot as it is, which is in windows
+/// of one block; but for its patience, because after ten losses it gives up.
 pub fn measure_loss(cache: &Cache) -> Result<Vec<Figure>> {
     let bench = Bench::new(cache)?;
     bench.serve(LOSSY_FILE, LOSSY_LENGTH)?;
@@ -159,7 +160,7 @@ pub fn measure_loss(cache: &Cache) -> Result<Vec<Figure>> {
         // The same chance for both, from the same seed.
         let lossy = Lossy::start(bench.directory.path(), LOST_PERMILLE)?;
         let script = format!(
-            "setenv autoload no\ndhcp\necho begin-0.\ntftpboot 0x1000000 {}:{LOSSY_FILE}\necho end-0.\nreset\n",
+            "setenv autoload no\nsetenv tftptimeoutcountmax 1000\ndhcp\necho begin-0.\ntftpboot 0x1000000 {}:{LOSSY_FILE}\necho end-0.\nreset\n",
             lossy.address
         );
         let mut machine = Machine::start(bench.board(&contender, &script)?)?;
