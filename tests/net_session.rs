@@ -237,6 +237,19 @@ fn a_server_that_stops_half_way_and_comes_back_late_is_asked_again() {
 }
 
 #[test]
+fn a_server_that_was_slow_once_is_asked_for_full_blocks_the_next_time_too() {
+    let mut lan = Lan::new(server());
+    lan.server.first_block_takes = Duration::from_secs(4);
+    let mut board = Board::new(lan);
+    for _ in 0..2 {
+        assert_eq!(board.whole("xen").block_size, 1468);
+    }
+    let reports = board.all_whole(&["xen", "Image", "empty", "xen"]);
+    assert!(reports.iter().all(|report| report.block_size == 1468), "{reports:?}");
+    assert!((12.0..12.5).contains(&board.seconds()), "{}", board.seconds());
+}
+
+#[test]
 fn a_server_that_stops_half_way_for_good_is_given_up() {
     let mut lan = Lan::new(server());
     lan.server.absent = Some((at(0.004), NEVER));

@@ -379,18 +379,77 @@ impl Scripted {
 
 const GRANTED: Options = Options { block_size: Some(1468), window: Some(64), ..Options::NONE };
 
-#[test]
-fn what_still_comes_from_a_transfer_given_up_starts_no_new_one() {
+/// A client whose first attempt was opened and brought no block, with a second one on its way.
+fn stepped_down() -> Scripted {
     let mut scripted = Scripted::new();
     scripted.packet(4000, Packet::OptionAcknowledgement(GRANTED));
-    let sent = scripted.pass(Duration::from_secs(4));
-    assert!(sent.iter().any(|(to, datagram)| *to == 4000 && datagram.starts_with(&[0, 5])), "the server is told");
-    assert!(sent.iter().any(|(to, datagram)| *to == 69 && datagram.starts_with(&[0, 1])), "it is asked again");
-    let answer = scripted.packet(4000, Packet::Data { block: 1, bytes: b"old" });
+    let sent = scripted.pass(Duration::from_secs(2));
+    let asked =
+        sent.iter().find(|(to, _)| *to == 69).map(|(_, datagram)| String::from_utf8_lossy(datagram).into_owned());
+    assert!(asked.unwrap().contains("blksize\x001428\0"), "{sent:?}");
+    assert!(
+        sent.iter().all(|(to, datagram)| *to == 69 || datagram == &[0, 4, 0, 0]),
+        "it is not given up yet: {sent:?}"
+    );
+    scripted
+}
+
+const SMALLER: Options = Options { block_size: Some(1428), ..GRANTED };
+
+#[test]
+fn a_server_that_was_only_slow_brings_the_blocks_that_were_agreed_upon_first() {
+    let full = [7; 1468];
+    for second_answers in [false, true] {
+        let mut scripted = stepped_down();
+        if second_answers {
+            scripted.packet(4001, Packet::OptionAcknowledgement(SMALLER));
+        }
+        assert_eq!(scripted.packet(4000, Packet::Data { block: 9999, bytes: &full }), None);
+        assert_eq!(scripted.packet(4000, Packet::OptionAcknowledgement(GRANTED)), None);
+        assert_eq!(scripted.packet(4000, Packet::Data { block: 1, bytes: &full }), None);
+        let answer = scripted.packet(4001, Packet::Data { block: 1, bytes: &full[..1428] });
+        assert!(answer.is_some_and(|(to, datagram)| to == 4001 && datagram.starts_with(&[0, 5, 0, 5])));
+        assert_eq!(scripted.packet(4000, Packet::Data { block: 2, bytes: b"end" }), Some((4000, vec![0, 4, 0, 2])));
+        assert_eq!((scripted.client.outcome(), scripted.client.asked_block_size()), (Some(Ok(1471)), 1468));
+        assert_eq!(scripted.sink.bytes, [&full[..], b"end"].concat());
+    }
+}
+
+#[test]
+fn smaller_blocks_that_come_end_the_first_attempt_and_its_server_is_told() {
+    let full = [7; 1468];
+    let mut scripted = stepped_down();
+    scripted.packet(4001, Packet::OptionAcknowledgement(SMALLER));
+    assert_eq!(scripted.packet(4001, Packet::Data { block: 1, bytes: &full[..1428] }), None);
+    let told = scripted.pass(Duration::from_millis(10));
+    assert!(matches!(&told[..], [(4000, datagram)] if datagram.starts_with(&[0, 5])), "{told:?}");
+    let answer = scripted.packet(4000, Packet::Data { block: 1, bytes: &full });
     assert!(answer.is_some_and(|(to, datagram)| to == 4000 && datagram.starts_with(&[0, 5, 0, 5])));
-    assert_eq!(scripted.client.outcome(), None);
+    scripted.packet(4001, Packet::Data { block: 2, bytes: b"end" });
+    assert_eq!((scripted.client.outcome(), scripted.client.asked_block_size()), (Some(Ok(1431)), 1428));
+}
+
+#[test]
+fn a_first_attempt_that_its_server_ends_is_not_waited_for() {
+    let mut scripted = stepped_down();
+    assert_eq!(scripted.packet(4000, Packet::Error { code: 0, message: b"timeout" }), None);
     scripted.packet(4001, Packet::Data { block: 1, bytes: b"new" });
     assert_eq!((scripted.client.outcome(), &scripted.sink.bytes[..]), (Some(Ok(3)), &b"new"[..]));
+}
+
+#[test]
+fn a_server_that_takes_seconds_for_its_first_block_is_waited_for_with_large_ones() {
+    for manner in [FULL, NO_WINDOW] {
+        for (millis, single_port) in [(1000, false), (3000, false), (8000, false), (3000, true), (5000, true)] {
+            let mut server = Server::new(manner).with("f", file(500_000));
+            (server.first_block_takes, server.single_port) = (Duration::from_millis(millis), single_port);
+            let run = fetched(server, Faults::NONE, 1);
+            assert_eq!(run.client.block_size(), 1468, "{manner:?}, {millis} ms, {single_port}");
+            let most = Duration::from_millis(millis + 1200);
+            assert!(run.took < most, "{manner:?}, {millis} ms, {single_port}: {:?}", run.took);
+            assert_eq!(run.server.open_transfers(), 0);
+        }
+    }
 }
 
 #[test]

@@ -14,6 +14,10 @@ use core::net::SocketAddrV4;
 /// it has sent the first ones several times by then, asked by us or by its own timer.
 const FIRST_BLOCK_LIMIT: Duration = Duration::from_millis(1200);
 
+/// The same where the server sends everything from the port of requests. Its first transfer cannot be told from the next one there, so it cannot be
+/// kept in case that the server was only slow.
+const FIRST_BLOCK_LIMIT_OF_ONE_PORT: Duration = Duration::from_secs(6);
+
 /// Retransmissions at the rollover of the block numbers after which the server is taken to skip block 0.
 const ROLLOVER_LIMIT: u32 = 3;
 
@@ -62,6 +66,16 @@ enum State {
     Failed(Error),
 }
 
+/// A transfer that was opened and brought no block yet, while smaller blocks are asked for: if its own come after all, the server was only slow.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    peer: SocketAddrV4,
+    asked: Asked,
+    block_size: u16,
+    window: u16,
+    size: Option<u64>,
+}
+
 /// One transfer from a server. It is told of every datagram and of the time, and is over when [`Client::outcome`] says so.
 ///
 /// A finished client should be kept for a while where that costs nothing: it answers a server that did not get the last
@@ -78,6 +92,10 @@ pub struct Client {
     peer: Option<SocketAddrV4>,
     /// Server's ends of attempts that were given up; what still comes from there belongs to no transfer.
     abandoned: Vec<SocketAddrV4>,
+    /// The first attempt, as long as none has brought a block.
+    waiting: Option<Opened>,
+    /// The server's end of an attempt that is not waited for any longer, and has not been told.
+    untold: Option<SocketAddrV4>,
     stranger: Option<SocketAddrV4>,
     /// Bytes of a full block, as agreed upon.
     block_size: u16,
@@ -120,6 +138,8 @@ impl Client {
             state: State::Unsent,
             peer: None,
             abandoned: Vec::new(),
+            waiting: None,
+            untold: None,
             stranger: None,
             block_size: PLAIN_BLOCK_SIZE,
             size: None,
@@ -149,6 +169,7 @@ impl Client {
         match self.state {
             State::Done { .. } | State::Failed(_) => None,
             State::Unsent => Some(Instant::default()),
+            _ if self.untold.is_some() => Some(Instant::default()),
             _ => Some(self.timer.deadline().min(self.progressed.after(self.parameters.patience))),
         }
     }
@@ -167,11 +188,12 @@ impl Client {
 
     /// Blocks that the server may have under way to here, now or as soon as it answers.
     pub fn in_flight(&self) -> u16 {
-        match self.state {
-            State::Done { .. } | State::Failed(_) => 0,
+        let window = match self.state {
+            State::Done { .. } | State::Failed(_) => return 0,
             State::Unsent | State::Requested if self.asked.options => self.asked.window,
             _ => self.blocks.window(),
-        }
+        };
+        window + self.waiting.map_or(0, |opened| opened.window)
     }
 
     /// Bytes of a block that were asked for last: less than at first where larger ones did not get through.
@@ -215,6 +237,9 @@ impl Client {
             self.counts.strangers = self.counts.strangers.saturating_add(1);
             return Action::Wait;
         };
+        if let Some(opened) = self.waiting.filter(|opened| opened.peer == from && self.outcome().is_none()) {
+            return self.late(now, opened, &packet, sink);
+        }
         if !self.belongs(from) {
             return self.turn_away(from, &packet);
         }
@@ -257,6 +282,9 @@ impl Client {
 
     /// Time has passed.
     pub fn on_time(&mut self, now: Instant) -> Action<'_> {
+        if let Some(peer) = self.untold.take() {
+            return self.error(peer, code::OPTIONS, b"smaller blocks came first");
+        }
         match self.state {
             State::Done { .. } | State::Failed(_) => return Action::Wait,
             State::Unsent => {
@@ -279,10 +307,11 @@ impl Client {
             return Action::Wait;
         }
         if let State::Opened { at } = self.state
-            && now.since(at) >= FIRST_BLOCK_LIMIT
+            && let Some(peer) = self.peer
             && let Some(smaller) = self.asked.smaller_blocks()
+            && now.since(at) >= if peer == self.server { FIRST_BLOCK_LIMIT_OF_ONE_PORT } else { FIRST_BLOCK_LIMIT }
         {
-            return self.start_over(smaller, Some(b"no block came: trying smaller ones"));
+            return self.ask_for_smaller_blocks(peer, smaller);
         }
         if self.blocks.stuck_at_rollover() && self.attempts >= ROLLOVER_LIMIT {
             return self.start_over(Asked { window: 1, ..self.asked }, Some(b"trying without windowsize"));
@@ -300,6 +329,46 @@ impl Client {
                 self.acknowledgement(peer)
             }
         }
+    }
+
+    /// No block has come from `peer`: tries `smaller` ones. If this was the first attempt, what it may still bring is wanted as well.
+    fn ask_for_smaller_blocks(&mut self, peer: SocketAddrV4, smaller: Asked) -> Action<'_> {
+        if self.waiting.is_some() || peer == self.server {
+            return self.start_over(smaller, Some(b"no block came: trying smaller ones"));
+        }
+        let (asked, block_size, window, size) = (self.asked, self.block_size, self.blocks.window(), self.size);
+        self.waiting = Some(Opened { peer, asked, block_size, window, size });
+        self.peer = None;
+        self.start_over(smaller, None)
+    }
+
+    /// A packet of the first attempt, while a later one waits for its first block as well. A block means that they do get through: the server was slow.
+    fn late(&mut self, now: Instant, opened: Opened, packet: &Packet<'_>, sink: &mut dyn Sink) -> Action<'_> {
+        match *packet {
+            Packet::Data { block, bytes } if (1..=opened.window).contains(&block) => {
+                // What the other attempt has opened is turned away with its next packet.
+                self.start_over(opened.asked, None);
+                self.peer = Some(opened.peer);
+                self.agree_upon(opened.block_size, opened.window, opened.size);
+                if let Err(refusal) = sink.begin(self.size) {
+                    return self.refuse(refusal);
+                }
+                self.waiting = None;
+                self.state = State::Opened { at: now };
+                self.data(now, opened.peer, block, bytes, sink)
+            }
+            Packet::Error { .. } => {
+                self.waiting = None;
+                Action::Wait
+            }
+            _ => Action::Wait,
+        }
+    }
+
+    fn agree_upon(&mut self, block_size: u16, window: u16, size: Option<u64>) {
+        self.block_size = block_size;
+        self.blocks = Blocks::new(window);
+        self.size = size;
     }
 
     /// Whether a packet from `from` is of this transfer. Until the server has answered, any of its ports may be the one that it
@@ -331,9 +400,7 @@ impl Client {
         let Some((block_size, window)) = self.asked.agree(granted) else {
             return self.start_over(Asked { options: false, ..self.asked }, Some(b"not what was asked for"));
         };
-        self.block_size = block_size;
-        self.blocks = Blocks::new(window);
-        self.size = granted.transfer_size.filter(|&size| size != 0);
+        self.agree_upon(block_size, window, granted.transfer_size.filter(|&size| size != 0));
         if let Err(refusal) = sink.begin(self.size) {
             return self.refuse(refusal);
         }
@@ -345,9 +412,7 @@ impl Client {
     /// The server took no notice of the options and sent the first block.
     fn begin_plain(&mut self, now: Instant, from: SocketAddrV4, bytes: &[u8], sink: &mut dyn Sink) -> Action<'_> {
         self.peer = Some(from);
-        self.block_size = PLAIN_BLOCK_SIZE;
-        self.blocks = Blocks::new(1);
-        self.size = None;
+        self.agree_upon(PLAIN_BLOCK_SIZE, 1, None);
         if let Err(refusal) = sink.begin(None) {
             return self.refuse(refusal);
         }
@@ -378,6 +443,7 @@ impl Client {
         self.counts.blocks = self.counts.blocks.saturating_add(1);
         if self.state != State::Receiving {
             self.state = State::Receiving;
+            self.untold = self.waiting.take().map(|opened| opened.peer);
             self.timer.set_windows(self.blocks.window() > 1);
         }
         self.heard_from_server(now);
@@ -495,9 +561,7 @@ impl Client {
         self.state = State::Unsent;
         self.attempts = 0;
         self.received = 0;
-        self.size = None;
-        self.block_size = PLAIN_BLOCK_SIZE;
-        self.blocks = Blocks::new(1);
+        self.agree_upon(PLAIN_BLOCK_SIZE, 1, None);
         self.early_end = None;
         self.timer.set_windows(false);
         let Some(peer) = self.peer.take() else { return Action::Wait };
