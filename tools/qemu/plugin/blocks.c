@@ -6,13 +6,18 @@
  * until the next look nothing was there to be worked on: what happens then is counted a second time, as waiting. So the work of two loaders can be
  * compared even where a server makes them wait.
  *
+ * Each time the first processor comes to the first instruction of an arm64 Image (Linux: Documentation/arch/arm64/booting.rst), which is a loader, the
+ * loader that it unpacks, Xen, a line tells what was counted so far.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
+#include <glib.h>
 #include <qemu-plugin.h>
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
@@ -25,6 +30,10 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 #define RECEIVE_DESCRIPTORS 0xfd582000ULL
 #define RECEIVE_DESCRIPTORS_END (RECEIVE_DESCRIPTORS + 256 * 12)
 #define PRODUCER_INDEX 0xfd583008ULL
+
+/* What is in the header of an arm64 Image, and where. */
+#define MAGIC "ARM\x64"
+#define MAGIC_OFFSET 56
 
 typedef struct {
     uint64_t instructions;
@@ -79,10 +88,41 @@ static void accessed(unsigned int processor, qemu_plugin_meminfo_t info, uint64_
     }
 }
 
+static void print(const char *what)
+{
+    char text[320];
+
+    all.instructions = qemu_plugin_u64_get(executed, 0);
+    snprintf(text, sizeof(text),
+             "%s: all %" PRIu64 " %" PRIu64 " %" PRIu64 " waiting %" PRIu64 " %" PRIu64 " %" PRIu64 " looks %" PRIu64 "\n",
+             what, all.instructions, all.reads, all.writes, waiting.instructions, waiting.reads, waiting.writes, looks);
+    qemu_plugin_outs(text);
+}
+
+static void entered(unsigned int processor, void *data)
+{
+    if (processor == 0) {
+        print("image");
+    }
+}
+
+static bool begins_an_image(uint64_t address)
+{
+    GByteArray *bytes = g_byte_array_new();
+    bool found = qemu_plugin_read_memory_vaddr(address + MAGIC_OFFSET, bytes, strlen(MAGIC)) && bytes->len >= strlen(MAGIC) &&
+                 memcmp(bytes->data, MAGIC, strlen(MAGIC)) == 0;
+
+    g_byte_array_free(bytes, TRUE);
+    return found;
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 {
     size_t count = qemu_plugin_tb_n_insns(block);
 
+    if (begins_an_image(qemu_plugin_tb_vaddr(block))) {
+        qemu_plugin_register_vcpu_tb_exec_cb(block, entered, QEMU_PLUGIN_CB_NO_REGS, NULL);
+    }
     for (size_t index = 0; index < count; index++) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, index);
 
@@ -93,13 +133,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 
 static void ended(qemu_plugin_id_t id, void *data)
 {
-    char text[256];
-
-    all.instructions = qemu_plugin_u64_get(executed, 0);
-    snprintf(text, sizeof(text),
-             "blocks: all %" PRIu64 " %" PRIu64 " %" PRIu64 " waiting %" PRIu64 " %" PRIu64 " %" PRIu64 " looks %" PRIu64 "\n",
-             all.instructions, all.reads, all.writes, waiting.instructions, waiting.reads, waiting.writes, looks);
-    qemu_plugin_outs(text);
+    print("blocks");
     qemu_plugin_scoreboard_free(instructions);
 }
 

@@ -95,7 +95,7 @@ fn write_row(svg: &mut String, row: &[Run], top: f32) -> fmt::Result {
 }
 
 /// Text as it stands in XML.
-struct Escaped<'a>(&'a str);
+pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

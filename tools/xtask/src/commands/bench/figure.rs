@@ -73,10 +73,27 @@ impl Figure {
         json!({ "figure": self.name, "ours": self.ours, "peer": peer, "ratio": self.ratio(), "bar": bar, "ok": self.ok() })
     }
 
+    /// The cells of its row in a table: name, ours, the peer's, ratio, bar, verdict. What is not there is empty.
+    pub fn as_cells(&self) -> [String; 6] {
+        let verdict = match (self.bar, self.ok()) {
+            (Bar::Reported, true) => "",
+            (_, true) => "ok",
+            (_, false) => "**missed**",
+        };
+        [
+            self.name.clone(),
+            format!("{} {}", number(self.ours), self.unit),
+            self.peer.map(|(peer, who)| format!("{who} {} {}", number(peer), self.unit)).unwrap_or_default(),
+            self.ratio().map(percent).unwrap_or_default(),
+            if self.bar == Bar::Reported { String::new() } else { self.bar.in_words() },
+            verdict.to_owned(),
+        ]
+    }
+
     /// One line, and its notes below it.
     pub fn as_text(&self) -> String {
         let peer = self.peer.map(|(peer, who)| format!(", {who} {}", number(peer))).unwrap_or_default();
-        let ratio = self.ratio().map(|ratio| format!(" ({:.0} %)", ratio * 100.0)).unwrap_or_default();
+        let ratio = self.ratio().map(|ratio| format!(" ({})", percent(ratio))).unwrap_or_default();
         let verdict = match (self.bar, self.ok()) {
             (Bar::Reported, true) => String::new(),
             (_, ok) => format!(", bar {}: {}", self.bar.in_words(), if ok { "ok" } else { "MISSED" }),
@@ -88,6 +105,11 @@ impl Figure {
         }
         text
     }
+}
+
+/// A ratio in percent, small ones with a decimal.
+fn percent(ratio: f64) -> String {
+    if ratio < 0.1 { format!("{:.1} %", ratio * 100.0) } else { format!("{:.0} %", ratio * 100.0) }
 }
 
 /// A number without decimals that say nothing.

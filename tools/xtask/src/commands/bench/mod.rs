@@ -3,20 +3,23 @@
 //! * [`size`]: how large `loader.bin` is, and what of.
 //! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it; and the same with the
 //!   tutorials' scripts for U-Boot from a card.
+//! * [`start::steps`]: how many instructions ours executes from its first one to the jump, and when each step is done.
 //! * [`blocks`]: what a received block costs in instructions and in accesses to registers, beside U-Boot.
 //! * [`rates`]: how fast files come at each server and window beside U-Boot, and over a network that loses some of it.
 //! * [`link`]: what the receive path does with wires, in simulated time.
 //! * [`mutants`]: how many of the bugs planted into the sources the tests find.
 //! * [`tests`]: how long `cargo xtask test --quick` takes. Only on demand.
 //!
-//! docs/performance.md says how they are measured.
+//! docs/performance.md says how they are measured; `--write` puts tables and pictures of what was measured into it.
 
 pub mod blocks;
+mod chart;
 pub mod figure;
 pub mod link;
 pub mod mutants;
 mod place;
 pub mod rates;
+mod report;
 mod scripted;
 pub mod size;
 pub mod start;
@@ -26,6 +29,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use self::figure::Figure;
+use self::report::Results;
 use crate::cache::Cache;
 use crate::commands::setup;
 use crate::loader;
@@ -40,6 +44,8 @@ pub enum Topic {
     Start,
     /// The same with U-Boot's scripts from the same card for both, the link being up
     Scripts,
+    /// Instructions from the loader's first one to the jump, without the files' transfer, and a waterfall
+    Steps,
     /// Instructions and register accesses of a received block beside Debian's U-Boot, with and without windows
     Blocks,
     /// How fast files come from each server in each window beside Debian's U-Boot
@@ -54,9 +60,25 @@ pub enum Topic {
     TestTimes,
 }
 
+impl Topic {
+    /// As `--only` takes it.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
 /// What a bench without `--only` measures.
-const WHOLE: [Topic; 8] =
-    [Topic::Size, Topic::Link, Topic::Start, Topic::Scripts, Topic::Blocks, Topic::Rates, Topic::Loss, Topic::Mutants];
+const WHOLE: [Topic; 9] = [
+    Topic::Size,
+    Topic::Link,
+    Topic::Start,
+    Topic::Scripts,
+    Topic::Steps,
+    Topic::Blocks,
+    Topic::Rates,
+    Topic::Loss,
+    Topic::Mutants,
+];
 
 /// What wants a network of its own.
 const APART: [Topic; 3] = [Topic::Blocks, Topic::Rates, Topic::Loss];
@@ -67,6 +89,9 @@ pub struct Arguments {
     /// An object a line instead of text
     #[arg(long)]
     json: bool,
+    /// Write the tables and pictures of docs/performance.md anew with what is measured
+    #[arg(long)]
+    write: bool,
     /// Measure this alone; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<Topic>,
@@ -90,38 +115,62 @@ pub fn run(cache: &Cache, arguments: &Arguments) -> Result<()> {
         place::enter()?;
     }
     let mut missed = Vec::new();
+    let mut results = Results::default();
     for topic in topics {
-        let mut print = |figure: Figure| {
+        let mut figures = Vec::new();
+        let mut tell = |figure: Figure| {
             println!("{}", if arguments.json { figure.as_json().to_string() } else { figure.as_text() });
             if !figure.ok() {
-                missed.push(figure.name);
+                missed.push(figure.name.clone());
             }
+            figures.push(figure);
         };
-        let measured = match topic {
-            Topic::Size => size::measure(cache).map(print),
-            Topic::Link => link::measure(&mut print),
-            Topic::Start => start::measure(cache, arguments.rounds, arguments.link)
-                .map(|figures| figures.into_iter().for_each(print)),
-            Topic::Scripts => {
-                start::measure_scripts(cache, arguments.rounds).map(|figures| figures.into_iter().for_each(print))
+        match measure(cache, arguments, *topic, &mut results, &mut tell) {
+            Ok(()) => results.tables.push((topic.name(), figures)),
+            Err(error) => {
+                announce(&format!("{topic:?} could not be measured: {error:#}"));
+                missed.push(format!("{topic:?}"));
             }
-            Topic::Blocks => {
-                blocks::measure(cache, arguments.rounds).map(|figures| figures.into_iter().for_each(print))
-            }
-            Topic::Rates => {
-                rates::measure(cache, arguments.rounds).map(|(figures, _)| figures.into_iter().for_each(print))
-            }
-            Topic::Loss => rates::measure_loss(cache).map(|figures| figures.into_iter().for_each(print)),
-            Topic::Mutants => mutants::measure(cache, &arguments.list, print),
-            Topic::TestTimes => tests::measure().map(print),
-        };
-        if let Err(error) = measured {
-            announce(&format!("{topic:?} could not be measured: {error:#}"));
-            missed.push(format!("{topic:?}"));
         }
+    }
+    if arguments.write {
+        report::write(&results, arguments.rounds)?;
     }
     if !missed.is_empty() {
         bail!("missed: {}", missed.join(", "));
     }
+    Ok(())
+}
+
+/// Measures one part; each figure goes to `tell`.
+fn measure(
+    cache: &Cache,
+    arguments: &Arguments,
+    topic: Topic,
+    results: &mut Results,
+    tell: &mut dyn FnMut(Figure),
+) -> Result<()> {
+    let rounds = arguments.rounds;
+    let figures = match topic {
+        Topic::Size => vec![size::measure(cache)?],
+        Topic::Link => return link::measure(tell),
+        Topic::Start => start::measure(cache, rounds, arguments.link)?,
+        Topic::Scripts => start::measure_scripts(cache, rounds)?,
+        Topic::Steps => {
+            let (figures, boot) = start::steps::measure(cache)?;
+            results.boot = Some(boot);
+            figures
+        }
+        Topic::Blocks => blocks::measure(cache, rounds)?,
+        Topic::Rates => {
+            let (figures, rates) = rates::measure(cache, rounds)?;
+            results.rates = rates;
+            figures
+        }
+        Topic::Loss => rates::measure_loss(cache)?,
+        Topic::Mutants => return mutants::measure(cache, &arguments.list, tell),
+        Topic::TestTimes => vec![tests::measure()?],
+    };
+    figures.into_iter().for_each(tell);
     Ok(())
 }

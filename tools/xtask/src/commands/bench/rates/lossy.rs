@@ -1,7 +1,9 @@
-//! A bad network: a relay before the server of `cargo xtask serve` that loses datagrams by chance, in both directions. Chance comes from a seed.
+//! A bad network: a relay before a server with windows, atftpd, that loses datagrams by chance, in both directions. Chance comes from a seed.
+//!
+//! It is not the server of `cargo xtask serve`, which gives a file up after six losses, however far apart: U-Boot never came to the end of one.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +12,8 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::super::place;
-use crate::serve::start_tftp;
-use crate::servers::TFTP_PORT;
+use crate::cache::Cache;
+use crate::servers::{self, TFTP_PORT};
 
 /// Numbers of addresses that nobody else has; each relay takes the next one, because those before go on until the program ends.
 const FIRST: u8 = 100;
@@ -27,6 +29,8 @@ pub struct Lossy {
     /// Its address, port 69.
     pub address: Ipv4Addr,
     chance: Arc<Chance>,
+    /// The server behind it.
+    _server: servers::Server,
 }
 
 /// What becomes of datagrams.
@@ -63,17 +67,16 @@ struct Transfer {
 
 impl Lossy {
     /// Shows `directory` behind a relay that loses so many of a thousand datagrams each way.
-    pub fn start(directory: &Path, permille: u64) -> Result<Self> {
+    pub fn start(cache: &Cache, directory: &Path, permille: u64) -> Result<Self> {
         let number = FIRST.wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst) as u8);
         let address = place::address(number);
         let public = UdpSocket::bind((address, TFTP_PORT)).context("no port for the relay")?;
         let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        start_tftp(directory, IpAddr::V4(Ipv4Addr::LOCALHOST), port)?;
+        let server = servers::atftpd(cache, directory, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), &[])?;
         let chance = Arc::new(Chance::new(permille));
-        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let shared = Arc::clone(&chance);
-        thread::spawn(move || serve(&Arc::new(public), server, &shared));
-        Ok(Self { address, chance })
+        let (to, shared) = (SocketAddr::V4(server.address), Arc::clone(&chance));
+        thread::spawn(move || serve(&Arc::new(public), to, &shared));
+        Ok(Self { address, chance, _server: server })
     }
 
     /// Datagrams that passed, and that were lost.

@@ -158,7 +158,7 @@ pub fn measure_loss(cache: &Cache) -> Result<Vec<Figure>> {
     let mut notes = Vec::new();
     for contender in contenders(cache)? {
         // The same chance for both, from the same seed.
-        let lossy = Lossy::start(bench.directory.path(), LOST_PERMILLE)?;
+        let lossy = Lossy::start(cache, bench.directory.path(), LOST_PERMILLE)?;
         let script = format!(
             "setenv autoload no\nsetenv tftptimeoutcountmax 1000\ndhcp\necho begin-0.\ntftpboot 0x1000000 {}:{LOSSY_FILE}\necho end-0.\nreset\n",
             lossy.address

@@ -19,7 +19,8 @@ use crate::u_boot_tools::make_script;
 pub const SETTINGS: &str = "loader.toml";
 /// U-Boot's script on the server.
 const SECOND_SCRIPT: &str = "boot2.scr";
-const XEN: &str = "xen";
+/// The file that is started.
+pub const XEN: &str = "xen";
 const KERNEL: &str = "Image-dom0";
 const RAMDISK: &str = "rootfs.cpio";
 /// The tree of the board that the emulator is.

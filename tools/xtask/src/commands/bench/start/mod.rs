@@ -12,6 +12,7 @@ mod from_card;
 mod job;
 mod link;
 mod race;
+pub(super) mod steps;
 pub(super) mod u_boot_environment;
 
 use std::path::{Path, PathBuf};
