@@ -131,6 +131,7 @@ impl DmaMemory for DmaBlock {
     fn device_address(&self) -> u64 {
         self.base as u64
     }
+    #[inline]
     fn bytes(&self, range: Range<usize>) -> &[u8] {
         // SAFETY: `take` gave this block `size` initialised bytes at `base` that nothing else refers to. What a device writes
         // meanwhile it writes to memory, not to the cache lines that are read here, and by the trait's rule the driver reads only
@@ -138,15 +139,18 @@ impl DmaMemory for DmaBlock {
         let block = unsafe { core::slice::from_raw_parts(self.base, self.size) };
         block.get(range).unwrap_or_default()
     }
+    #[inline]
     fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
         // SAFETY: as in `bytes`, and `&mut self` makes this the only slice.
         let block = unsafe { core::slice::from_raw_parts_mut(self.base, self.size) };
         block.get_mut(range).unwrap_or_default()
     }
+    #[inline]
     fn give(&mut self, range: Range<usize>) {
         cache::clean_invalidate(self.physical(&range));
     }
     fn give_unwritten(&mut self, _range: Range<usize>) {}
+    #[inline]
     fn take(&mut self, range: Range<usize>) {
         // The read that told the driver "it is yours" comes before the first look at the data.
         barrier::dmb_sy();

@@ -5,6 +5,7 @@
 //! All of this is for the time when map and caches are on, and memory is Normal.
 
 /// The ones' complement sum of `bytes` as big-endian 16-bit words, the last one filled up with a zero (RFC 1071), added to `start`.
+#[inline]
 pub fn ones_complement_sum(start: u16, bytes: &[u8]) -> u16 {
     // The sum does not care for the order of bytes in its words, as long as it is put right in the end (RFC 1071, section 2B).
     let mut sum = u64::from(start.swap_bytes());
@@ -17,6 +18,7 @@ pub fn ones_complement_sum(start: u16, bytes: &[u8]) -> u16 {
 }
 
 /// Copies `from` to the beginning of `to`, as far as the shorter of them goes.
+#[inline]
 pub fn copy(to: &mut [u8], from: &[u8]) {
     let length = to.len().min(from.len());
     let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) else { return };
@@ -27,6 +29,7 @@ pub fn copy(to: &mut [u8], from: &[u8]) {
 const LONGEST_SUMMED: usize = 64 << 14;
 
 /// A sum of 64 bits as one of 16.
+#[inline]
 fn fold(sum: u64) -> u16 {
     let sum = (sum >> 32) + (sum & 0xffff_ffff);
     let sum = (sum >> 32) + (sum & 0xffff_ffff);
@@ -40,6 +43,7 @@ mod target {
     use core::arch::asm;
 
     /// The sum of `bytes` as little-endian words, the last one filled up with a zero. At most [`super::LONGEST_SUMMED`] bytes.
+    #[inline]
     pub fn sum(bytes: &[u8]) -> u64 {
         let sum;
         // SAFETY: reads as many bytes as the slice has from its start: 64 at a time while there are as many, then those that the six lower
@@ -161,6 +165,7 @@ mod target {
 /// The same for hosts: what the loops are defined to do.
 #[cfg(not(target_os = "none"))]
 mod target {
+    #[inline]
     pub fn sum(bytes: &[u8]) -> u64 {
         let (words, odd) = bytes.as_chunks::<2>();
         let words = words.iter().map(|word| u64::from(u16::from_le_bytes(*word)));

@@ -6,6 +6,7 @@ use crate::dma::LINE;
 use crate::range::PhysicalRange;
 
 /// The smallest data-cache line of any level, in bytes (CTR_EL0.DminLine); on the host, [`LINE`].
+#[inline]
 pub fn line_size() -> u64 {
     #[cfg(target_os = "none")]
     {
@@ -67,6 +68,7 @@ pub fn clean(range: PhysicalRange) {
 }
 
 /// Writes `range`'s lines back to memory and drops them. The range must be mapped.
+#[inline]
 pub fn clean_invalidate(range: PhysicalRange) {
     by_address!(range, "civac");
 }
@@ -74,6 +76,7 @@ pub fn clean_invalidate(range: PhysicalRange) {
 /// Drops `range`'s lines without writing them back. Only whole lines are dropped: `None`, and nothing done, where the range does
 /// not start and end on a multiple of [`LINE`], because then its neighbours' bytes would be lost. For memory that a device has
 /// written and the CPU has not touched since it gave the range away; anything else in it is lost.
+#[inline]
 pub fn invalidate(range: PhysicalRange) -> Option<()> {
     let line = LINE as u64;
     if !range.start.is_multiple_of(line) || !range.end.is_multiple_of(line) {

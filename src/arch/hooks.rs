@@ -16,7 +16,7 @@ pub trait StartBoard: Sync {
     /// The window of device registers, mapped Device-nGnRnE.
     fn devices(&self) -> PhysicalRange;
     /// The system counter's frequency in Hz, for a firmware that left CNTFRQ_EL0 at zero.
-    fn counter_frequency(&self) -> u64;
+    fn counter_frequency(&self) -> u32;
     /// Shows how far start-up has come, on an LED.
     fn stage(&self, stage: Stage);
     /// Shows `fault` on an LED, once: the number of flashes is [`Fault::flashes`], followed by a pause.

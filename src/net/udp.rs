@@ -106,6 +106,7 @@ impl Headers {
     }
 
     /// Whether these are the headers of a payload of `length` bytes for `to`.
+    #[inline]
     pub fn fit(&self, to: Ipv4Addr, length: usize) -> bool {
         self.to == to && self.length == length
     }
@@ -115,6 +116,7 @@ impl Headers {
         sender.send(HEADERS + payload.len(), |frame| self.write(frame, from, to, payload)).is_some()
     }
 
+    #[inline]
     fn write(&self, frame: &mut [u8], from: u16, to: u16, payload: &[u8]) {
         let Some((headers, rest)) = frame.split_first_chunk_mut::<HEADERS>() else { return };
         copy(headers, &self.bytes);
@@ -130,12 +132,14 @@ impl Headers {
 }
 
 /// The ones' complement sum of two words.
+#[inline]
 fn add(one: u16, other: u16) -> u16 {
     let (sum, carry) = one.overflowing_add(other);
     sum + u16::from(carry)
 }
 
 /// The sum of what a datagram's sum covers besides itself.
+#[inline]
 fn pseudo_header(source: Ipv4Addr, destination: Ipv4Addr, length: u16) -> u16 {
     let halves = |address: Ipv4Addr| (address.to_bits() >> 16) + (address.to_bits() & 0xffff);
     let sum = halves(source) + halves(destination) + u32::from(u8::from(IpProtocol::Udp)) + u32::from(length);

@@ -32,6 +32,7 @@ impl Workspace {
     }
 
     /// The bytes in `range`, which count as written from here on; `None` where it is not all in one free block.
+    #[inline]
     pub fn bytes_mut(&mut self, range: PhysicalRange) -> Option<&mut [u8]> {
         let claim = self.claims.iter_mut().find(|claim| claim.range().contains(&range))?;
         let place = within(claim, range)?;
@@ -102,6 +103,7 @@ impl Ram {
 }
 
 /// Where `range` lies in `claim`, which contains it.
+#[inline]
 fn within(claim: &Claim, range: PhysicalRange) -> Option<core::ops::Range<usize>> {
     let start = usize::try_from(range.start.checked_sub(claim.range().start)?).ok()?;
     Some(start..start.checked_add(usize::try_from(range.size()).ok()?)?)

@@ -114,7 +114,7 @@ impl StartBoard for RaspberryPi4 {
     fn devices(&self) -> PhysicalRange {
         PhysicalRange { start: 0xfc00_0000, end: 0x1_0000_0000 }
     }
-    fn counter_frequency(&self) -> u64 {
+    fn counter_frequency(&self) -> u32 {
         54_000_000
     }
     fn stage(&self, stage: Stage) {

@@ -12,6 +12,7 @@ pub(super) struct Touchdown<'w> {
 }
 
 impl Touchdown<'_> {
+    #[inline]
     fn check(&self, size: u64) -> Result<(), Refusal> {
         let room = self.place.size();
         if size > room { Err(Refusal::TooLarge { size, room }) } else { Ok(()) }
@@ -23,6 +24,7 @@ impl Sink for Touchdown<'_> {
         self.check(size.unwrap_or(0))
     }
 
+    #[inline]
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
         let length = bytes.len() as u64;
         self.check(offset.saturating_add(length))?;

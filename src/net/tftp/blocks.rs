@@ -74,6 +74,7 @@ impl Blocks {
     ///
     /// After 65535 comes 0, or 1 with some servers. Without a window the two cannot be confused, because the server waits for
     /// its acknowledgement; inside a window a 1 might also follow a lost 0, so there it counts as ahead.
+    #[inline]
     pub fn place(&self, number: u16) -> Place {
         match number.wrapping_sub(self.next) {
             0 => Place::Next,
@@ -84,6 +85,7 @@ impl Blocks {
     }
 
     /// Counts the block `number`, whose place is [`Place::Next`]; says whether its window is complete.
+    #[inline]
     pub fn accept(&mut self, number: u16) -> bool {
         self.last = number;
         self.next = number.wrapping_add(1);
@@ -93,6 +95,7 @@ impl Blocks {
     }
 
     /// Whether blocks behind the next one have come.
+    #[inline]
     pub fn has_kept(&self) -> bool {
         self.kept > 0
     }
@@ -149,6 +152,7 @@ impl Blocks {
     }
 
     /// An acknowledgement goes out: the server starts its next window behind it.
+    #[inline]
     pub fn acknowledged(&mut self) {
         self.unacknowledged = 0;
     }

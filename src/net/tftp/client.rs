@@ -156,6 +156,7 @@ impl Client {
     }
 
     /// The file's size in bytes once all of it is with the sink, or why it is not; `None` while the transfer runs.
+    #[inline]
     pub fn outcome(&self) -> Option<Result<u64, Error>> {
         match self.state {
             State::Done { size } => Some(Ok(size)),
@@ -165,6 +166,7 @@ impl Client {
     }
 
     /// When [`on_time`](Self::on_time) wants to be called at the latest; `None` once the transfer is over.
+    #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Done { .. } | State::Failed(_) => None,
@@ -175,6 +177,7 @@ impl Client {
     }
 
     /// Whether the server has agreed to send the file.
+    #[inline]
     pub fn has_begun(&self) -> bool {
         self.peer.is_some() && self.state != State::Requested
     }
@@ -187,6 +190,7 @@ impl Client {
     }
 
     /// Blocks that the server may have under way to here, now or as soon as it answers.
+    #[inline]
     pub fn in_flight(&self) -> u16 {
         let window = match self.state {
             State::Done { .. } | State::Failed(_) => return 0,
@@ -232,6 +236,7 @@ impl Client {
     }
 
     /// A datagram came in at the transfer's local port.
+    #[inline]
     pub fn on_packet(&mut self, now: Instant, from: SocketAddrV4, datagram: &[u8], sink: &mut dyn Sink) -> Action<'_> {
         let Ok(packet) = Packet::parse(datagram) else {
             self.counts.strangers = self.counts.strangers.saturating_add(1);
@@ -373,6 +378,7 @@ impl Client {
 
     /// Whether a packet from `from` is of this transfer. Until the server has answered, any of its ports may be the one that it
     /// chose (RFC 1350, section 4).
+    #[inline]
     fn belongs(&self, from: SocketAddrV4) -> bool {
         match self.peer {
             Some(peer) => from == peer,
@@ -419,6 +425,7 @@ impl Client {
         self.data(now, from, 1, bytes, sink)
     }
 
+    #[inline]
     fn data(&mut self, now: Instant, from: SocketAddrV4, number: u16, bytes: &[u8], sink: &mut dyn Sink) -> Action<'_> {
         match self.blocks.place(number) {
             Place::Next => {}
@@ -458,6 +465,7 @@ impl Client {
     }
 
     /// Whether a block of `length` bytes at `offset` is one that was agreed upon and announced.
+    #[inline]
     fn check(&self, offset: u64, length: usize) -> Result<(), Error> {
         if length > usize::from(self.block_size) {
             return Err(Error::LongBlock { length, block_size: self.block_size });
@@ -575,6 +583,7 @@ impl Client {
         }
     }
 
+    #[inline]
     fn heard_from_server(&mut self, now: Instant) {
         self.attempts = 0;
         self.progressed = now;
@@ -597,6 +606,7 @@ impl Client {
         }
     }
 
+    #[inline]
     fn acknowledge(&mut self, now: Instant, to: SocketAddrV4) -> Action<'_> {
         self.blocks.acknowledged();
         self.timer.sent(now);
@@ -616,6 +626,7 @@ impl Client {
         self.send(self.server, length)
     }
 
+    #[inline]
     fn acknowledgement(&mut self, to: SocketAddrV4) -> Action<'_> {
         let length = Packet::Acknowledgement { block: self.blocks.last() }.emit(&mut self.outgoing);
         self.send(to, length)

@@ -129,6 +129,7 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// A packet that is cut short, has no known operation code or holds an option whose value is no number.
+    #[inline]
     pub fn parse(datagram: &'a [u8]) -> Result<Self, PacketError> {
         let (operation, body) = split_u16(datagram)?;
         match operation {
@@ -154,6 +155,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Writes the packet to the start of `buffer` and says how many bytes it has; `None` if the buffer is too small.
+    #[inline]
     pub fn emit(&self, buffer: &mut [u8]) -> Option<usize> {
         let mut writer = Writer { buffer, length: 0 };
         match *self {
@@ -211,6 +213,7 @@ impl fmt::Display for PacketError {
 }
 
 /// The first two bytes as a number, and what follows.
+#[inline]
 fn split_u16(bytes: &[u8]) -> Result<(u16, &[u8]), PacketError> {
     let (first, rest) = bytes.split_first_chunk::<2>().ok_or(PacketError::CutShort)?;
     Ok((u16::from_be_bytes(*first), rest))
@@ -241,6 +244,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    #[inline]
     fn bytes(&mut self, bytes: &[u8]) -> Option<()> {
         let end = self.length.checked_add(bytes.len())?;
         self.buffer.get_mut(self.length..end)?.copy_from_slice(bytes);
@@ -248,6 +252,7 @@ impl Writer<'_> {
         Some(())
     }
 
+    #[inline]
     fn u16(&mut self, value: u16) -> Option<()> {
         self.bytes(&value.to_be_bytes())
     }

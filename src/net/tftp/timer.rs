@@ -46,6 +46,7 @@ impl Timer {
     }
 
     /// Whether what runs now is the time to the question about silence, not a time-out yet.
+    #[inline]
     pub fn is_question(&self) -> bool {
         self.asks && self.doublings == 0
     }
@@ -58,6 +59,7 @@ impl Timer {
     }
 
     /// A fresh packet goes out now.
+    #[inline]
     pub fn sent(&mut self, now: Instant) {
         self.measured_from = Some(now);
         self.restart(now);
@@ -77,6 +79,7 @@ impl Timer {
     }
 
     /// Something new came in: the server lives.
+    #[inline]
     pub fn answered(&mut self, now: Instant) {
         if let Some(from) = self.measured_from.take() {
             self.measure(now.micros().saturating_sub(from.micros()));
@@ -92,26 +95,31 @@ impl Timer {
         self.deadline = now;
     }
 
+    #[inline]
     pub fn expired(&self, now: Instant) -> bool {
         now >= self.deadline
     }
 
+    #[inline]
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
     /// The time-out as it is now, back-off included, in microseconds.
+    #[inline]
     fn interval(&self) -> u64 {
         let factor = 1_u64.checked_shl(self.doublings).unwrap_or(u64::MAX);
         let shortest = if self.is_question() { SHORTEST_QUESTION } else { SHORTEST };
         self.timeout.saturating_mul(factor).clamp(shortest, LONGEST)
     }
 
+    #[inline]
     fn restart(&mut self, now: Instant) {
         self.deadline = Instant::from_micros(now.micros().saturating_add(self.interval()));
     }
 
     /// RFC 6298, section 2, with its constants: alpha 1/8, beta 1/4, K 4.
+    #[inline]
     fn measure(&mut self, sample: u64) {
         // More than an hour is no round trip, and keeps the sums far from overflow.
         let sample = sample.min(1 << 32);

@@ -70,7 +70,7 @@ fn it_starts_at_any_page_and_moves_up_without_touching_anything() -> Result<()> 
         if address == 0x20_0000 {
             let [bottom, top] = ["exception_stack_top", "early_stack_top"].map(board::unpackers_symbol);
             let early = unused_stack(&mut loaded, address, bottom?, top?)?;
-            ensure!((0x400..0x2000).contains(&early), "the early stack has {early:#x} of 0x2000 bytes left");
+            ensure!((0x400..0x1400).contains(&early), "the early stack has {early:#x} of 0x1400 bytes left");
         }
         // Behind the file, where .bss would begin, is still the junk: nothing but the file's own bytes was written there.
         if place != first || address < 0x3000_0000 {
