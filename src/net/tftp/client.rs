@@ -238,6 +238,14 @@ impl Client {
     /// A datagram came in at the transfer's local port.
     #[inline]
     pub fn on_packet(&mut self, now: Instant, from: SocketAddrV4, datagram: &[u8], sink: &mut dyn Sink) -> Action<'_> {
+        // As below, for what nearly all packets are.
+        if matches!(self.state, State::Opened { .. } | State::Receiving)
+            && self.waiting.is_none()
+            && self.peer == Some(from)
+            && let Some((block, bytes)) = Packet::block(datagram)
+        {
+            return self.data(now, from, block, bytes, sink);
+        }
         let Ok(packet) = Packet::parse(datagram) else {
             self.counts.strangers = self.counts.strangers.saturating_add(1);
             return Action::Wait;

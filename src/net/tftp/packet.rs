@@ -154,6 +154,13 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// The number and the bytes of a block, where `datagram` holds one. Nearly all packets of a transfer do, and what any packet may be takes
+    /// more to hand over than a block to look at.
+    pub fn block(datagram: &'a [u8]) -> Option<(u16, &'a [u8])> {
+        let (operation, body) = split_u16(datagram).ok()?;
+        if operation == opcode::DATA { split_u16(body).ok() } else { None }
+    }
+
     /// Writes the packet to the start of `buffer` and says how many bytes it has; `None` if the buffer is too small.
     #[inline]
     pub fn emit(&self, buffer: &mut [u8]) -> Option<usize> {
@@ -347,7 +354,11 @@ mod tests {
         fn any_body_is_parsed_or_refused(operation in 0_u8..8, body in "[a-zA-Z0-9\\x00]{0,80}") {
             let mut bytes = vec![0, operation];
             bytes.extend(body.as_bytes());
-            let _ = Packet::parse(&bytes);
+            let block = match Packet::parse(&bytes) {
+                Ok(Packet::Data { block, bytes }) => Some((block, bytes)),
+                _ => None,
+            };
+            prop_assert_eq!(Packet::block(&bytes), block);
         }
 
         #[test]

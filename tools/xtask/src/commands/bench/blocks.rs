@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::counts::{self, Counts};
 use super::figure::{Bar, Figure, median};
 use super::place;
 use super::scripted::{BLOCK, Bench, Contender, PEER, contenders, option};
@@ -56,39 +57,6 @@ impl Server {
     }
 }
 
-/// What was counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Counts {
-    instructions: f64,
-    reads: f64,
-    writes: f64,
-    /// Looks at the receive ring, those in vain included.
-    looks: f64,
-}
-
-impl Counts {
-    /// Each number of `self` and `other`.
-    fn with(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
-        Self {
-            instructions: f(self.instructions, other.instructions),
-            reads: f(self.reads, other.reads),
-            writes: f(self.writes, other.writes),
-            looks: f(self.looks, other.looks),
-        }
-    }
-}
-
-/// What the plugin says at the end: everything, and the part that was waiting.
-fn parse(log: &str) -> Option<(Counts, Counts)> {
-    let line = log.lines().find_map(|line| line.strip_prefix("blocks: "))?;
-    let mut numbers = line.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
-    let mut next = || numbers.next();
-    let all = Counts { instructions: next()?, reads: next()?, writes: next()?, looks: 0.0 };
-    let waiting = Counts { instructions: next()?, reads: next()?, writes: next()?, looks: 0.0 };
-    let looks = next()?;
-    Some((Counts { looks, ..all }, waiting))
-}
-
 /// What a block costs `contender`: the difference of two runs, a block.
 fn block(bench: &Bench, contender: &Contender, server: Server) -> Result<Counts> {
     let (all, waiting) = run(bench, contender, server, MANY)?;
@@ -112,7 +80,8 @@ fn run(bench: &Bench, contender: &Contender, server: Server, blocks: usize) -> R
     command.arg("-plugin").arg(option(&plugin.to_string_lossy())).args(["-d", "plugin"]);
     let mut machine = Machine::start(command)?;
     machine.wait_for_end(LIMIT).with_context(|| contender.who.to_owned())?;
-    let counted = parse(&machine.emulator_log()).context("the plugin did not say what it counted")?;
+    let counted = counts::parse(&machine.emulator_log(), "blocks");
+    let counted = *counted.first().context("the plugin did not say what it counted")?;
     let said = machine.transcript(Uart::Mini);
     if !said.contains(&length(blocks).to_string()) {
         bail!("{} did not fetch {} bytes:\n{said}", contender.who, length(blocks));
@@ -200,16 +169,6 @@ fn figures(server: Server, ours: Counts, theirs: Counts) -> Vec<Figure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_plugins_line_is_found_among_others() {
-        let log = "qemu: a line\nblocks: all 100 20 10 waiting 30 5 1 looks 12\n";
-        let all = Counts { instructions: 100.0, reads: 20.0, writes: 10.0, looks: 12.0 };
-        let waiting = Counts { instructions: 30.0, reads: 5.0, writes: 1.0, looks: 0.0 };
-        assert_eq!(parse(log), Some((all, waiting)));
-        assert_eq!(parse("blocks: all 1 2 3 waiting 4 5 6 looks"), None);
-        assert_eq!(parse(""), None);
-    }
 
     #[test]
     fn both_are_told_what_to_fetch_from_whom() {

@@ -14,6 +14,7 @@
 
 pub mod blocks;
 mod chart;
+mod counts;
 pub mod figure;
 pub mod link;
 pub mod mutants;
@@ -50,6 +51,8 @@ pub enum Topic {
     Blocks,
     /// How fast files come from each server in each window beside Debian's U-Boot
     Rates,
+    /// What a file costs by HTTP beside TFTP, both ours
+    Http,
     /// A file over a network that loses 1 % beside Debian's U-Boot, which takes minutes
     Loss,
     /// The receive path on simulated wires: rates, round trips, a small switch, loss
@@ -68,7 +71,7 @@ impl Topic {
 }
 
 /// What a bench without `--only` measures.
-const WHOLE: [Topic; 9] = [
+const WHOLE: [Topic; 10] = [
     Topic::Size,
     Topic::Link,
     Topic::Start,
@@ -76,12 +79,13 @@ const WHOLE: [Topic; 9] = [
     Topic::Steps,
     Topic::Blocks,
     Topic::Rates,
+    Topic::Http,
     Topic::Loss,
     Topic::Mutants,
 ];
 
 /// What wants a network of its own.
-const APART: [Topic; 3] = [Topic::Blocks, Topic::Rates, Topic::Loss];
+const APART: [Topic; 4] = [Topic::Blocks, Topic::Rates, Topic::Http, Topic::Loss];
 
 /// What to measure, and how.
 #[derive(Args)]
@@ -167,6 +171,7 @@ fn measure(
             results.rates = rates;
             figures
         }
+        Topic::Http => start::http::measure(cache, rounds)?,
         Topic::Loss => rates::measure_loss(cache)?,
         Topic::Mutants => return mutants::measure(cache, &arguments.list, tell),
         Topic::TestTimes => vec![tests::measure()?],

@@ -26,7 +26,8 @@ const RAMDISK: &str = "rootfs.cpio";
 /// The tree of the board that the emulator is.
 pub const TREE: &str = "bcm2711-rpi-4-b.dtb";
 
-const XEN_ARGUMENTS: &str =
+/// What Xen is told.
+pub const XEN_ARGUMENTS: &str =
     "console=dtuart dtuart=/soc/serial@7e215040 dom0_mem=512M dom0_max_vcpus=1 bootscrub=0 vwfi=native";
 // The blacklist names drivers of devices that the emulator lacks.
 const DOM0_ARGUMENTS: &str = "console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0 \

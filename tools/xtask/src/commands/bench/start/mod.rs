@@ -9,6 +9,7 @@
 //!   and its look for USB devices. The link is up for all. And how long it takes ours to have a script, and settings, from the card.
 
 mod from_card;
+pub(super) mod http;
 mod job;
 mod link;
 mod race;

@@ -14,9 +14,9 @@ use crate::process::announce;
 /// Xen's first line of its own, before which nothing is Xen's.
 const FIRST: &[&str] = &[" Xen 4.", "(XEN) "];
 /// By this Xen says which one it is.
-const BANNER: &str = "Xen version";
+pub const BANNER: &str = "Xen version";
 /// How long one start may take.
-const LIMIT: Duration = Duration::from_secs(180);
+pub const LIMIT: Duration = Duration::from_secs(180);
 
 /// One start.
 struct Start {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::super::counts;
 use super::super::figure::{Bar, Figure};
 use super::super::scripted::option;
 use super::Bench;
@@ -30,6 +31,9 @@ const BAR: f64 = 90.0;
 const PAYLOAD: &str = "fake-xen";
 const END: &str = "fake-xen: end";
 const RECORD: &str = "fake-xen: /chosen/xenlift:";
+
+/// What the plugin's lines begin with that tell of a program's start.
+pub(super) const IMAGE: &str = "image";
 
 /// How long the payload may take: it makes a digest of every file, with its caches off.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -72,7 +76,7 @@ pub fn measure(cache: &Cache) -> Result<(Vec<Figure>, Boot)> {
     let said = machine.wait_for(Uart::Mini, END, LIMIT)?;
     let spans = spans(&said).with_context(|| format!("no record of the boot in\n{said}"))?;
     let log = machine.emulator_log();
-    let images = images(&log);
+    let images: Vec<u64> = counts::parse(&log, IMAGE).iter().map(|(all, _)| all.instructions as u64).collect();
     let [first, .., last] = images[..] else { bail!("the plugin saw less than two programs start:\n{log}") };
     let transfer = transfer(&spans);
     // An instruction is a nanosecond.
@@ -110,12 +114,6 @@ fn transfer(spans: &[Span]) -> u64 {
         reached = reached.max(to);
     }
     sum
-}
-
-/// How many instructions the first processor had executed each time that it came to the beginning of a program.
-fn images(log: &str) -> Vec<u64> {
-    let lines = log.lines().filter_map(|line| line.strip_prefix("image: all "));
-    lines.filter_map(|line| line.split(' ').next()?.parse().ok()).collect()
 }
 
 /// The record of the boot in what the payload says.
@@ -174,12 +172,5 @@ mod tests {
         assert_eq!(transfer(&files), 20);
         assert_eq!(transfer(&[span("a", 0, 5, 1), span("b", 7, 9, 1)]), 7);
         assert_eq!(transfer(&[]), 0);
-    }
-
-    #[test]
-    fn starts_of_programs_are_found_among_other_lines() {
-        let log =
-            "qemu: a line\nimage: all 6 0 0 waiting 0 0 0 looks 0\nimage: all 300 6 4 waiting 0\nblocks: all 900 1\n";
-        assert_eq!(images(log), [6, 300]);
     }
 }
