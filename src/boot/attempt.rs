@@ -164,7 +164,7 @@ pub fn prefetch<B: Board>(
     supply = supply.with_card(card);
     kept.forget_memory();
     let mut store = Store::new(ram, layout);
-    let mut load = Load { store: &mut store, files: Vec::new(), notes: Vec::new() };
+    let mut load = Load { store: &mut store, files: Vec::new(), notes: Vec::new(), tree: None };
     let mut watch = Watch::hidden(keeper, board.clock().now(), Some(foreground));
     match load.bring_all(&plan, &mut supply, &mut watch) {
         Ok(()) => {
@@ -310,7 +310,7 @@ fn attempt<B: Board>(
         Some(Prefetched { parked, files }) => (parked.resume(ram), files),
         None => (Store::new(ram, layout), Vec::new()),
     };
-    let mut load = Load { store: &mut store, files, notes: Vec::new() };
+    let mut load = Load { store: &mut store, files, notes: Vec::new(), tree: None };
     let mut watch = Watch::new(keeper, board.clock().now());
     watch.catch_up();
     let brought = load.bring_all(&plan, &mut supply, &mut watch);
@@ -318,7 +318,10 @@ fn attempt<B: Board>(
     let ready = brought
         .and_then(|()| load.write_tree(&plan, tree.as_deref().ok(), &known))
         .and_then(|tree| load.check_memory(&plan, tree).and_then(|()| load.departure(tree)));
+    let tree = load.tree;
     let result = ready.map(|departure| departure.start(board, keeper, &mut supply, &mut store, *uart).into());
+    // It stays where it is until something else is loaded there.
+    kept.keep_tree(tree.map(|tree| store.range(tree).start));
     store.give_up();
     result
 }
@@ -363,6 +366,8 @@ struct Load<'s, 'm> {
     store: &'s mut Store<'m>,
     files: Vec<InMemory>,
     notes: Vec<String>,
+    /// The tree that Xen is given, as far as it is made.
+    tree: Option<Stored>,
 }
 
 impl Load<'_, '_> {
@@ -516,6 +521,7 @@ impl Load<'_, '_> {
         let block = self.store.block("device tree", size as u64).map_err(store_error)?;
         console::poll();
         let mut editor = Editor::copy(&start, self.store.bytes_mut(block))?;
+        self.tree = Some(block);
         console::poll();
         self.notes.extend(carried(&carry_over(firmware.as_ref(), known, &mut editor)?));
         console::poll();

@@ -258,12 +258,16 @@ impl<B: Board> Keeper<B> {
 
     /// Takes what the terminal is.
     pub fn set_terminal(&mut self, kind: Kind) {
+        console::with(|console| self.set_terminal_of(console, kind));
+    }
+
+    /// The same for who has the console in hand.
+    pub fn set_terminal_of(&mut self, console: &mut Console, kind: Kind) {
         self.terminal = Some(kind);
-        let columns = match kind {
+        console.set_columns(match kind {
             Kind::Ansi { columns, .. } => Some(columns),
             Kind::Plain => None,
-        };
-        console::with(|console| console.set_columns(columns));
+        });
     }
 
     /// Whether somebody has pressed Ctrl-C since this was last asked. What was typed ahead stays where it is, what was printed and not sent is dropped.

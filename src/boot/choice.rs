@@ -211,6 +211,9 @@ impl<'s> Visit<'s> {
         self.keyboard.forget();
         self.early.clear();
         console::with(|console| self.menu.reopen(now, message, console));
+        if machine.keeper.terminal.is_some_and(|kind| kind != Kind::Plain) {
+            self.query = console::with(|console| Query::ask(now, console));
+        }
     }
 
     /// Until something is chosen.
@@ -307,12 +310,16 @@ impl<'s> Visit<'s> {
             }) {
                 if query.as_mut().is_some_and(|query| query.key(key)) {
                     let kind = query.map_or(Kind::Plain, |query| query.kind());
-                    keeper.set_terminal(kind);
+                    keeper.set_terminal_of(console, kind);
                     menu.set_kind(now, kind, console);
                 } else if !matches!(key, Key::Report { .. }) {
                     keeper.watched = true;
                     if let Some(action) = menu.key(now, key, console) {
                         return Some((action, false));
+                    }
+                    if key == Key::Control(b'l') {
+                        // The terminal may have another size by now. Nobody waits for its answer.
+                        *query = Some(Query::ask(now, console));
                     }
                 }
             }

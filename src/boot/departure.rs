@@ -8,10 +8,10 @@ use super::bring_up::Keeper;
 use super::digest::Digest;
 use super::image::{self, Kernel, System};
 use super::layout;
+use super::network::Watch;
 use super::store::{self, Store, Stored};
 use super::summary::{CommandLine, Loaded, Next, Summary};
 use super::supply::Supply;
-use super::timing::Timing;
 use super::warnings::{self, Ready, Warning};
 use super::xen;
 use super::xen_console::{self, Ours, Uart, XenConsole};
@@ -62,6 +62,8 @@ pub enum Error {
         /// What is wrong with it.
         error: image::Error,
     },
+    /// Somebody pressed Ctrl-C.
+    GivenUp,
     /// The jump was not possible.
     HandOff(HandOffError),
 }
@@ -81,6 +83,7 @@ impl fmt::Display for Error {
                 "{path}: reg is no address and size in the cells that its parent's #address-cells and #size-cells say; Xen would stop over it"
             ),
             Self::Image { label, error } => write!(f, "{label}: {error}"),
+            Self::GivenUp => f.write_str("given up at the console"),
             Self::HandOff(error) => error.fmt(f),
         }
     }
@@ -139,7 +142,7 @@ impl Departure {
         uart: Choice,
     ) -> Error {
         keeper.timing.mark(keeper.now(), format_args!("tree and files"));
-        match self.make_ready(store, uart, keeper.manner(), &keeper.timing) {
+        match self.make_ready(store, uart, keeper) {
             Ok(()) => {
                 keeper.timing.mark(keeper.now(), format_args!("jump"));
                 self.leave(board, keeper, supply, store)
@@ -148,13 +151,13 @@ impl Departure {
         }
     }
 
-    fn make_ready(
+    fn make_ready<B: Board>(
         &mut self,
         store: &mut Store<'_>,
         uart: Choice,
-        manner: Manner,
-        timing: &Timing,
+        keeper: &mut Keeper<B>,
     ) -> Result<(), Error> {
+        let manner = keeper.manner();
         console::poll();
         let mut editor = Editor::new(store.bytes_mut(self.tree))?;
         console::poll();
@@ -163,7 +166,7 @@ impl Departure {
             false => None,
         };
         console::poll();
-        timing.leave(&mut editor)?;
+        keeper.timing.leave(&mut editor)?;
         console::poll();
         let length = editor.finish().len();
         self.tree = store.shorten(self.tree, length as u64).map_err(Error::Store)?;
@@ -193,8 +196,7 @@ impl Departure {
             None => Next::Kernel,
         };
         console::poll();
-        self.say(store, &tree, next, system, manner);
-        Ok(())
+        self.say(store, &tree, next, system, keeper)
     }
 
     /// What Xen would stop over, and what a person should know.
@@ -214,16 +216,31 @@ impl Departure {
     }
 
     /// The last words; with digests of everything if somebody watches.
-    fn say(&self, store: &Store<'_>, tree: &Tree<'_>, next: Next<'_>, system: System, manner: Manner) {
-        let watched = manner != Manner::Unattended;
-        let mut files: Vec<Loaded<'_>> = (self.files.iter())
-            .map(|File { label, source, range, sha256 }| {
-                let bytes = || store.bytes_at(*range).unwrap_or_default();
-                let digest = sha256.map(Digest::Sha256).or_else(|| watched.then(|| Digest::crc32(bytes())));
-                Loaded { label, source, range: *range, digest }
-            })
-            .collect();
-        let digest = watched.then(|| Digest::crc32(tree.bytes()));
+    fn say<B: Board>(
+        &self,
+        store: &Store<'_>,
+        tree: &Tree<'_>,
+        next: Next<'_>,
+        system: System,
+        keeper: &mut Keeper<B>,
+    ) -> Result<(), Error> {
+        let manner = keeper.manner();
+        let now = keeper.now();
+        let mut watch = Watch::new(keeper, now);
+        let mut crc32 = |source: &str, bytes: &[u8]| match manner {
+            Manner::Unattended => Ok(None),
+            _ => watch.crc32(source, bytes).map(|crc| Some(Digest::Crc32(crc))).ok_or(Error::GivenUp),
+        };
+        let mut files: Vec<Loaded<'_>> = Vec::new();
+        for File { label, source, range, sha256 } in &self.files {
+            let digest = match sha256 {
+                Some(sha256) => Some(Digest::Sha256(*sha256)),
+                None => crc32(source, store.bytes_at(*range).unwrap_or_default())?,
+            };
+            files.push(Loaded { label, source, range: *range, digest });
+        }
+        let digest = crc32("device tree", tree.bytes())?;
+        drop(watch);
         let range = store.range(self.tree);
         files.push(Loaded { label: "device tree", source: &self.tree_source, range, digest });
         console::poll();
@@ -258,6 +275,7 @@ impl Departure {
             Manner::Plain => summary.long(USUAL_COLUMNS, console).ok(),
             Manner::Ansi { columns } => summary.long(columns, console).ok(),
         });
+        Ok(())
     }
 
     fn leave<B: Board>(

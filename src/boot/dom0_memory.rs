@@ -3,8 +3,8 @@
 //! Dom0's memory is mapped 1:1, and Xen takes it in naturally aligned blocks, each a power of two: from the low memory, in which 30-bit
 //! devices reach, blocks of 128 MiB and more, then smaller ones wherever they are, but never a small one below the first
 //! (`allocate_memory_11` in `xen/arch/arm/domain_build.c`). What it cannot find so makes it panic ("36MB unallocated"), on a board with
-//! plenty of free memory. This follows the same rules over the free blocks of the layout. Xen's own tables come off too, so that the
-//! answer is the most that can be hoped for: a shortage told here is real, its absence no promise.
+//! plenty of free memory. This follows the same rules over the free blocks of the layout, less the frame table, which is all that is known for
+//! certain of what Xen takes for itself: more than that is a panic. What lies between that and what Xen was seen to take may be one.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -18,8 +18,13 @@ const LEAST_LOW: u64 = 128 << 20;
 /// When no block is found, smaller ones are tried down to this many bytes.
 const LEAST: u64 = 4 << 20;
 
-/// What Xen keeps for itself at least: its tables of all pages, and those of Dom0's addresses. On a board of 1 GB it takes 20 MiB.
-const XENS_OWN: u64 = 32 << 20;
+/// What Xen keeps for itself beside its frame table: tables, stacks, what it knows of domains. It was seen to take some 7 MiB.
+const XENS_OWN: u64 = 16 << 20;
+/// Bytes of the frame table for each page of memory, the least multiple of which it takes, and what it is aligned to, in the highest place that is free
+/// (`struct page_info` in `asm/mm.h`, `setup_frametable_mappings` in `xen/arch/arm/`).
+const FRAME: u64 = 56;
+const FRAME_TABLE_STEP: u64 = 2 << 20;
+const FRAME_TABLE_ALIGNMENT: u64 = 32 << 20;
 /// What is proposed instead is a multiple of this.
 const STEP: u64 = 64 << 20;
 /// Proposals that are tried.
@@ -43,7 +48,7 @@ pub struct Shortage {
 }
 
 impl Shortage {
-    /// Whether it is more than is free at all, in whatever pieces Xen takes it.
+    /// Whether it is more than is free at all, in whatever pieces Xen takes it. Only that keeps an entry from being booted.
     pub fn is_certain(&self) -> bool {
         self.asked.dom0.saturating_add(self.asked.domains) > self.free.saturating_add(UNCERTAIN)
     }
@@ -52,7 +57,10 @@ impl Shortage {
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { asked, found, free, memory, instead } = self;
-        write!(f, "{asked}: Xen will find {} MiB for Dom0 at most, and stop. ", found >> 20)?;
+        match *found < asked.dom0 {
+            true => write!(f, "{asked}: Xen will panic, it finds {} MiB for Dom0 at most. ", found >> 20)?,
+            false => write!(f, "{asked}: Xen may panic, it needs some memory itself. ")?,
+        }
         let taken = memory.saturating_sub(*free).div_ceil(1 << 20);
         write!(
             f,
@@ -96,9 +104,9 @@ impl fmt::Display for Instead {
 }
 
 impl Instead {
-    /// What may fit beside `domains` bytes in `memory` bytes, when nothing is known of the files: they may have 160 MiB.
+    /// What may fit beside `domains` bytes in `memory` bytes, when nothing is known of the files: they and Xen may have 192 MiB.
     pub fn guess(memory: u64, domains: u64) -> Self {
-        let room = memory.saturating_sub(domains).saturating_sub(XENS_OWN + (160 << 20));
+        let room = memory.saturating_sub(domains).saturating_sub(192 << 20);
         Self(Some(room / STEP * STEP).filter(|bytes| *bytes > 0))
     }
 }
@@ -108,16 +116,20 @@ impl Instead {
 /// # Errors
 /// [`Shortage`].
 pub fn check(layout: &Layout, tree: Option<&Tree<'_>>, asked: Asked) -> Result<(), Shortage> {
-    let left = left_to_xen(layout, tree);
+    let mut left = left_to_xen(layout, tree);
     let free: u64 = left.iter().map(PhysicalRange::size).sum();
-    let found = find(left.clone(), asked.dom0).min(free.saturating_sub(asked.domains));
-    if found >= asked.dom0 {
+    let memory: u64 = layout.banks().iter().map(PhysicalRange::size).sum();
+    let table = (memory / PAGE * FRAME).next_multiple_of(FRAME_TABLE_STEP);
+    // Where it finds no place, Xen does not even come to Dom0.
+    let _ = take(&mut left, table, FRAME_TABLE_ALIGNMENT, u64::MAX, true);
+    let beside_domains = |own: u64| free.saturating_sub(table.saturating_add(asked.domains).saturating_add(own));
+    let found = find(left.clone(), asked.dom0).min(beside_domains(0));
+    let room = beside_domains(XENS_OWN).min(asked.dom0);
+    if found >= asked.dom0 && room >= asked.dom0 {
         return Ok(());
     }
-    let room = free.saturating_sub(asked.domains.saturating_add(XENS_OWN)).min(asked.dom0);
     let mut tried = (1..=room / STEP).rev().map(|steps| steps * STEP).take(MOST_TRIED);
     let instead = Instead(tried.find(|size| find(left.clone(), *size) == *size));
-    let memory = layout.banks().iter().map(PhysicalRange::size).sum();
     Err(Shortage { asked, found, free, memory, instead })
 }
 
@@ -145,7 +157,7 @@ fn find(mut free: Vec<PhysicalRange>, asked: u64) -> u64 {
     let mut first = u64::MAX;
     let mut size = largest_power(left);
     while size >= least_low {
-        if let Some(block) = take(&mut free, size, LOW_MEMORY_END, false) {
+        if let Some(block) = take(&mut free, size, size, LOW_MEMORY_END, false) {
             first = block.start;
             left -= size;
             break;
@@ -158,7 +170,7 @@ fn find(mut free: Vec<PhysicalRange>, asked: u64) -> u64 {
     size = largest_power(left);
     while left > 0 {
         let end = if low { LOW_MEMORY_END } else { u64::MAX };
-        let Some(block) = take(&mut free, size, end, true) else {
+        let Some(block) = take(&mut free, size, size, end, true) else {
             size /= 2;
             if low && size < least_low {
                 low = false;
@@ -189,13 +201,13 @@ fn largest_power(bytes: u64) -> u64 {
     bytes.checked_ilog2().map_or(0, |order| 1 << order)
 }
 
-/// Takes an aligned block of `size` bytes below `end`, the highest or the lowest there is.
-fn take(free: &mut Vec<PhysicalRange>, size: u64, end: u64, highest: bool) -> Option<PhysicalRange> {
+/// Takes a block of `size` bytes at a multiple of `alignment` below `end`, the highest or the lowest there is.
+fn take(free: &mut Vec<PhysicalRange>, size: u64, alignment: u64, end: u64, highest: bool) -> Option<PhysicalRange> {
     let fitting = |gap: &PhysicalRange| {
         let start = if highest {
-            gap.end.min(end).checked_sub(size)? / size * size
+            gap.end.min(end).checked_sub(size)? / alignment * alignment
         } else {
-            gap.start.checked_next_multiple_of(size)?
+            gap.start.checked_next_multiple_of(alignment)?
         };
         let block = PhysicalRange::sized(start, size)?;
         (gap.contains(&block) && block.end <= end).then_some(block)
@@ -251,18 +263,28 @@ mod tests {
         layout.place("modules", range(PAGE, 96 * MIB)).unwrap();
         let asked = |dom0, domains| Asked { dom0: dom0 * MIB, domains: domains * MIB };
         let shortage = check(&layout, Some(&tree), asked(900, 0)).unwrap_err();
-        // 768 in large blocks, 64 above them, and the 32 that touch the first block from below.
+        // The frame table goes to 928 MiB. 768 in large blocks, 48 above them, and the 32 that touch the first block from below.
         assert_eq!(
             shortage.to_string(),
-            "dom0_mem=900M: Xen will find 864 MiB for Dom0 at most, and stop. The firmware left 960 MiB; \
+            "dom0_mem=900M: Xen will panic, it finds 848 MiB for Dom0 at most. The firmware left 960 MiB; \
              Xen, modules and reservations take 96 of them; write dom0_mem=832M"
         );
         assert!(shortage.is_certain());
         assert_eq!(check(&layout, Some(&tree), asked(832, 0)), Ok(()), "what is proposed can be had");
         // What other domains get is not Dom0's.
         let shared = check(&layout, Some(&tree), asked(832, 128)).unwrap_err();
-        assert!(shared.to_string().starts_with("dom0_mem=832M and 128 MiB for other domains: Xen will find 736 MiB"));
+        assert!(
+            shared
+                .to_string()
+                .starts_with("dom0_mem=832M and 128 MiB for other domains: Xen will panic, it finds 722 MiB")
+        );
         assert_eq!(shared.instead, Instead(Some(704 * MIB)));
+        let close = check(&layout, Some(&tree), asked(840, 0)).unwrap_err();
+        assert!(
+            close.to_string().starts_with("dom0_mem=840M: Xen may panic, it needs some memory itself. The"),
+            "{close}"
+        );
+        assert!(!close.is_certain());
         let hopeless = check(&layout, Some(&tree), asked(64, 2000)).unwrap_err();
         assert!(hopeless.to_string().ends_with("; give the domains less"), "{hopeless}");
         // A small block that does not touch the first one from below ends the search.

@@ -2,7 +2,7 @@
 
 use crate::board::{Block, Board};
 use crate::boot::bring_up::{Identity, Keeper};
-use crate::boot::digest::Following;
+use crate::boot::digest::{Following, crc32_continued};
 use crate::config::Network;
 use crate::console::{self, Attentive, attentively};
 use crate::device_tree::{Node, Tree};
@@ -34,6 +34,9 @@ const MOST_UNTOLD: usize = 4096;
 
 /// Bytes of which a digest is computed between two looks at the console: 0.2 ms at the 33 instructions a byte that were counted.
 const DIGESTED_AT_ONCE: usize = 8 * 1024;
+
+/// Bytes of which a CRC-32 is computed at a time: 0.1 ms, less than an instruction a byte.
+const CHECKED_AT_ONCE: usize = 128 * 1024;
 
 /// The controller of a board.
 pub type Controller<B> = Genet<&'static <B as Board>::Registers, <B as Board>::Memory, Attentive<<B as Board>::Clock>>;
@@ -186,26 +189,46 @@ impl<'k, B: Board> Watch<'k, B> {
     /// The SHA-256 of `bytes`, which are called `name`, of which `begun` has the beginning; `None` if it was given up at the console.
     pub fn sha256(&mut self, name: &str, bytes: &[u8], begun: Following) -> Option<[u8; 32]> {
         let (mut digest, started) = (begun, self.keeper.now());
-        let name = format!("{name}, SHA-256");
+        let (name, size) = (format!("{name}, SHA-256"), bytes.len() as u64);
+        self.work(&name, size, &mut || digest.follow(bytes, DIGESTED_AT_ONCE).then(|| digest.done() as u64))?;
+        let now = self.keeper.now();
+        self.keeper.timing.mark_since("", now, format_args!("{name}"));
+        self.measured(&name, now.since(started), size);
+        Some(digest.finish())
+    }
+
+    /// The CRC-32 of `bytes`, which are called `name`; `None` if it was given up at the console.
+    pub fn crc32(&mut self, name: &str, bytes: &[u8]) -> Option<u32> {
+        let (mut crc, mut done) = (0, 0);
+        let mut pieces = bytes.chunks(CHECKED_AT_ONCE);
+        self.work(&format!("{name}, CRC-32"), bytes.len() as u64, &mut || {
+            let piece = pieces.next()?;
+            crc = crc32_continued(crc, piece);
+            done += piece.len() as u64;
+            Some(done)
+        })?;
+        Some(crc)
+    }
+
+    /// Does `step` until nothing is left of a job of `size` bytes; it says how much is done. `None` if the job was given up at the console.
+    fn work(&mut self, name: &str, size: u64, step: &mut dyn FnMut() -> Option<u64>) -> Option<()> {
+        let started = self.keeper.now();
         let mut reported = started;
-        while digest.follow(bytes, DIGESTED_AT_ONCE) {
+        while let Some(received) = step() {
             let now = self.keeper.now();
             if !self.poll(now) {
-                self.event(Event::Ended { file: &name, came: false });
+                self.event(Event::Ended { file: name, came: false });
                 return None;
             }
             if now.since(reported) >= PROGRESS_INTERVAL {
                 reported = now;
-                let (received, size) = (digest.done() as u64, Some(bytes.len() as u64));
                 let elapsed = now.since(started);
-                let progress = Progress { received, size, elapsed, ..Progress::default() };
-                self.event(Event::Progress { file: &name, progress });
+                let progress = Progress { received, size: Some(size), elapsed, ..Progress::default() };
+                self.event(Event::Progress { file: name, progress });
             }
         }
-        self.event(Event::Ended { file: &name, came: true });
-        let took = self.keeper.now().since(started);
-        self.measured(&name, took, bytes.len() as u64);
-        Some(digest.finish())
+        self.show(|display, now, out| display.event(now, &Event::Ended { file: name, came: true }, out));
+        Some(())
     }
 
     /// Lets the display write to the console.

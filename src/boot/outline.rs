@@ -247,7 +247,10 @@ If that fails: other
             notes[0].contains("does not know \"bootscrubb\"") && notes[0].ends_with("is bootscrub meant?"),
             "{text}"
         );
-        assert!(notes[1].starts_with("Note: dom0_mem=900M and 16 MiB for other domains: Xen will find "), "{text}");
+        assert!(
+            notes[1].starts_with("Note: dom0_mem=900M and 16 MiB for other domains: Xen will panic, it finds "),
+            "{text}"
+        );
         assert_eq!(notes[2], "Note: guest: console=ttyAMA0 is not there without vpl011: it will be silent");
         assert_eq!(
             notes[3],

@@ -17,6 +17,8 @@ use crate::shell::{Leave, Platform, Shell, Suspended};
 pub struct Kept {
     shell: Option<Suspended>,
     visitor: Visitor,
+    /// Where the tree lies that was made for an entry which was not started.
+    tree: Option<u64>,
     /// Somebody has been at the prompt, so that the variables may be what he wants.
     visited: bool,
 }
@@ -27,6 +29,11 @@ impl Kept {
         self.shell = Some(shell);
     }
 
+    /// Keeps where the tree of an attempt that failed lies, to be looked at.
+    pub fn keep_tree(&mut self, address: Option<u64>) {
+        self.tree = address;
+    }
+
     /// The shell that somebody has had in hand at the prompt: a script that is started afterwards finds its variables, as with U-Boot.
     pub fn take_visited(&mut self) -> Option<Suspended> {
         self.forget_memory();
@@ -35,6 +42,7 @@ impl Kept {
 
     /// Forgets what lies in memory, because an entry is about to use that.
     pub fn forget_memory(&mut self) {
+        self.tree = None;
         if let Some(shell) = &mut self.shell {
             shell.forget_memory();
         }
@@ -52,7 +60,7 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
         Timeout::Seconds(_) => Some(PATIENCE),
     };
     let kind = machine.keeper.terminal;
-    let Kept { shell: suspended, mut visitor, .. } = core::mem::take(&mut machine.kept);
+    let Kept { shell: suspended, mut visitor, tree, .. } = core::mem::take(&mut machine.kept);
     let mut platform = match BoardPlatform::with_entries(machine, &settings.entries, from_card) {
         Ok(platform) => platform,
         Err(error) => {
@@ -72,12 +80,15 @@ pub fn run<B: Board>(machine: &mut Machine<B>, settings: &Settings, from_card: b
             shell
         }
     };
+    if let Some(address) = tree {
+        shell.working_tree = Some(address);
+        shell.platform.print(format_args!(
+            "The device tree of the attempt that failed, as far as it was made, is at {address:#x}: see `tree diff`, `fdt print`.\n"
+        ));
+    }
     let leave = prompt::run(&mut shell, &mut visitor, kind, patience);
     let shell = Some(shell.suspend());
     platform.give_back();
-    if let (None, Some(kind)) = (kind, visitor.terminal()) {
-        machine.keeper.set_terminal(kind);
-    }
-    machine.kept = Kept { shell, visitor, visited: true };
+    machine.kept = Kept { shell, visitor, tree: None, visited: true };
     leave
 }

@@ -267,7 +267,7 @@ mod tests {
         let with = |memory| told(&format!("dtuart=serial1 dom0_mem={memory}"));
         assert_eq!(with("800M"), [""; 0]);
         let found = with("2G");
-        assert!(found.len() == 1 && found[0].starts_with("dom0_mem=2048M: Xen will find "), "{found:?}");
+        assert!(found.len() == 1 && found[0].starts_with("dom0_mem=2048M: Xen will panic, it finds "), "{found:?}");
         assert_eq!(told("dtuart=serial1"), ["no dom0_mem= in Xen's args: Dom0 gets 512 MiB"]);
         let without_dom0 = told_of("dtuart=serial1", XEN, |editor| editor.delete_node("/chosen/dom0").unwrap());
         assert_eq!(without_dom0, [""; 0]);

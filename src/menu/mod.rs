@@ -169,7 +169,7 @@ impl<'s> Menu<'s> {
         self.open(now, true, out);
     }
 
-    /// Goes over to another kind of screen: the terminal has answered late.
+    /// Goes over to another kind of screen: the terminal has answered late, or has another size than before.
     pub fn set_kind(&mut self, now: Instant, kind: Kind, out: &mut dyn Write) {
         if kind == self.kind {
             return;
@@ -177,7 +177,11 @@ impl<'s> Menu<'s> {
         if self.takes_text() {
             self.editor.set_kind(kind, out);
         } else {
-            self.leave(out);
+            match (self.kind, kind) {
+                // Where the rows of before are now, nobody knows.
+                (Kind::Ansi { .. }, Kind::Ansi { .. }) => _ = out.write_str("\x1b[H\x1b[2J"),
+                _ => self.leave(out),
+            }
             self.editor = LineEditor::new(kind);
         }
         self.kind = kind;

@@ -12,6 +12,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// What unpacking is called where it is shown how far it is.
+const UNPACKING: &str = "unpacking";
+
 const TREE_MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
 
 /// An image, of whichever of mkimage's formats.
@@ -258,10 +261,12 @@ impl Shell<'_> {
                 if interrupted {
                     return false;
                 }
+                platform.progress(UNPACKING, at - to, u64::from(size));
                 let there = if target.contains(&piece) { platform.memory_mut(piece).ok() } else { None };
                 there.map(|there| there.copy_from_slice(bytes)).is_some()
             },
         );
+        self.platform.worked(UNPACKING, written.is_ok());
         if interrupted {
             return Err(Failure::Interrupted);
         }

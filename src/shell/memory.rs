@@ -31,27 +31,31 @@ impl Piece {
 }
 
 impl Shell<'_> {
-    /// Goes through `size` bytes in pieces, with a look at the keyboard before each, for as long as `each` says that it wants more.
+    /// Goes through `size` bytes in pieces, with a look at the keyboard before each, for as long as `each` says that it wants more. `what` is what
+    /// that is called where it is shown how far it is.
     ///
     /// # Errors
     /// [`Failure::Interrupted`] by Ctrl-C, and what `each` says.
     pub(in crate::shell) fn walk(
         &mut self,
+        what: &str,
         size: u64,
         each: &mut dyn FnMut(&mut Shell<'_>, Piece) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
         let mut offset = 0;
-        while offset < size {
+        let mut walked = Ok(true);
+        while offset < size && matches!(walked, Ok(true)) {
             if self.platform.interrupted() {
-                return Err(Failure::Interrupted);
-            }
-            let length = PIECE.min(size - offset);
-            if !each(self, Piece { offset, length })? {
+                walked = Err(Failure::Interrupted);
                 break;
             }
+            self.platform.progress(what, offset, size);
+            let length = PIECE.min(size - offset);
+            walked = each(self, Piece { offset, length });
             offset += length;
         }
-        Ok(())
+        self.platform.worked(what, walked.is_ok());
+        walked.map(drop)
     }
 
     /// Copies the bytes in `source` to `to`. Both may overlap.
@@ -66,7 +70,7 @@ impl Shell<'_> {
         self.platform.memory_mut(target)?;
         // Only one place of the platform's memory can be looked at at a time, so the bytes go over the heap.
         let mut bytes = vec![0; PIECE.min(size) as usize];
-        self.walk(size, &mut |shell, piece| {
+        self.walk("copying", size, &mut |shell, piece| {
             // From the end where the target lies behind, so that no byte is overwritten before it was copied.
             let offset = if to > source.start { size - piece.offset - piece.length } else { piece.offset };
             let piece = Piece { offset, ..piece };
@@ -84,7 +88,7 @@ impl Shell<'_> {
     /// [`NotMemory`], [`Failure::Interrupted`].
     pub fn crc32(&mut self, range: PhysicalRange) -> Result<u32, Failure> {
         let mut crc = 0;
-        self.walk(range.size(), &mut |shell, piece| {
+        self.walk("crc32", range.size(), &mut |shell, piece| {
             crc = crc32_continued(crc, shell.platform.memory(piece.at(range.start))?);
             Ok(true)
         })?;
@@ -97,7 +101,7 @@ impl Shell<'_> {
     /// As [`Shell::crc32`].
     pub fn digest(&mut self, algorithm: Algorithm, range: PhysicalRange) -> Result<Vec<u8>, Failure> {
         let mut running = Running::new(algorithm);
-        self.walk(range.size(), &mut |shell, piece| {
+        self.walk(algorithm.name(), range.size(), &mut |shell, piece| {
             running.add(shell.platform.memory(piece.at(range.start))?);
             Ok(true)
         })?;

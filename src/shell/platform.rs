@@ -10,6 +10,7 @@ use crate::boot::layout::Layout;
 use crate::config::Entry;
 use crate::device_tree::{Editor, edit};
 use crate::range::PhysicalRange;
+use crate::terminal::Kind;
 use crate::time::{Duration, Instant};
 use alloc::format;
 use alloc::string::String;
@@ -25,6 +26,18 @@ pub trait Platform {
 
     /// Looks after console and watchdog, and says whether Ctrl-C was pressed. Whatever loops asks at least every 0.5 ms.
     fn interrupted(&mut self) -> bool;
+
+    /// Notes that `done` of the `size` bytes are done of something that may take long and is called `what`. Who reads the console is shown how far it is.
+    fn progress(&mut self, _what: &str, _done: u64, _size: u64) {}
+
+    /// Notes that what is called `what` has ended, `whole` or given up.
+    fn worked(&mut self, _what: &str, _whole: bool) {}
+
+    /// Notes what the terminal has answered that it is.
+    fn set_terminal(&mut self, _kind: Kind) {}
+
+    /// Called over and over while nobody types: for what can be done meanwhile, such as finding a network.
+    fn idle(&mut self) {}
 
     /// The oldest byte that was typed and not yet read. Ctrl-C is not among them.
     fn typed(&mut self) -> Option<u8>;

@@ -4,8 +4,12 @@
 //! typed or pasted while a command runs stays in the platform's buffer and is run afterwards; Ctrl-C ends a command, and forgets
 //! the line that was begun.
 //!
-//! A line with which something came that nobody types is not run: bytes that no keyboard sends, errors of the line, characters that were lost. Half a command
-//! is another command, and what noise makes of one as well. Of noise that is text all through nothing can be told here.
+//! A line with which something came that nobody types is not run: bytes that no keyboard sends, errors of the line, characters that were lost, quotes and dashes
+//! that only look like ASCII's. Half a command is another command, and what noise makes of one as well: after noise no line is run until the line has been
+//! quiet for a moment ([`CALM`]). Of noise that is text all through nothing can be told here.
+//!
+//! A terminal that was made larger or smaller does not say so. It is asked anew with Ctrl-L, and with the first key after a while; its answer is taken when
+//! it comes.
 //!
 //! Each line has the limits of a script for itself. Quotes, `if` and loops that a line leaves open go on in the next one, behind `> `.
 
@@ -15,9 +19,10 @@ use crate::terminal::burst::CALM;
 use crate::terminal::key::{Decoder, Key};
 use crate::terminal::line::{LONGEST_LINE, LineEditor, Outcome};
 use crate::terminal::query::Query;
-use crate::terminal::{Kind, is_one_cell};
+use crate::terminal::{Kind, is_misleading};
 use crate::time::{Duration, Instant};
 use alloc::string::String;
+use core::fmt;
 
 /// How long nobody may type before the prompt is left by itself.
 pub const PATIENCE: Duration = Duration::from_secs(600);
@@ -25,11 +30,41 @@ pub const PATIENCE: Duration = Duration::from_secs(600);
 /// How long it may take from one command to the next that exists, whatever is typed meanwhile: noise types, too.
 const LONGEST_NOISE: Duration = Duration::from_secs(3600);
 
+/// Nobody has typed for so long: the terminal may be another size by now.
+const LONG_AGO: Duration = Duration::from_secs(30);
+
 /// Bytes of lines that are one command. What is typed is looked at anew with each line of it.
 const LONGEST: usize = 16 << 10;
 
+/// The key that clears the screen.
+const CLEAR: Key = Key::Control(b'l');
+
 const PROMPT: &str = "=> ";
 const CONTINUATION: &str = "> ";
+
+/// Why a line is not run.
+enum Damage {
+    Noise,
+    AfterNoise,
+    Lost,
+    Misleading(char),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Noise => f.write_str("bytes came with it that nobody types, as from noise on the line.")?,
+            Self::AfterNoise => return f.write_str("it came right behind noise."),
+            Self::Lost => f.write_str("characters of it were lost.")?,
+            Self::Misleading(character) => write!(
+                f,
+                "U+{:04X} was in it, a quote, dash or blank of a word processor that is not ASCII's.",
+                u32::from(*character)
+            )?,
+        }
+        f.write_str(" Type it again, or look at it with the Up key.")
+    }
+}
 
 /// Whoever sits at the prompt: his terminal, his history, and how long he may keep still.
 pub struct Visitor {
@@ -37,12 +72,16 @@ pub struct Visitor {
     decoder: Decoder,
     /// The question what the terminal is, as long as nobody else has asked it.
     query: Option<Query>,
+    /// Whether the answer to it finds a screen that has just been cleared.
+    cleared: bool,
     /// Garbage among what was typed that has been seen to, and when a byte came last.
     garbage: u32,
     heard: Instant,
-    /// Whether characters of the line were lost, or not known.
+    /// Whether a line was noise, and the line has not been quiet since.
+    noisy: bool,
+    /// Whether characters of the line were lost, and which is not what it looks like.
     lost: bool,
-    foreign: bool,
+    misleading: Option<char>,
     /// When a key was typed last, and when a command last succeeded.
     typed: Instant,
     succeeded: Instant,
@@ -54,10 +93,12 @@ impl Default for Visitor {
             editor: LineEditor::new(Kind::Plain),
             decoder: Decoder::new(),
             query: None,
+            cleared: false,
             garbage: 0,
             heard: Instant::default(),
+            noisy: false,
             lost: false,
-            foreign: false,
+            misleading: None,
             typed: Instant::default(),
             succeeded: Instant::default(),
         }
@@ -88,9 +129,7 @@ pub fn run(shell: &mut Shell<'_>, visitor: &mut Visitor, kind: Option<Kind>, pat
                 // Nothing was typed that could be missed.
                 Some(_) if line.is_empty() => continue,
                 Some(damage) => {
-                    shell
-                        .platform
-                        .print(format_args!("Not run: {damage}. Type it again, or look at it with the Up key.\n"));
+                    shell.platform.print(format_args!("Not run: {damage}\n"));
                     text.clear();
                     continue;
                 }
@@ -131,21 +170,34 @@ pub fn run(shell: &mut Shell<'_>, visitor: &mut Visitor, kind: Option<Kind>, pat
 }
 
 impl Visitor {
-    /// What his terminal is, if it was asked here and has answered.
-    pub fn terminal(&self) -> Option<Kind> {
-        self.query.map(|query| query.kind()).filter(|kind| *kind != Kind::Plain)
-    }
-
-    /// What came with the line that was not typed, in words.
-    fn take_damage(&mut self, shell: &mut Shell<'_>) -> Option<&'static str> {
+    /// What came with the line that was not typed.
+    fn take_damage(&mut self, shell: &mut Shell<'_>) -> Option<Damage> {
         let garbage = core::mem::replace(&mut self.garbage, self.decoder.garbage()) != self.garbage;
         let lost = core::mem::take(&mut self.lost) | shell.platform.take_input_lost();
-        let foreign = core::mem::take(&mut self.foreign);
-        match shell.platform.take_line_errors() | garbage {
-            true => Some("bytes came with it that nobody types, as from noise on the line"),
-            false if lost => Some("characters of it were lost"),
-            false if foreign => Some("it has characters that are not known here"),
-            false => None,
+        let misleading = core::mem::take(&mut self.misleading);
+        let noise = shell.platform.take_line_errors() | garbage;
+        let was_noisy = core::mem::replace(&mut self.noisy, self.noisy | noise);
+        match (noise, misleading) {
+            (true, _) => Some(Damage::Noise),
+            _ if was_noisy => Some(Damage::AfterNoise),
+            _ if lost => Some(Damage::Lost),
+            (false, misleading) => misleading.map(Damage::Misleading),
+        }
+    }
+
+    /// The terminal has answered.
+    fn take_kind(&mut self, now: Instant, shell: &mut Shell<'_>, out: &mut String) {
+        let kind = self.query.map_or(Kind::Plain, |query| query.kind());
+        shell.platform.set_terminal(kind);
+        if kind == self.editor.kind() {
+            return;
+        }
+        if core::mem::take(&mut self.cleared) {
+            // What was drawn on the clear screen may have wrapped.
+            self.editor.set_kind(kind, &mut String::new());
+            _ = self.editor.key(now, CLEAR, shell, out);
+        } else {
+            self.editor.set_kind(kind, out);
         }
     }
 
@@ -173,22 +225,32 @@ impl Visitor {
                     if self.editor.is_empty() && now.since(self.heard) >= CALM {
                         // What is typed now has nothing to do with the noise before it.
                         self.garbage = self.decoder.garbage();
-                        (self.lost, self.foreign) = (false, false);
+                        (self.noisy, self.lost, self.misleading) = (false, false, None);
                         _ = shell.platform.take_line_errors();
                     }
                     self.editor.idle(now, shell, &mut out);
+                    shell.platform.idle();
                     self.decoder.idle(now)
                 }
             };
             let mut outcome = None;
             if let Some(key) = key {
+                let is_back = now.since(self.typed) >= LONG_AGO && self.editor.kind() != Kind::Plain;
                 self.typed = now;
-                // The editor has no place for it: what is left is not what was pasted.
-                self.foreign |= matches!(key, Key::Char(character) if !is_one_cell(character));
+                if let Key::Char(character) = key
+                    && is_misleading(character)
+                {
+                    // The editor has no place for it: what is left is not what was pasted.
+                    self.misleading = Some(character);
+                }
                 if self.query.as_mut().is_some_and(|query| query.key(key)) {
-                    self.editor.set_kind(self.query.map_or(Kind::Plain, |query| query.kind()), &mut out);
+                    self.take_kind(now, shell, &mut out);
                 } else {
                     outcome = self.editor.key(now, key, shell, &mut out);
+                    if outcome.is_none() && (is_back || key == CLEAR) {
+                        self.query = Some(Query::ask(now, &mut out));
+                        self.cleared = key == CLEAR;
+                    }
                 }
             }
             if !out.is_empty() {

@@ -57,6 +57,12 @@ pub fn is_one_cell(character: char) -> bool {
         | '\u{3a3}'..='\u{482}' | '\u{48a}'..='\u{52f}') // U+0483 to U+0489 combine
 }
 
+/// Whether `character` is punctuation of word processors and web pages: quotes, dashes and blanks that look like ASCII's and are not, and marks that are not
+/// seen at all (the block General Punctuation, the no-break space, the soft hyphen, the byte order mark). No command line means them.
+pub fn is_misleading(character: char) -> bool {
+    matches!(character, '\u{a0}' | '\u{ad}' | '\u{2000}'..='\u{206f}' | '\u{feff}')
+}
+
 /// What stands at the end of a row of which more does not fit.
 pub const CUT: char = '~';
 

@@ -4,6 +4,7 @@ use super::network::{configuration, configured, lease, not_fetched, not_heard};
 use super::program::{self, Error, take};
 use super::report;
 use super::touchdown::Touchdown;
+use super::work::Work;
 use crate::board::Board;
 use crate::boot::attempt;
 use crate::boot::bring_up::Machine;
@@ -28,6 +29,7 @@ use crate::shell::platform::{
     Boot, Directory, DirectoryEntry, Facts, Lease, MOST_LISTED, Network, NetworkFailure, NotMemory, Partition,
     PartitionEntry, Platform, Report,
 };
+use crate::terminal::Kind;
 use crate::time::{Clock, Instant};
 use crate::{print, println};
 use alloc::format;
@@ -72,6 +74,8 @@ pub struct BoardPlatform<'m, B: Board> {
     entries: &'m [Entry],
     from_card: bool,
     looked: Instant,
+    /// What takes long and is under way.
+    work: Option<Work>,
 }
 
 impl<'m, B: Board> BoardPlatform<'m, B> {
@@ -100,7 +104,7 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         let network = machine.network.as_ref().map(|session| *session.network()).unwrap_or_default();
         let facts = facts(machine);
         let looked = machine.board.clock().now();
-        Ok(Self { machine, workspace, layout, facts, network, entries, from_card, looked })
+        Ok(Self { machine, workspace, layout, facts, network, entries, from_card, looked, work: None })
     }
 
     /// Gives everything back. What the script brought into memory stays there until somebody else takes the place.
@@ -195,7 +199,15 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         let mut store = Store::new(ram, layout);
         let mut supply: Supply<'_, '_, B> = Supply::new(None, network.as_mut().ok());
         let error = match take(&mut store, boot, &tree, &known) {
-            Ok(departure) => Error::Departure(departure.start(board, keeper, &mut supply, &mut store, *uart)),
+            Ok(departure) => {
+                let tree = departure.tree;
+                let error = departure.start(board, keeper, &mut supply, &mut store, *uart);
+                if keeper.watched {
+                    let address = store.range(tree).start;
+                    println!("The tree that would have been passed, as far as it was made: `tree diff {address:#x}`.");
+                }
+                Error::Departure(error)
+            }
             Err(error) => error,
         };
         store.give_up();
@@ -273,6 +285,30 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
         self.looked = now;
         self.machine.keeper.breathe();
         self.machine.keeper.take_interrupt()
+    }
+
+    fn progress(&mut self, what: &str, done: u64, size: u64) {
+        let keeper = &self.machine.keeper;
+        self.work.get_or_insert_with(|| Work::new(keeper)).progress(keeper, what, done, size);
+    }
+
+    fn worked(&mut self, what: &str, whole: bool) {
+        if let Some(work) = self.work.take() {
+            work.end(&self.machine.keeper, what, whole);
+        }
+    }
+
+    fn set_terminal(&mut self, kind: Kind) {
+        self.machine.keeper.set_terminal(kind);
+    }
+
+    fn idle(&mut self) {
+        let Machine { board, network, keeper, .. } = &mut *self.machine;
+        if let Ok(session) = network {
+            let now = board.clock().now();
+            // What keeps link and lease away is told when they are wanted.
+            let _ = session.advance(now, &mut Watch::hidden(keeper, now, None));
+        }
     }
 
     fn typed(&mut self) -> Option<u8> {

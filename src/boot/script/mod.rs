@@ -9,6 +9,7 @@ mod program;
 mod report;
 mod run;
 mod touchdown;
+mod work;
 
 pub use crate::shell::boot_script::{Ended, Script};
 pub use board::BoardPlatform;

@@ -5,6 +5,9 @@
 //! end of a line costs one byte in both. Keys are those of readline and U-Boot; who prints while a line is edited calls
 //! [`LineEditor::hide`] before and [`LineEditor::show`] after.
 //!
+//! Any language's characters are taken; what does not fill exactly one cell everywhere is shown as `?` ([`shown`](super::shown)), so that no row is ever
+//! longer than it is thought to be. Only look-alikes of ASCII's punctuation are left out ([`is_misleading`](super::is_misleading)).
+//!
 //! What is pasted is taken as typed: keys that come within [`GAP`] of each other are no person's, and a Tab among them is a blank, since
 //! scripts are indented with it. For this a Tab waits for the next key or for [`LineEditor::idle`].
 
@@ -126,6 +129,11 @@ impl LineEditor {
         self.buffer.text().iter().collect()
     }
 
+    /// The screen that it is on.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.buffer.text().is_empty()
@@ -201,7 +209,7 @@ impl LineEditor {
     fn take(&mut self, now: Instant, key: Key, out: &mut dyn fmt::Write) -> Option<Outcome> {
         let end = self.buffer.text().len();
         match key {
-            Key::Char(character) if super::is_one_cell(character) => self.insert(now, character, out),
+            Key::Char(character) if !super::is_misleading(character) => self.insert(now, character, out),
             Key::Tab => self.insert(now, ' ', out),
             Key::Enter => return Some(self.enter(out)),
             Key::Control(b'c') => {

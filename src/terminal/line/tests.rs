@@ -395,7 +395,7 @@ fn a_session_at_40_by_12() {
 /// What keys do to a line, as simply as it can be said; without history, killing and completion.
 fn model(text: &mut Vec<char>, cursor: &mut usize, key: Key) {
     match key {
-        Key::Char(character) if crate::terminal::is_one_cell(character) => {
+        Key::Char(character) if !crate::terminal::is_misleading(character) => {
             text.insert(*cursor, character);
             *cursor += 1;
         }

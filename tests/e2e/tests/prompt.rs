@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel};
 use xenlift_e2e::ethernet::Network;
-use xenlift_e2e::u_boot_tools::make_script;
+use xenlift_e2e::u_boot_tools::{make_overlay, make_script};
 use xenlift_e2e::{cache, emulator_with_ethernet};
 
 /// A script that fails once somebody has had the time to press a key; and an entry that boots.
@@ -12,7 +12,9 @@ const SETTINGS: &str = "timeout = 0\ndefault = \"old\"\n\
     [[entry]]\nname = \"old\"\nscript = \"boot.scr\"\nfallback = \"good\"\n\
     [[entry]]\nname = \"good\"\ntitle = \"The good one\"\ndevice-tree = \"firmware\"\n\
     [entry.xen]\nimage = \"xen\"\nargs = \"dom0_mem=256M\"\n[entry.dom0]\nkernel = \"kernel\"\nargs = \"console=hvc0 entry=good\"\n\
-    [[entry]]\nname = \"bad\"\n[entry.xen]\nimage = \"nothing\"\nargs = \"dom0_mem=256M\"\n[entry.dom0]\nkernel = \"kernel\"\nargs = \"\"\n";
+    [[entry]]\nname = \"bad\"\n[entry.xen]\nimage = \"nothing\"\nargs = \"dom0_mem=256M\"\n[entry.dom0]\nkernel = \"kernel\"\nargs = \"\"\n\
+    [[entry]]\nname = \"odd\"\ndevice-tree = \"firmware\"\noverlays = [\"good.dtbo\", \"bcm2711-rpi-4-b.dtb\"]\n\
+    [entry.xen]\nimage = \"xen\"\nargs = \"dom0_mem=256M\"\n[entry.dom0]\nkernel = \"kernel\"\nargs = \"\"\n";
 
 const SCRIPT: &str = "setenv left behind\ntftpb 0x4000000 xen\nfdt addr ${fdt_addr}\nfdt set /chosen new-one <7>\n\
     echo now wait\nsleep 5\nbooti 0x8000000 - 0x9000000\n";
@@ -30,6 +32,7 @@ impl Session {
             .with("kernel", &kernel(0x1_0000)?)?
             .with("large", &kernel(200 << 20)?)?
             .with(TREE, &std::fs::read(device_tree()?)?)?
+            .with("good.dtbo", &make_overlay("/dts-v1/; /plugin/; &{/chosen} { of-the-overlay = <7>; };")?)?
             .with("boot.scr", &make_script(SCRIPT)?)?;
         let emulator = emulator_with_ethernet(&cache()?)?;
         let mut board = Board::start(&emulator, Some(SETTINGS.as_bytes()), |command| {
@@ -74,6 +77,21 @@ fn after_a_script_that_failed_its_variables_and_files_are_there_to_look_at() -> 
     session.expect("boot goood", &["did you mean good?"])?;
     // By hand what the script could not.
     session.expect("setenv a 1; for x in 2 3; do setenv a ${a}${x}; done; echo $a", &["\r\n123\r\n"])?;
+    Ok(())
+}
+
+#[test]
+fn the_tree_of_an_entry_that_failed_is_there_to_look_at() -> Result<()> {
+    let mut session = Session::start(63)?;
+    // A tree is no overlay: what comes before is done by then.
+    let said = session.ask("boot odd")?;
+    ensure!(said.contains("odd was not booted: bcm2711-rpi-4-b.dtb: "), "{said}");
+    ensure!(said.contains("The device tree of the attempt that failed, as far as it was made, is at 0x"), "{said}");
+    session.expect("tree diff", &["+ /chosen of-the-overlay = <0x00000007>"])?;
+    session.expect("fdt print /chosen of-the-overlay", &["of-the-overlay = <0x00000007>"])?;
+    // One that failed before it had one leaves none.
+    let said = session.ask("boot bad")?;
+    ensure!(said.contains("bad was not booted") && !said.contains("as far as it was made"), "{said}");
     Ok(())
 }
 

@@ -157,7 +157,7 @@ fn fill(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let value = number::hexadecimal(value)?.to_le_bytes();
     let object = value.get(..width).unwrap_or(&value);
     shell.platform.memory_mut(range).map_err(unreachable)?;
-    shell.walk(range.size(), &mut |shell, piece| {
+    shell.walk(name, range.size(), &mut |shell, piece| {
         let bytes = shell.platform.memory_mut(piece.at(range.start))?;
         bytes.chunks_exact_mut(width).for_each(|target| target.copy_from_slice(object));
         Ok(true)
@@ -193,7 +193,7 @@ fn compare(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let mut differs = None;
     let mut left = vec![0; PIECE.min(first.size()) as usize];
     shell.platform.memory(first).map_err(unreachable)?;
-    shell.walk(first.size(), &mut |shell, piece| {
+    shell.walk(name, first.size(), &mut |shell, piece| {
         let left = left.get_mut(..piece.length as usize).unwrap_or_default();
         left.copy_from_slice(shell.platform.memory(piece.at(first.start))?);
         let right = shell.platform.memory(piece.at(second.start))?;

@@ -82,7 +82,7 @@ fn what_the_board_would_say_before_the_jump_is_told() {
     for expected in [
         "Dom0 kernel: no arm64 Image",
         "Xen does not know \"dom0_max_vcpu\" of its args, and will go on without it: is dom0_max_vcpus meant?",
-        "dom0_mem=4096M: Xen will find ",
+        "dom0_mem=4096M: Xen will panic, it finds ",
     ] {
         assert!(told.iter().any(|told| told.starts_with(expected)), "{expected}: {told:?}");
     }
