@@ -177,11 +177,7 @@ impl fmt::Display for Digest {
 
 #[cfg(test)]
 mod tests {
-<<<<<<< HEAD
-    use super::{Algorithm, Digest, Following, Running, Sha256};
-=======
-    use super::{Digest, Following, Sha256, crc32};
->>>>>>> be0c09a (Keep the tree of an attempt that failed, and show all long work)
+    use super::{Algorithm, Digest, Following, Running, Sha256, crc32};
     use alloc::format;
     use alloc::string::String;
 

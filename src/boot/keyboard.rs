@@ -13,8 +13,8 @@ use crate::time::Instant;
 pub struct Keyboard {
     guard: Guard,
     decoder: Decoder,
-    /// Faults of the line that have been told to the guard.
-    faults: u32,
+    /// Faults of the line that the guard knows of; those from before the first look are nobody's who types now.
+    faults: Option<u32>,
 }
 
 impl Keyboard {
@@ -30,8 +30,7 @@ impl Keyboard {
             return Some(Key::Control(b'c'));
         }
         let faults = count(console.line_errors());
-        if faults != self.faults {
-            self.faults = faults;
+        if self.faults.replace(faults).is_some_and(|known| known != faults) {
             self.guard.line_error(now);
         }
         while let Some(byte) = console.read() {

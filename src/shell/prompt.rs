@@ -176,7 +176,8 @@ impl Visitor {
         let lost = core::mem::take(&mut self.lost) | shell.platform.take_input_lost();
         let misleading = core::mem::take(&mut self.misleading);
         let noise = shell.platform.take_line_errors() | garbage;
-        let was_noisy = core::mem::replace(&mut self.noisy, self.noisy | noise);
+        let was_noisy = self.noisy;
+        self.noisy |= noise;
         match (noise, misleading) {
             (true, _) => Some(Damage::Noise),
             _ if was_noisy => Some(Damage::AfterNoise),

@@ -47,22 +47,60 @@ fn quotes_conditions_and_loops_go_on_in_the_next_line() {
     );
 }
 
+/// What is said to `first`, and to lines that come two seconds later.
+fn talk_after_a_pause(first: &str, later: &str) -> String {
+    let mut machine = machine();
+    machine.type_now(first.as_bytes());
+    machine.type_at(machine.now().after(Duration::from_secs(2)), later.as_bytes());
+    talk_on(&mut machine, "").0
+}
+
 #[test]
-fn a_line_with_which_noise_came_is_not_run() {
-    for noise in ["\0", "\x1c", "echo \0", "echo “quoted” "] {
-        let (said, leave) = talk(&format!("{noise}echo no\recho yes\rexit\r"));
-        assert_eq!(leave, Leave::Menu);
-        assert!(said.contains("\nNot run: ") && !said.contains("\nno\n") && said.contains("\nyes\n"), "{said}");
+fn a_line_with_which_noise_came_is_not_run_nor_is_what_comes_right_behind_it() {
+    for noise in ["\0", "\x1c", "echo \0"] {
+        let said = talk_after_a_pause(&format!("{noise}echo no\recho nor this\r"), "echo yes\rexit\r");
+        assert!(
+            said.contains("\nNot run: bytes ") && said.contains("\nNot run: it came right behind noise.\n"),
+            "{said}"
+        );
+        assert!(!said.contains("\nno\n") && !said.contains("\nnor this\n") && said.contains("\nyes\n"), "{said}");
     }
-    // A key that is not known here is no noise, nor is a character of another language.
-    let (said, _) = talk("\x1b[15~echo größer\rexit\r");
-    assert!(said.contains("\ngrößer\n"), "{said}");
+}
+
+#[test]
+fn text_of_any_language_is_taken_and_what_only_looks_like_a_quote_is_refused_by_its_code() {
+    let (said, _) = talk("\x1b[15~echo größer 日本 😀\rexit\r");
+    assert!(said.contains("\ngrößer 日本 😀\n") && said.contains("=> echo größer ?? ?\n"), "{said}");
+    for (character, code) in [('“', "U+201C"), ('–', "U+2013"), ('\u{a0}', "U+00A0"), ('\u{202e}', "U+202E")] {
+        let (said, leave) = talk(&format!("echo {character}no\recho yes\rexit\r"));
+        assert_eq!(leave, Leave::Menu);
+        assert!(said.contains(&format!("\nNot run: {code} was in it")), "{said}");
+        assert!(!said.contains("\nno\n") && said.contains("\nyes\n"), "{said}");
+    }
 }
 
 #[test]
 fn a_line_that_goes_on_is_forgotten_with_the_noise_in_it() {
-    let (said, _) = talk("if true; then\recho \0no\rfi\recho after\rexit\r");
+    let said = talk_after_a_pause("if true; then\recho \0no\rfi\r", "echo after\rexit\r");
     assert!(said.contains("Not run: ") && !said.contains("\nno\n") && said.contains("\nafter\n"), "{said}");
+}
+
+#[test]
+fn a_terminal_of_another_size_is_noticed_with_control_l() {
+    let mut machine = machine();
+    machine.type_now(b"echo a");
+    let mut at = machine.now();
+    for answer in ["\x1b[24;80R", "\x1b[12;40R"] {
+        at = at.after(Duration::from_secs(2));
+        machine.type_at(at, b"\x0c");
+        machine.type_at(at.after(Duration::from_millis(20)), answer.as_bytes());
+    }
+    machine.type_at(at.after(Duration::from_millis(80)), b"b\rexit\r");
+    let (said, _) = talk_on(&mut machine, "");
+    // For the first answer, then as the screen was cleared, and for the new size.
+    assert_eq!(said.matches("\x1b[H\x1b[2J=> echo a").count(), 3, "{said:?}");
+    assert_eq!(said.matches("\x1b[6n").count(), 2, "{said:?}");
+    assert!(said.contains("\nab\n"), "{said:?}");
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Bench {
             Kind::Ansi { columns, .. } => usize::from(columns) - 1 - PROMPT.len(),
         };
         assert!(start <= self.editor.cursor() && self.editor.cursor() - start <= room);
-        let mut expected: Vec<char> = text.iter().copied().skip(start).take(room).collect();
+        let mut expected: Vec<char> = text.iter().copied().skip(start).take(room).map(crate::terminal::shown).collect();
         if start > 0 {
             expected[0] = '<';
         }
@@ -189,7 +189,8 @@ fn keys_do_what_readline_does() {
         ("ab\x08\x7f\x7f", "", 0),
         ("\x1b[3~\x1b[D\x1b[C\x0b\x15\x17\x19", "", 0),
         ("a\0\x1b[5~\x1b[6~\x1b[15~\x07\x0f\x1b[24;80Rb", "ab", 2),
-        ("漢é\u{301}e", "ée", 2),
+        ("漢é\u{301}e", "漢é\u{301}e", 4),
+        ("“a\u{a0}b–", "ab", 2),
     ];
     for kind in kinds() {
         for (keys, text, cursor) in cases {
