@@ -71,6 +71,24 @@ fn http_and_tftp_go_side_by_side() {
 }
 
 #[test]
+fn files_of_different_servers_come_side_by_side() {
+    let other = Web::new(OTHER, OTHER_STATION).with("/mirror/initrd", file(3_000_000));
+    let mut board = plugged(vec![web(), other]);
+    let urls = ["tftp://10.0.2.2/dtb", "http://10.0.2.3/mirror/initrd", "http://10.0.2.2/boot/xen", "dtb"];
+    let (reports, places) = board.fetch_all(&urls);
+    let reports = reports.unwrap();
+    for (place, size) in places.iter().zip([50_001, 3_000_000, 900_000, 50_001]) {
+        assert!(place.bytes == file(size) && place.ended == Some(size as u64), "{size}");
+    }
+    assert_eq!(reports.iter().map(|report| report.server.to_string()).collect::<Vec<_>>(), {
+        ["10.0.2.2:69", "10.0.2.3:80", "10.0.2.2:80", "10.0.2.2:69"]
+    });
+    // One that does not have its file ends them all, and is named.
+    let (result, _) = board.fetch_all(&["dtb", "http://10.0.2.2/boot/xen", "http://10.0.2.3/none"]);
+    assert!(matches!(result, Err((2, Error::Http(http::Error::Status { code: 404, .. })))), "{result:?}");
+}
+
+#[test]
 fn a_redirect_is_followed_on_the_server_and_to_another_one() {
     let mut board = plugged(vec![web(), Web::new(OTHER, OTHER_STATION).with("/mirror/xen", file(900_000))]);
     board.lan.borrow_mut().webs[0].redirects = [

@@ -37,6 +37,11 @@ pub fn dnsmasq(directory: &Path, host: u8, options: &[&str]) -> Result<Server> {
     xtask::servers::dnsmasq(&cache()?, directory, address, options)
 }
 
+/// BusyBox's, showing `directory`.
+pub fn busybox(directory: &Path) -> Result<Server> {
+    xtask::servers::busybox(&cache()?, directory, free_address()?)
+}
+
 /// Runs `body` where port 69 may be opened: here, or in a network namespace of its own, in which this test starts again.
 pub fn where_port_69_is_free(test: &str, body: impl FnOnce() -> Result<()>) -> Result<()> {
     let bound = UdpSocket::bind((Ipv4Addr::new(127, 0, 69, 254), 69));

@@ -19,12 +19,13 @@ const UMAC_CMD: u64 = 0xfd58_0808;
 const RDMA_CTRL: u64 = 0xfd58_3044;
 const TDMA_CTRL: u64 = 0xfd58_5044;
 
-/// Settings of an entry for the payload in Xen's place, with files in the directory `prefix`.
+/// Settings of an entry for the payload in Xen's place: the tree, and four files that come at once, in the directory `prefix`.
 fn settings(network: &str, prefix: &str) -> String {
     format!(
         "timeout = 0\n{network}\n[[entry]]\nname = \"net\"\ndevice-tree = \"{prefix}{TREE}\"\n[entry.xen]\n\
          image = \"{prefix}xen\"\nargs = \"dom0_mem=256M\"\n[entry.dom0]\nkernel = \"{prefix}kernel\"\n\
-         ramdisk = \"{prefix}ramdisk\"\nargs = \"console=hvc0\"\n"
+         ramdisk = \"{prefix}ramdisk\"\nargs = \"console=hvc0\"\n\
+         [[entry.domu]]\nname = \"guest\"\nmemory = \"128M\"\nkernel = \"{prefix}guest\"\n"
     )
 }
 
@@ -32,11 +33,12 @@ fn settings(network: &str, prefix: &str) -> String {
 struct Files {
     kernel: Vec<u8>,
     ramdisk: Vec<u8>,
+    guest: Vec<u8>,
 }
 
 impl Files {
     fn new() -> Result<Self> {
-        Ok(Self { kernel: kernel(0x2a_b123)?, ramdisk: pattern(0x4_5679) })
+        Ok(Self { kernel: kernel(0x2a_b123)?, ramdisk: pattern(0x14_5679), guest: kernel(0x1d_0001)? })
     }
 
     fn on(&self, network: Network) -> Result<Network> {
@@ -45,13 +47,13 @@ impl Files {
             .with("xen", fake_xen()?)?
             .with("kernel", &self.kernel)?
             .with("ramdisk", &self.ramdisk)?
+            .with("guest", &self.guest)?
             .with(TREE, &tree)
     }
 
     /// Every byte has come, and the tree from the server has what only the firmware knows.
     fn are_in(&self, report: &Report) -> Result<()> {
-        report.has_module(&self.kernel)?;
-        report.has_module(&self.ramdisk)
+        [&self.kernel, &self.ramdisk, &self.guest].into_iter().try_for_each(|bytes| report.has_module(bytes))
     }
 }
 
@@ -163,6 +165,14 @@ fn atftpd_serves_every_byte() -> Result<()> {
     let served = files.on(Network::new()?)?;
     let server = servers::atftpd(&served.served(), &[])?;
     from_server(&files, seen_from_board(server.address.port()), &server.prefix, 5)
+}
+
+#[test]
+fn busybox_serves_every_byte() -> Result<()> {
+    let files = Files::new()?;
+    let served = files.on(Network::new()?)?;
+    let server = servers::busybox(&served.served())?;
+    from_server(&files, seen_from_board(server.address.port()), &server.prefix, 9)
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel, pattern};
 use xenlift_e2e::ethernet::Network;
+use xenlift_e2e::servers;
 use xenlift_e2e::{cache, emulator_with_ethernet};
 use xtask::serve::start_http;
 
@@ -126,6 +127,23 @@ fn a_boot_by_http_follows_a_redirect_and_takes_up_a_file_where_its_connection_wa
     let refusals = network.refusals()?;
     ensure!(refusals.is_empty(), "{refusals:?}");
     Ok(())
+}
+
+#[test]
+fn files_of_three_servers_come_side_by_side() -> Result<()> {
+    let files = Files::new()?;
+    let tftp = servers::tftpd_hpa(files.directory.path(), &[])?;
+    let ramdisk = format!("tftp://10.0.2.2:{}/{}", tftp.address.port(), tftp.path("ramdisk"));
+    let tree = std::fs::read(device_tree()?)?;
+    let text = settings("xen", &url(files.server, "kernel"), &ramdisk);
+    let network = Network::new()?.with(SETTINGS, text.as_bytes())?.with(TREE, &tree)?.with("xen", fake_xen()?)?;
+    let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
+        network.attach_as(command, &network.user(None), 3);
+        Ok(())
+    })?;
+    let report = board.report()?;
+    report.has_module(&files.kernel)?;
+    report.has_module(&files.ramdisk)
 }
 
 #[test]

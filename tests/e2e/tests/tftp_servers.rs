@@ -1,4 +1,4 @@
-//! The TFTP client against the servers that people run: tftpd-hpa, atftpd and dnsmasq, unmodified, over the loopback interface.
+//! The TFTP client against the servers that people run: tftpd-hpa, atftpd, dnsmasq and BusyBox's, unmodified, over the loopback interface.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -78,6 +78,10 @@ fn atftpd(name: &str, options: &[&str]) -> Result<Server> {
     servers::atftpd(&directory(name)?, options).map(Server)
 }
 
+fn busybox(name: &str) -> Result<Server> {
+    servers::busybox(&directory(name)?).map(Server)
+}
+
 fn dnsmasq(name: &str, host: u8, options: &[&str]) -> Result<Server> {
     servers::dnsmasq(&directory(name)?, host, options).map(Server)
 }
@@ -129,6 +133,20 @@ fn atftpd_rolls_over_and_survives_losses() -> Result<()> {
     let server = atftpd("atftpd-losses", &[])?;
     server.rolls_over(1);
     server.rolls_over(64);
+    server.survives_losses();
+    Ok(())
+}
+
+#[test]
+fn busybox_serves_files_of_every_awkward_length() -> Result<()> {
+    busybox("busybox")?.is_read_whole(1);
+    Ok(())
+}
+
+#[test]
+fn busybox_rolls_over_and_survives_losses() -> Result<()> {
+    let server = busybox("busybox-losses")?;
+    server.rolls_over(1);
     server.survives_losses();
     Ok(())
 }

@@ -12,6 +12,7 @@
 
 pub mod apt;
 pub mod bundle;
+pub mod busybox_build;
 pub mod cache;
 pub mod card;
 pub mod commands;

@@ -11,10 +11,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::apt::debian::debian_archive;
+use crate::apt::debian::debian_source;
 use crate::apt::install::ensure_installed;
-use crate::apt::machine::{Distribution, architecture};
-use crate::apt::{Apt, Installed};
+use crate::apt::machine::Distribution;
 use crate::cache::{Cache, Entry};
 use crate::loader::workspace;
 use crate::packages::{find_one, host_program};
@@ -78,7 +77,7 @@ const DEVICE_FILES: [(&str, &str); 3] = [
 
 /// The emulator, built now if its content is not in the cache.
 pub fn emulator(cache: &Cache) -> Result<PathBuf> {
-    let source = source(cache)?;
+    let source = debian_source(cache, RELEASE, PACKAGE)?;
     let patch = fs::read(tools().join("raspi4b-genet.patch")).context("cannot read the patch for QEMU")?;
     let description = fs::read(find_one(&source, "qemu_", ".dsc")?).context("cannot read the source's description")?;
     let tree = Entry::new("trees", PACKAGE, "QEMU's build tree")
@@ -106,21 +105,6 @@ pub fn emulator(cache: &Cache) -> Result<PathBuf> {
         Ok(())
     })?;
     Ok(place.join(PROGRAM))
-}
-
-/// The source packages, as the archive has them.
-fn source(cache: &Cache) -> Result<PathBuf> {
-    let describes = format!("Debian {RELEASE}'s source of {PACKAGE}");
-    let entry = Entry::new("sources", &format!("{PACKAGE}-{RELEASE}"), &describes).needs_network();
-    cache.entry(&entry, |staging| {
-        ensure_installed(cache, &["dpkg-dev"], "fetching the emulator's source")?;
-        let mut archive = debian_archive(cache)?.for_suite(RELEASE, "");
-        archive.types = vec!["deb-src".to_owned()];
-        archive.architectures = Vec::new();
-        let state = format!("{RELEASE}-source");
-        let apt = Apt::open(cache, &state, &[archive], &architecture()?, Installed::Nothing)?;
-        apt.download_source(PACKAGE, staging)
-    })
 }
 
 fn tools() -> PathBuf {

@@ -1,4 +1,4 @@
-//! The TFTP servers that people run, unmodified: tftpd-hpa, atftpd and dnsmasq, each showing one directory at a given address.
+//! The TFTP servers that people run, unmodified: tftpd-hpa, atftpd, dnsmasq and BusyBox's, each showing one directory at a given address.
 
 use std::net::SocketAddrV4;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::cache::Cache;
-use crate::packages;
+use crate::{busybox_build, packages};
 
 /// The one port of dnsmasq's TFTP, and the usual one of all.
 pub const TFTP_PORT: u16 = 69;
@@ -42,7 +42,7 @@ fn own_name(option: &str) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// tftpd-hpa insists on setting its groups, which wants root: the real one, or one of a user namespace (util-linux and uidmap).
+/// tftpd-hpa insists on setting its groups, BusyBox's server on a root of its own; both want root: the real one, or one of a user namespace (util-linux and uidmap).
 fn as_root(program: Command) -> Result<Command> {
     if own_name("-u")? == "0" {
         return Ok(program);
@@ -87,5 +87,14 @@ pub fn dnsmasq(cache: &Cache, directory: &Path, address: SocketAddrV4, options: 
     command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--bind-interfaces", "--enable-tftp"]);
     command.arg(format!("--listen-address={}", address.ip())).arg(format!("--tftp-root={}", directory.display()));
     command.arg(format!("--user={}", own_name("-un")?)).arg("--pid-file=").args(options);
+    start(command, address, String::new())
+}
+
+/// BusyBox's, showing `directory`: started by its `udpsvd` for each client anew, as inetd would.
+pub fn busybox(cache: &Cache, directory: &Path, address: SocketAddrV4) -> Result<Server> {
+    let program = busybox_build::busybox(cache)?;
+    let mut command = as_root(Command::new(&program))?;
+    command.args(["udpsvd", "-E", &address.ip().to_string(), &address.port().to_string()]);
+    command.arg(program).args(["tftpd", "-r"]).arg(directory);
     start(command, address, String::new())
 }

@@ -3,19 +3,35 @@
 //! `XENLIFT_DEBIAN_MIRROR` names another address; signatures are checked all the same.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::machine::{Distribution, base_source, own_sources};
+use super::install::ensure_installed;
+use super::machine::{Distribution, architecture, base_source, own_sources};
 use super::sources::Source;
-use super::unpack;
+use super::{Apt, Installed, unpack};
 use crate::cache::{Cache, Entry};
 use crate::packages::host_apt;
 
 /// The keys, as debian-archive-keyring installs them.
 const KEYRING: &str = "usr/share/keyrings/debian-archive-keyring.gpg";
 const DEBOOTSTRAP: &str = "usr/sbin/debootstrap";
+
+/// The source packages of `package` as the archive of `release` has them, not unpacked: the `.dsc` and what it names.
+pub fn debian_source(cache: &Cache, release: &str, package: &str) -> Result<PathBuf> {
+    let describes = format!("Debian {release}'s source of {package}");
+    let entry = Entry::new("sources", &format!("{package}-{release}"), &describes).needs_network();
+    cache.entry(&entry, |staging| {
+        ensure_installed(cache, &["dpkg-dev"], &format!("fetching the source of {package}"))?;
+        let mut archive = debian_archive(cache)?.for_suite(release, "");
+        archive.types = vec!["deb-src".to_owned()];
+        archive.architectures = Vec::new();
+        let state = format!("{release}-source");
+        let apt = Apt::open(cache, &state, &[archive], &architecture()?, Installed::Nothing)?;
+        apt.download_source(package, staging)
+    })
+}
 
 /// A source from which [`Source::for_suite`] derives Debian's releases.
 pub fn debian_archive(cache: &Cache) -> Result<Source> {

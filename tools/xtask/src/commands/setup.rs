@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::apt::install::ensure_installed;
+use crate::busybox_build;
 use crate::cache::Cache;
 use crate::emulator::Emulator;
 use crate::packages::{self, Release, Server};
@@ -42,6 +43,7 @@ pub fn everything(cache: &Cache) -> Result<Needed> {
         }
     }
     parts.push(("busybox".to_owned(), packages::busybox(cache)?));
+    parts.push(("busybox's TFTP server".to_owned(), busybox_build::busybox(cache)?));
     parts.push(("u-boot".to_owned(), packages::u_boot(cache)?));
     for server in Server::ALL {
         parts.push((format!("{server:?}"), packages::server(cache, server)?.path));
