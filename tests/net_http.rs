@@ -197,3 +197,60 @@ fn what_a_server_does_not_have_is_told_in_words() {
     let error = board.error("http://10.0.2.2/xen");
     assert!(error.starts_with("no answer from 10.0.2.2:80 in 15 s: does a web server run there"), "{error}");
 }
+
+#[test]
+fn heads_are_understood_however_they_are_written() {
+    let body = file(5000);
+    let lengthy =
+        format!("HTTP/1.1 200 OK\r\n{}Content-Length: 5000\r\n\r\n", "X-Note: something or other\r\n".repeat(40));
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n",
+        "HTTP/1.1 200 \r\nContent-Length: 5000\r\n\r\n",
+        "HTTP/1.1 200\r\nContent-Length: 5000\r\n\r\n",
+        "HTTP/1.0 200 OK\ncontent-length:5000\n\n",
+        "HTTP/1.1 200 OK\r\nCONTENT-LENGTH: \t5000 \r\nContent-Length: 5000\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX-Folded: one\r\n two\r\n\tthree\r\nContent-Length: 5000\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 05000\r\nContent-Encoding: identity\r\nETag: W/\"x\"\r\n\r\n",
+        &lengthy,
+    ] {
+        let answer = [head.as_bytes(), &body].concat();
+        let mut board = plugged(vec![web().saying("/odd", &[&answer])]);
+        let (report, memory) = board.fetch("http://10.0.2.2/odd");
+        assert_eq!(report.map(|report| report.bytes), Ok(5000), "{head}");
+        assert!(memory.bytes == body);
+        // The connection is in order afterwards, or another one is opened.
+        board.whole_by_http("/boot/xen");
+    }
+}
+
+#[test]
+fn a_connection_is_not_used_again_where_the_server_says_so() {
+    for (option, connections) in [("keep-alive", 1), ("close", 2), ("Keep-Alive, CLOSE", 2)] {
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: {option}\r\n\r\nhello");
+        let mut board = plugged(vec![web().saying("/said", &[answer.as_bytes()])]);
+        assert!(board.fetch("http://10.0.2.2/said").0.is_ok());
+        board.whole_by_http("/empty");
+        assert_eq!(board.lan.borrow().webs[0].connections, connections, "{option}");
+    }
+}
+
+#[test]
+fn a_rest_that_is_answered_with_the_whole_file_or_with_another_one_is_taken_from_its_start() {
+    let old = [&b"HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 5000\r\n\r\n"[..], &[7; 5000]].concat();
+    let new = [&b"HTTP/1.1 200 OK\r\nETag: \"2\"\r\nContent-Length: 4000\r\n\r\n"[..], &[8; 4000]].concat();
+    let rest =
+        [&b"HTTP/1.1 206 x\r\nETag: \"2\"\r\nContent-Range: bytes 1000-3999/4000\r\n\r\n"[..], &[9; 3000]].concat();
+    for answers in [
+        vec![&old[..], &new],
+        vec![&old, &rest, &new],
+        vec![&old, b"HTTP/1.1 416 x\r\nContent-Length: 0\r\n\r\n", &new],
+    ] {
+        let mut web = web().saying("/odd", &answers);
+        web.cuts = [(1000, Cut::Ends)].into();
+        let mut board = plugged(vec![web]);
+        let (report, memory) = board.fetch("http://10.0.2.2/odd");
+        assert_eq!(report.map(|report| report.bytes), Ok(4000));
+        assert!(memory.bytes == [8; 4000]);
+    }
+}

@@ -6,8 +6,10 @@ mod simulation;
 
 use proptest::prelude::*;
 use simulation::board::{Board, at, file};
-use simulation::lan::{BOARD_ADDRESS, Dhcp, Lan};
+use simulation::lan::{BOARD_ADDRESS, Dhcp, Lan, MACHINE};
 use simulation::server::{ADDRESS, Manner, Server};
+use simulation::web::Web;
+use smoltcp::wire::EthernetAddress;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use xenlift::config::LARGEST_FILE;
@@ -490,6 +492,55 @@ fn dhcps_boot_file_wins_if_it_is_settings_or_a_script() {
         let mut board = Board::new(lan);
         let found = settings::probe(&mut board.session, None, &mut board.watcher).unwrap().unwrap();
         assert_eq!(found.path, expected);
+    }
+}
+
+/// What is found with such a boot file, where a web server has some of the files.
+fn found_by(boot_file: &'static str) -> (Result<Option<settings::Found>, settings::Error>, f64) {
+    let mut lan =
+        Lan::new(Server::new(FULL).with("xenlift/default.toml", b"default".to_vec()).with("my.toml", b"mine".to_vec()));
+    lan.dhcp.boot_file = boot_file;
+    let other = Web::new(Ipv4Addr::new(10, 0, 2, 3), EthernetAddress([2, 0, 0, 0, 0, 3]));
+    let mut web = Web::new(ADDRESS, MACHINE).with("/pi/boot.scr", b"script".to_vec());
+    web.redirects.insert("/far.toml".into(), "http://10.0.2.3/moved.toml".into());
+    web.redirects.insert("/lost.toml".into(), "http://10.0.2.77/moved.toml".into());
+    lan.webs = vec![web, other.with("/moved.toml", b"moved".to_vec())];
+    let mut board = Board::new(lan);
+    let found = settings::probe(&mut board.session, None, &mut board.watcher);
+    (found, board.seconds())
+}
+
+#[test]
+fn dhcps_boot_file_may_be_a_url() {
+    for (boot_file, contents) in [
+        ("http://10.0.2.2/pi/boot.scr", "script"),
+        ("http://10.0.2.2/far.toml", "moved"),
+        ("http://10.0.2.3/moved.toml", "moved"),
+        ("tftp://10.0.2.2/my.toml", "mine"),
+    ] {
+        let (found, seconds) = found_by(boot_file);
+        let found = found.unwrap().unwrap();
+        assert_eq!((found.path.as_str(), found.bytes.as_slice()), (boot_file, contents.as_bytes()));
+        assert!(seconds < 0.3, "{boot_file}: {seconds}");
+    }
+}
+
+#[test]
+fn a_url_that_has_nothing_is_passed_over_and_one_that_nobody_can_go_to_is_told() {
+    for boot_file in [
+        "http://10.0.2.2/none.toml",
+        "http://10.0.2.2:81/none.toml",
+        "http://10.0.2.77/none.toml",
+        "http://10.0.2.2/lost.toml",
+        "tftp://10.0.2.77/none.toml",
+    ] {
+        let (found, seconds) = found_by(boot_file);
+        assert_eq!(found.unwrap().unwrap().path, "xenlift/default.toml", "{boot_file}");
+        assert!(seconds < 1.2, "{boot_file}: {seconds}");
+    }
+    for boot_file in ["https://10.0.2.2/my.toml", "http://server.example/my.toml", "nfs://10.0.2.2/my.toml"] {
+        let error = found_by(boot_file).0.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{boot_file}: DHCP's boot file is no URL that can be fetched")), "{error}");
     }
 }
 

@@ -3,7 +3,7 @@
 //! Without settings of its own the board looks, in this order, for
 //!
 //! 1. DHCP's boot file, if its name ends in `.toml`, `.scr` or `.uimg`: settings, or a script for U-Boot. Any other boot file
-//!    (`pxelinux.0`, `u-boot.bin` …) is meant for another loader and is not asked for;
+//!    (`pxelinux.0`, `u-boot.bin` …) is meant for another loader and is not asked for. It may be a URL, `http://` or `tftp://`;
 //! 2. `xenlift/<serial>.toml`, the 16 hexadecimal digits of the board's serial number as Linux shows them;
 //! 3. `xenlift/<mac>.toml`, the station address as `dc-a6-32-01-02-03` (a colon is not allowed in file names everywhere);
 //! 4. `xenlift/default.toml`;
@@ -14,6 +14,7 @@
 
 use super::device::EthernetController;
 use super::fetch::{self, Event, Observer, Session, Transfer, Waiting};
+use super::http;
 use super::tftp::{self, Refusal, Sink};
 use crate::config::LARGEST_FILE;
 use crate::config::source::Source;
@@ -28,6 +29,9 @@ const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Blocks in flight: the files are small, and several come at once.
 const PROBE_WINDOW: u16 = 8;
+
+/// What is said of a boot file that is another kind of URL.
+const BAD_URL: &str = "DHCP's boot file is no URL that can be fetched: http://ADDRESS/PATH or tftp://ADDRESS/PATH, with a numeric address";
 
 /// How boot files end that are meant for us.
 const ENDINGS: [&str; 3] = [".toml", ".scr", ".uimg"];
@@ -71,28 +75,60 @@ pub fn probe<C: EthernetController, K: Clock>(
     observer: &mut dyn Observer,
 ) -> Result<Option<Found>, Error> {
     session.connect(observer)?;
-    let server = session.server().ok_or(fetch::Error::NoServer)?;
     let boot_file = session.lease().and_then(|lease| lease.boot_file.as_deref());
     let paths = candidates(boot_file, serial, session.interface().station());
 
     let end = session.now().after(PROBE_LIMIT);
-    match session.wait_for_neighbor(*server.ip(), PROBE_LIMIT, &mut [], observer) {
-        Err(fetch::Error::NoNeighbor { .. } | fetch::Error::Unreachable { .. }) => return Ok(None),
-        other => other?,
-    }
     let mut sinks: Vec<_> = paths.iter().map(|_| Bounded::default()).collect();
     let mut started = Vec::new();
     let mut transfers = Vec::new();
+    // The one that answered to ARP last, and one that did not.
+    let (mut there, mut silent, mut unknown, mut failed) = (None, None, true, None);
     for ((index, path), sink) in paths.iter().enumerate().zip(&mut sinks) {
-        // A path that no request can hold is as good as not there.
-        if let Ok(transfer) = session.start(server, path, PROBE_WINDOW, sink) {
+        // A path that no request can hold is as good as not there; a URL that nobody can go to was meant for us all the same.
+        let source = match Source::parse(path) {
+            Ok(source) => source,
+            Err(_) if path.contains("://") => {
+                return Err(Error { path: Some(path.clone()), error: fetch::Error::Unsupported(BAD_URL) });
+            }
+            Err(_) => continue,
+        };
+        let Ok(server) = session.server_of(&source) else { continue };
+        unknown = false;
+        let host = *server.ip();
+        if there != Some(host) && silent != Some(host) {
+            // A URL's server leaves some time for the usual one.
+            let limit = if path.contains("://") { PROBE_LIMIT / 2 } else { end.since(session.now()) };
+            match session.wait_for_neighbor(host, limit, &mut transfers, observer) {
+                Ok(()) => there = Some(host),
+                Err(fetch::Error::NoNeighbor { .. } | fetch::Error::Unreachable { .. }) => silent = Some(host),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if silent == Some(host) {
+            continue;
+        }
+        if let Ok(transfer) = session.start_from(&source, PROBE_WINDOW, sink) {
             started.push(index);
             transfers.push(transfer);
         }
     }
-    observer.event(Event::Waiting { what: Waiting::Settings(*server.ip()), limit: PROBE_LIMIT });
-    let result = race(session, &mut transfers, end, observer);
-    observer.event(Event::Waited { came: matches!(result, Ok(Some(_))) });
+    if unknown {
+        return Err(fetch::Error::NoServer.into());
+    }
+    let result = match (failed, there) {
+        (Some(error), _) => Err((None, error)),
+        (None, None) => Ok(None),
+        (None, Some(server)) => {
+            observer.event(Event::Waiting { what: Waiting::Settings(server), limit: PROBE_LIMIT });
+            let result = race(session, &mut transfers, end, observer);
+            observer.event(Event::Waited { came: matches!(result, Ok(Some(_))) });
+            result
+        }
+    };
     for transfer in transfers {
         session.finish(transfer);
     }
@@ -134,6 +170,12 @@ fn race<C: EthernetController, K: Clock>(
 ) -> Result<Option<usize>, (Option<usize>, fetch::Error)> {
     loop {
         session.turn(transfers, observer).map_err(|error| (None, error))?;
+        let rest = end.since(session.now());
+        match session.find_strangers(rest, transfers, observer) {
+            // It counts as not there.
+            Err((_, fetch::Error::NoNeighbor { .. } | fetch::Error::Unreachable { .. })) | Ok(()) => {}
+            Err((place, error)) => return Err((Some(place), error)),
+        }
         let in_time = session.now() < end;
         let first = transfers.iter().position(|transfer| !is_missing(transfer, in_time));
         let Some(first) = first else { return Ok(None) };
@@ -149,6 +191,9 @@ fn race<C: EthernetController, K: Clock>(
 fn is_missing(transfer: &Transfer<'_>, in_time: bool) -> bool {
     match transfer.outcome() {
         Some(Err(fetch::Error::Tftp(tftp::Error::Server { .. } | tftp::Error::NoAnswer { .. }))) => {
+            !transfer.has_begun()
+        }
+        Some(Err(fetch::Error::Http(http::Error::Status { .. } | http::Error::NoServer { .. }))) => {
             !transfer.has_begun()
         }
         Some(_) => false,

@@ -128,10 +128,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                     let answer = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, transfers, observer);
                     answer.map_err(|error| (number, error))?;
                 }
-                let transfer = match protocol {
-                    Protocol::Tftp => self.start(server, path, window, &mut **sink),
-                    Protocol::Http => self.start_stream(server, path, window, &mut **sink),
-                };
+                let transfer = self.start_from(source, window, &mut **sink);
                 transfers.push(transfer.map_err(|error| (number, error))?);
                 courses.push(Course::new(protocol, server, path, source.name(), window, self.clock.now()));
             }
@@ -144,14 +141,50 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                 }
                 result => result.map_err(|error| (0, error))?,
             }
-            // A redirect may lead to another server than the one that was asked.
-            for job in 0..transfers.len() {
-                if let Some(server) = transfers.get(job).and_then(|transfer| self.stranger(transfer)) {
-                    let answer = self.wait_for_neighbor(server, self.limits.neighbor, transfers, observer);
-                    answer.map_err(|error| (job, error))?;
-                }
-            }
+            self.find_strangers(self.limits.neighbor, transfers, observer)?;
             self.look_at_all(transfers, courses, observer)?;
+        }
+    }
+
+    /// A redirect may lead to another server than the one that was asked: finds the way there. An error has the number of the transfer.
+    pub(in crate::net) fn find_strangers(
+        &mut self,
+        limit: Duration,
+        transfers: &mut [Transfer<'_>],
+        observer: &mut dyn Observer,
+    ) -> Result<(), (usize, Error)> {
+        for job in 0..transfers.len() {
+            if let Some(server) = transfers.get(job).and_then(|transfer| self.stranger(transfer)) {
+                let answer = self.wait_for_neighbor(server, limit, transfers, observer);
+                answer.map_err(|error| (job, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The server that has the file that `source` names.
+    ///
+    /// # Errors
+    /// [`Error::NoServer`], [`Error::Unsupported`].
+    pub(in crate::net) fn server_of(&self, source: &Source) -> Result<SocketAddrV4, Error> {
+        self.find(source).map(|(_, server, _)| server)
+    }
+
+    /// Opens a transfer of the file that `source` names, with at most `window` blocks or segments in flight. Every one must be given to
+    /// [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// Those of [`server_of`](Self::server_of), and of a path that no request can hold.
+    pub(in crate::net) fn start_from<'s>(
+        &mut self,
+        source: &Source,
+        window: u16,
+        sink: &'s mut dyn Sink,
+    ) -> Result<Transfer<'s>, Error> {
+        let (protocol, server, path) = self.find(source)?;
+        match protocol {
+            Protocol::Tftp => self.start(server, path, window, sink),
+            Protocol::Http => self.start_stream(server, path, window, sink),
         }
     }
 

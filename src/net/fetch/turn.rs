@@ -128,7 +128,7 @@ pub(super) struct Lingering {
 
 impl<C: EthernetController, K: Clock> Session<C, K> {
     /// Opens a transfer; [`turn`](Self::turn) sends its request. Every one must be given to [`finish`](Self::finish).
-    pub(in crate::net) fn start<'s>(
+    pub(super) fn start<'s>(
         &mut self,
         server: SocketAddrV4,
         path: &str,

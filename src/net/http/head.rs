@@ -37,7 +37,10 @@ impl<'h> Head<'h> {
         let not_http = || Error::NotHttp { begins: Message::new(bytes) };
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
-        match response.parse(bytes) {
+        let mut parser = httparse::ParserConfig::default();
+        // Whoever folds lines is to be understood (RFC 9112, section 5.2).
+        parser.allow_obsolete_multiline_headers_in_responses(true);
+        match parser.parse_response(&mut response, bytes) {
             Ok(httparse::Status::Complete(_)) => {}
             Err(httparse::Error::TooManyHeaders) => return Err(Error::LongHead { limit: LARGEST_HEAD }),
             Ok(httparse::Status::Partial) | Err(_) => return Err(not_http()),
@@ -61,7 +64,8 @@ impl<'h> Head<'h> {
             }
             self.length = Some(length);
         } else if is("Connection") {
-            self.stays_open &= !value.eq_ignore_ascii_case(b"close");
+            let closes = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
+            self.stays_open &= !value.split(|byte| *byte == b',').any(closes);
         } else if is("Transfer-Encoding") {
             self.transfer_coding = Some(value);
         } else if is("Content-Encoding") {
@@ -125,6 +129,21 @@ mod tests {
         let head = Head::parse(b"HTTP/1.0 200\nContent-Length: 1\nETag: W/\"a\"\nLast-Modified: today\n\n").unwrap();
         assert_eq!((head.status, head.reason, head.length, head.stays_open), (200, "", Some(1), false));
         assert_eq!(head.version(), Some(&b"today"[..]), "a weak tag does not tell one byte from another");
+    }
+
+    #[test]
+    fn lines_may_be_folded_and_a_connection_may_have_options() {
+        let head = Head::parse(
+            b"HTTP/1.1 200\r\nX-Note: one\r\n  two\r\n\tthree\r\nContent-Length: 7\r\nConnection: keep-alive , Close\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!((head.status, head.reason, head.length, head.stays_open), (200, "", Some(7), false));
+        let head = Head::parse(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\n").unwrap();
+        assert!(head.stays_open);
+        // A length on two lines is none.
+        assert!(Head::parse(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\n").is_err());
+        // What is folded into the status line, or before any header, is.
+        assert!(Head::parse(b"HTTP/1.1 200 OK\r\n folded\r\n\r\n").is_err());
     }
 
     #[test]
