@@ -1,8 +1,10 @@
-//! gzip files (RFC 1952), unpacked straight to where their contents will lie.
+//! gzip files (RFC 1952), unpacked piece by piece: straight to where their contents will lie while they come ([`Gunzip`]), or from one place of a
+//! script's memory to another ([`gunzip_in_pieces`]).
 
 use alloc::boxed::Box;
 use alloc::vec;
 use core::fmt;
+use core::ops::Range;
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF};
@@ -28,39 +30,131 @@ pub fn unpacked_size(gzip: &[u8]) -> Option<u32> {
     u32_at(gzip, gzip.len() - 4)
 }
 
-/// Unpacks the first member of a gzip file (RFC 1952) into `output`; says how many bytes it has.
-///
-/// # Errors
-/// Damage is found by the format's own CRC-32 and length. Nothing outside `output` is written; what is in it after an error means nothing.
-pub fn gunzip(gzip: &[u8], output: &mut [u8]) -> Result<usize, Error> {
-    let body = deflate_body(gzip)?;
-    // Eleven kilobytes, too many for the stack of a loader.
-    let mut state = Box::<DecompressorOxide>::default();
-    let (status, consumed, written) = decompress(&mut state, body, output, 0, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF);
-    match status {
-        TINFLStatus::Done => {}
-        TINFLStatus::HasMoreOutput => return Err(Error::TooLarge { room: output.len() as u64 }),
-        TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => {
-            return Err(Error::Cut { length: gzip.len() as u64 });
-        }
-        _ => return Err(Error::Damaged { after: written as u64 }),
-    }
-    let trailer = body.get(consumed..).unwrap_or_default();
-    let cut = Error::Cut { length: gzip.len() as u64 };
-    let (expected, length) = (u32_at(trailer, 0).ok_or(cut)?, u32_at(trailer, 4).ok_or(cut)?);
-    let unpacked = output.get(..written).unwrap_or_default();
-    let found = digest::crc32(unpacked);
-    if found != expected || length != written as u32 {
-        return Err(Error::Checksum { expected, found });
-    }
-    Ok(written)
+/// Where unpacked bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    /// To their place: all that was unpacked before lies in front of it.
+    Whole,
+    /// Round and round in a window of the last 32 KiB, which is as far as the format refers back.
+    Window,
 }
 
-/// As [`gunzip`], where the file and its contents lie in memory of which only one place at a time can be looked at: `read` fills a buffer with the file's
+/// What unpacking stopped at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// There is no more room for what comes next.
+    Room,
+    /// More of the file is wanted.
+    Input,
+    /// Everything is unpacked; what follows in the file is the trailer.
+    End,
+}
+
+/// The first member of a gzip file (RFC 1952) that is being unpacked, piece by piece.
+pub struct Gunzip {
+    /// Eleven kilobytes, too many for the stack of a loader.
+    state: Box<DecompressorOxide>,
+    read: u64,
+    written: u64,
+    /// CRC-32 of what was unpacked.
+    crc: u32,
+}
+
+impl fmt::Debug for Gunzip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gunzip").field("read", &self.read).field("written", &self.written).finish_non_exhaustive()
+    }
+}
+
+impl Gunzip {
+    /// Of a file that begins so: all of its header must be there.
+    ///
+    /// # Errors
+    /// [`Error::Cut`] where that is not, [`Error::NotGzip`], [`Error::Method`].
+    pub fn new(beginning: &[u8]) -> Result<Self, Error> {
+        let header = beginning.len() - deflate_body(beginning)?.len();
+        Ok(Self { state: Box::default(), read: header as u64, written: 0, crc: 0 })
+    }
+
+    /// Bytes of the file that are used up: the next input begins there.
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Bytes that were unpacked.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Goes on with `input`, the file from [`read`](Self::read) on, and says what ended that. `more` says that the file goes on behind it. What is unpacked
+    /// goes to `output` behind what is in it already, that is to [`written`](Self::written); no byte behind `output` is touched, which may be longer the next time.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`]; [`Error::Cut`] where the file ends first.
+    pub fn go_on(&mut self, input: &[u8], more: bool, output: &mut [u8]) -> Result<Stopped, Error> {
+        self.step(input, more, output, Output::Whole).map(|(stopped, _)| stopped)
+    }
+
+    /// The same for both kinds of output; gives the place in it of what was unpacked, too.
+    fn step(
+        &mut self,
+        input: &[u8],
+        more: bool,
+        output: &mut [u8],
+        kind: Output,
+    ) -> Result<(Stopped, Range<usize>), Error> {
+        let length = self.read.saturating_add(input.len() as u64);
+        let (at, wrapping) = match kind {
+            Output::Whole => (self.written, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF),
+            Output::Window => (self.written % TINFL_LZ_DICT_SIZE as u64, 0),
+        };
+        let at = usize::try_from(at).unwrap_or(usize::MAX).min(output.len());
+        let flags = wrapping | if more { TINFL_FLAG_HAS_MORE_INPUT } else { 0 };
+        let (status, consumed, written) = decompress(&mut self.state, input, output, at, flags);
+        let unpacked = at..at.saturating_add(written);
+        self.crc = digest::crc32_continued(self.crc, output.get(unpacked.clone()).unwrap_or_default());
+        self.read = self.read.saturating_add(consumed as u64);
+        self.written = self.written.saturating_add(written as u64);
+        match status {
+            TINFLStatus::Done => Ok((Stopped::End, unpacked)),
+            TINFLStatus::HasMoreOutput => Ok((Stopped::Room, unpacked)),
+            TINFLStatus::NeedsMoreInput if more => Ok((Stopped::Input, unpacked)),
+            TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => Err(Error::Cut { length }),
+            _ => Err(Error::Damaged { after: self.written }),
+        }
+    }
+
+    /// After [`Stopped::End`]: compares what was unpacked with the trailer. `read` fills a buffer with the bytes from an offset on of the file, which has
+    /// `length` bytes. Says how many bytes were unpacked.
+    ///
+    /// # Errors
+    /// [`Error::Checksum`], [`Error::Cut`].
+    pub fn check(&self, length: u64, read: &mut dyn FnMut(u64, &mut [u8])) -> Result<u64, Error> {
+        let (mut trailer, mut expected) = ([0; 8], None);
+        // The decompressor may hold some bytes of the pieces before the last one, which it cannot give back: the trailer begins up to a word
+        // of it earlier.
+        for back in 0..8 {
+            let Some(at) = self.read.checked_sub(back).filter(|at| at.saturating_add(8) <= length) else { continue };
+            read(at, &mut trailer);
+            let (crc, size) = (u32_at(&trailer, 0), u32_at(&trailer, 4));
+            if crc == Some(self.crc) && size == Some(self.written as u32) {
+                return Ok(self.written);
+            }
+            expected = expected.or(crc.filter(|_| back == 0));
+        }
+        match expected {
+            Some(expected) => Err(Error::Checksum { expected, found: self.crc }),
+            None => Err(Error::Cut { length }),
+        }
+    }
+}
+
+/// Unpacks a gzip file where it and its contents lie in memory of which only one place at a time can be looked at: `read` fills a buffer with the file's
 /// bytes from an offset on, `write` takes unpacked bytes, in order, at most 32 KiB of them and perhaps none, and says whether to go on. The file has `length` bytes.
+/// Says how many bytes were unpacked.
 ///
 /// # Errors
-/// As [`gunzip`]; [`Error::TooLarge`] where `write` says no.
+/// Damage is found by the format's own CRC-32 and length; [`Error::TooLarge`] where `write` says no.
 pub fn gunzip_in_pieces(
     length: u64,
     read: &mut dyn FnMut(u64, &mut [u8]),
@@ -68,59 +162,30 @@ pub fn gunzip_in_pieces(
 ) -> Result<u64, Error> {
     const PIECE: u64 = 16 << 10;
     let mut input = vec![0; PIECE as usize];
-    // What the format refers back to: the last 32 KiB, round and round.
     let mut window = vec![0; TINFL_LZ_DICT_SIZE];
-    let mut state = Box::<DecompressorOxide>::default();
-    let mut found = 0;
-    let mut next = PIECE.min(length);
-    let first = input.get_mut(..next as usize).unwrap_or_default();
-    read(0, first);
+    let mut end = PIECE.min(length);
+    let mut piece = input.get_mut(..end as usize).unwrap_or_default();
+    read(0, piece);
     // A header that does not end within the first piece has a name of kilobytes: it is taken for one that is cut.
-    let mut start = first.len() - deflate_body(first)?.len();
-    let mut end = first.len();
-    let mut total = 0u64;
+    let mut gunzip = Gunzip::new(piece)?;
     loop {
-        let more = next < length;
-        let flags = if more { TINFL_FLAG_HAS_MORE_INPUT } else { 0 };
-        let at = (total % TINFL_LZ_DICT_SIZE as u64) as usize;
-        let piece = input.get(start..end).unwrap_or_default();
-        let (status, consumed, written) = decompress(&mut state, piece, &mut window, at, flags);
-        start += consumed;
-        let unpacked = window.get(at..at + written).unwrap_or_default();
-        found = digest::crc32_continued(found, unpacked);
-        if !write(unpacked) {
-            return Err(Error::TooLarge { room: total });
+        let rest = piece.len() - ((end - gunzip.read) as usize).min(piece.len());
+        let room = gunzip.written;
+        let input_left = piece.get(rest..).unwrap_or_default();
+        let (stopped, unpacked) = gunzip.step(input_left, end < length, &mut window, Output::Window)?;
+        if !write(window.get(unpacked).unwrap_or_default()) {
+            return Err(Error::TooLarge { room });
         }
-        total += written as u64;
-        match status {
-            TINFLStatus::Done => break,
-            TINFLStatus::HasMoreOutput => {}
-            TINFLStatus::NeedsMoreInput if more => {
-                let size = PIECE.min(length - next);
-                (start, end) = (0, size as usize);
-                read(next, input.get_mut(..end).unwrap_or_default());
-                next += size;
+        match stopped {
+            Stopped::End => return gunzip.check(length, read),
+            Stopped::Room => {}
+            Stopped::Input => {
+                let size = PIECE.min(length - end);
+                piece = input.get_mut(..size as usize).unwrap_or_default();
+                read(end, piece);
+                end += size;
             }
-            TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => return Err(Error::Cut { length }),
-            _ => return Err(Error::Damaged { after: total }),
         }
-    }
-    // The decompressor may hold some bytes of the piece before, which it cannot give back: the trailer begins up to a word of it earlier.
-    let expected_at = next - (end - start) as u64;
-    let mut trailer = [0; 8];
-    let mut expected = None;
-    for back in 0..8 {
-        let Some(at) = expected_at.checked_sub(back).filter(|at| at + 8 <= length) else { continue };
-        read(at, &mut trailer);
-        let (crc, size) = (u32_at(&trailer, 0), u32_at(&trailer, 4));
-        if crc == Some(found) && size == Some(total as u32) {
-            return Ok(total);
-        }
-        expected = expected.or(crc);
-    }
-    match expected {
-        Some(expected) => Err(Error::Checksum { expected, found }),
-        None => Err(Error::Cut { length }),
     }
 }
 
@@ -211,6 +276,45 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
+    /// All of a file at once.
+    fn gunzip(gzip: &[u8], output: &mut [u8]) -> Result<usize, Error> {
+        unpack(gzip, output, &mut core::iter::once(usize::MAX), usize::MAX)
+    }
+
+    /// A file of which so many bytes come at a time, unpacked by at most so many.
+    fn unpack(
+        gzip: &[u8],
+        output: &mut [u8],
+        pieces: &mut dyn Iterator<Item = usize>,
+        most: usize,
+    ) -> Result<usize, Error> {
+        let mut gunzip: Option<Gunzip> = None;
+        let (mut come, length) = (0, gzip.len());
+        loop {
+            let more = come < length;
+            if let Some(gunzip) = &mut gunzip {
+                let limit = output.len().min((gunzip.written() as usize).saturating_add(most));
+                let input = &gzip[gunzip.read() as usize..come];
+                match gunzip.go_on(input, more, &mut output[..limit])? {
+                    Stopped::End => break,
+                    Stopped::Room if limit < output.len() => continue,
+                    Stopped::Room => return Err(Error::TooLarge { room: output.len() as u64 }),
+                    Stopped::Input => {}
+                }
+            }
+            come = come.saturating_add(pieces.next().unwrap_or(usize::MAX)).min(length);
+            if gunzip.is_none() {
+                match Gunzip::new(&gzip[..come]) {
+                    Ok(begun) => gunzip = Some(begun),
+                    Err(Error::Cut { .. } | Error::NotGzip) if come < length => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let mut read = |at: u64, buffer: &mut [u8]| buffer.copy_from_slice(&gzip[at as usize..][..buffer.len()]);
+        gunzip.unwrap().check(length as u64, &mut read).map(|length| length as usize)
+    }
+
     /// `printf 'Xen on a Pi. Xen on a Pi.\n' | gzip -n9`
     const PLAIN: &[u8] = &[
         0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0x8b, 0x48, 0xcd, 0x53, 0xc8, 0xcf, 0x53, 0x48,
@@ -246,6 +350,15 @@ mod tests {
         assert_eq!(gunzip(&with_flags(32), &mut [0; 64]), Err(Error::Method { method: 8, flags: 32 }));
     }
 
+    /// As a packer does it.
+    fn miniz(contents: &[u8]) -> Vec<u8> {
+        let mut file = PLAIN[..10].to_vec();
+        file.extend(miniz_oxide::deflate::compress_to_vec(contents, 9));
+        file.extend_from_slice(&crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(contents).to_le_bytes());
+        file.extend_from_slice(&(contents.len() as u32).to_le_bytes());
+        file
+    }
+
     fn in_pieces(gzip: &[u8], room: usize) -> Result<Vec<u8>, Error> {
         let mut output = Vec::new();
         let mut read = |at: u64, buffer: &mut [u8]| {
@@ -264,8 +377,8 @@ mod tests {
     /// Stored blocks, wherever the pieces end in them.
     fn stored(contents: &[u8]) -> Vec<u8> {
         let mut file = PLAIN[..10].to_vec();
-        let chunks = contents.chunks(0xffff);
-        let last = chunks.len() - 1;
+        let chunks = contents.chunks(0xffff).chain(contents.is_empty().then_some(contents));
+        let last = contents.len().div_ceil(0xffff).max(1) - 1;
         for (index, chunk) in chunks.enumerate() {
             file.push(u8::from(index == last));
             file.extend_from_slice(&(chunk.len() as u16).to_le_bytes());
@@ -339,6 +452,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_same_comes_whatever_comes_at_a_time(
+            pieces in proptest::collection::vec(1_usize..40, 1..20), most in 1_usize..40, length in 0_usize..3000,
+        ) {
+            let contents: Vec<u8> = (0..length).map(|index| (index >> 2) as u8).collect();
+            for file in [with_flags(31), stored(&contents), miniz(&contents)] {
+                let mut output = vec![0x55; 4000];
+                let unpacked = unpack(&file, &mut output, &mut pieces.iter().copied().cycle(), most).unwrap();
+                let expected = if file.starts_with(&PLAIN[..3]) && file[3] == 31 { TEXT } else { &contents[..] };
+                prop_assert_eq!(&output[..unpacked], expected);
+                prop_assert!(output[unpacked..].iter().all(|byte| *byte == 0x55));
+            }
+        }
+
         #[test]
         fn damaged_files_are_answered(at in 0..PLAIN.len(), value in any::<u8>()) {
             let mut file = PLAIN.to_vec();

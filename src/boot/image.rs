@@ -304,7 +304,7 @@ pub enum Error {
     NoMagic {
         /// What it seems to be.
         found: Known,
-        /// Its length in bytes.
+        /// Its length in bytes; `u64::MAX` where that is not known yet.
         length: u64,
     },
     /// The file is shorter than its own headers say.
@@ -339,6 +339,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoMagic { found, length: u64::MAX } => write!(f, "no arm64 Image: it is {found}"),
             Self::NoMagic { found, length } => write!(f, "no arm64 Image ({length} bytes): it is {found}"),
             Self::Cut { length, expected } => {
                 write!(f, "cut off: {length} bytes, its headers say at least {expected}; copy it again")

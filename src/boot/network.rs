@@ -181,6 +181,12 @@ impl<'k, B: Board> Watch<'k, B> {
         self.show(|display, _, out| display.line(text, out));
     }
 
+    /// Looks after everything; false if it was given up at the console.
+    pub fn goes_on(&mut self) -> bool {
+        let now = self.keeper.now();
+        self.poll(now)
+    }
+
     /// So long the file that has come last by that name was on its way, and so long it is.
     pub fn measured(&mut self, file: &str, took: Duration, bytes: u64) {
         self.keeper.timing.measured(file, took, bytes);

@@ -1,8 +1,10 @@
 //! A plan in words: what booting an entry would take, for `plan` at the prompt and for the menu's details. Nothing of it is done.
 //!
 //! Pure: what can be known of the files is found out by others ([`Seen`]), and where they would lie is worked out by the allocator that a boot
-//! uses, in the same order. The one difference: a tree that has not been read reserves nothing yet.
+//! uses, in the same order. The differences: a tree that has not been read reserves nothing yet,
+//! and what is packed takes no room.
 
+use super::gzip::is_gzip;
 use super::image::Header;
 use super::layout::Layout;
 use super::plan::{Item, Place, Plan};
@@ -26,9 +28,14 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Where it would lie, and its room in `layout` with it.
+    /// Whether it is a program that will be unpacked.
+    fn is_packed(&self, item: &Item) -> bool {
+        item.role.is_program() && is_gzip(&self.beginning)
+    }
+
+    /// Where it would lie, and its room in `layout` with it. Of a packed one that is not known.
     fn place(&self, item: &Item, layout: &mut Layout) -> Option<PhysicalRange> {
-        let size = self.size.filter(|size| *size > 0)?;
+        let size = self.size.filter(|size| *size > 0 && !self.is_packed(item))?;
         let need = Need::of(item.role);
         let memory = match need {
             Need::Program => Header::of_beginning(&self.beginning, size).ok()?.memory_size(size),
@@ -103,6 +110,9 @@ fn write_file(out: &mut dyn fmt::Write, item: &Item, seen: &Seen, place: Option<
     match seen.size {
         Some(size) => write!(out, "    {size} bytes")?,
         None => write!(out, "    size not known")?,
+    }
+    if seen.is_packed(item) {
+        return writeln!(out, ", gzip: unpacked while it comes, to where its header says");
     }
     match place {
         Some(place) if Need::of(item.role) == Need::Reading => writeln!(out, ", read at {place}"),
@@ -256,6 +266,15 @@ If that fails: other
             notes[3],
             "Note: the device tree bcm2711-rpi-cm4-io.dtb is another board's by its name; this board's is bcm2711-rpi-4-b.dtb"
         );
+    }
+
+    #[test]
+    fn a_packed_program_is_said_to_be_one() {
+        let packed = Seen { size: Some(900_000), beginning: b"\x1f\x8b\x08".to_vec(), trouble: None };
+        let text = outline(&[file(50_000), packed.clone(), packed.clone(), packed]);
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("gzip")).collect();
+        // What Linux unpacks itself is no program.
+        assert_eq!(lines, ["    900000 bytes, gzip: unpacked while it comes, to where its header says"; 2], "{text}");
     }
 
     #[test]

@@ -80,6 +80,11 @@ impl Role {
     pub fn is_module(self) -> bool {
         !matches!(self, Self::Script | Self::DeviceTree | Self::Overlay(_) | Self::Xen)
     }
+
+    /// Whether it is a program, which may come packed with gzip.
+    pub fn is_program(self) -> bool {
+        matches!(self, Self::Xen | Self::Dom0Kernel | Self::DomainKernel(_))
+    }
 }
 
 /// Where a file comes from, now that it is known what there is.

@@ -9,7 +9,6 @@ use crate::boot::digest::Following;
 use crate::boot::image::HEADER_SIZE;
 use crate::boot::network::{BoardSession, Watch};
 use crate::boot::plan::{Item, Place};
-use crate::boot::store::Need;
 use crate::config::bundle::{self, Bundle};
 use crate::config::initramfs::{self, Initramfs};
 use crate::config::source::Source;
@@ -150,7 +149,7 @@ impl<'a, 'n, B: Board> Supply<'a, 'n, B> {
     /// # Errors
     /// Why it could not be asked, or could not be had.
     pub fn look(&mut self, item: &Item, watch: &mut Watch<'_, B>) -> Result<Look, Error> {
-        let wanted = if Need::of(item.role) == Need::Program { HEADER_SIZE } else { 0 };
+        let wanted = if item.role.is_program() { HEADER_SIZE } else { 0 };
         let whole = |bytes: &[u8]| Look {
             size: Some(bytes.len() as u64),
             beginning: bytes.get(..wanted).unwrap_or(bytes).to_vec(),

@@ -4,7 +4,7 @@ use super::blocks::{Blocks, Place, is_behind};
 use super::options::{Asked, PLAIN_BLOCK_SIZE, Parameters};
 use super::packet::{LARGEST_REQUEST, Options, Packet, code};
 use super::timer::Timer;
-use super::{Error, Message, Refusal, Sink};
+use super::{BEGINNING, Error, Message, Refusal, Sink};
 use crate::time::{Duration, Instant};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -508,7 +508,7 @@ impl Client {
         }
         // The beginning of a file decides where the rest goes. A block of which it is not sure that it fits may have a number that
         // means another one; if it is meant, it comes again.
-        let fits = self.state == State::Receiving && self.check(offset, bytes.len()).is_ok();
+        let fits = self.received >= BEGINNING && self.check(offset, bytes.len()).is_ok();
         if !fits || self.blocks.is_kept(number) {
             self.counts.superfluous = self.counts.superfluous.saturating_add(1);
         } else {

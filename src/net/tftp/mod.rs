@@ -36,10 +36,14 @@ pub const ETHERNET_BLOCK_SIZE: u16 = 1500 - 20 - 8 - 4;
 /// The most blocks that may be in flight: a receive ring of 256 frames must hold them, with room for other traffic.
 pub const LARGEST_WINDOW: u16 = 192;
 
+/// Bytes at the start of a file that come in their order, because what they say may decide where the file goes.
+pub const BEGINNING: u64 = 64;
+
 /// Where a file's bytes go.
 ///
-/// Offsets count bytes from the start of the file. The first bytes are written first. After that a part may come before what lies in front
-/// of it, but no further ahead than a window, and each byte comes once. When a transfer ends, all of the file has been written.
+/// Offsets count bytes from the start of the file. The first [`BEGINNING`] bytes are written in their order, in pieces of any length. After that a part
+/// may come before what lies in front of it, but no further ahead than a window, and each byte comes once. When a transfer ends, all of the file has
+/// been written.
 pub trait Sink {
     /// A transfer of `size` bytes begins; `None` where the server did not say, or said zero, which is also what servers
     /// answer that do not know. Called again where a transfer starts over: all that was written before is void.

@@ -65,6 +65,16 @@ pub fn kernel(size: usize) -> Result<Vec<u8>> {
     Ok(image)
 }
 
+/// `bytes` as `gzip -9` packs them.
+pub fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let directory = tempfile::tempdir().context("no temporary directory")?;
+    let file = directory.path().join("file");
+    fs::write(&file, bytes).context("cannot write the file to pack")?;
+    let output = Command::new("gzip").arg("-9c").arg(&file).output().context("`gzip` is missing: install gzip")?;
+    ensure!(output.status.success(), "gzip failed: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
 /// SHA-256 in hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()

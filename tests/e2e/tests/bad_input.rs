@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use xenlift_e2e::boot::{Board, bundle, device_tree, fake_xen, kernel, pattern};
+use xenlift_e2e::boot::{Board, bundle, device_tree, fake_xen, gzip, kernel, pattern};
 use xenlift_e2e::{Release, cache, emulator, packages};
 
 /// The settings of one entry that boots.
@@ -72,7 +72,17 @@ fn every_bad_file_is_told_in_a_line_and_the_last_fallback_still_boots_whole() ->
     let cut_tree = tree.get(..tree.len() / 2).context("a short tree")?;
     let small_tree = with_word(tree.clone(), 4, &0x30_u32.to_be_bytes())?;
     let huge_tree = with_word(tree.clone(), 4, &0x7fff_ffff_u32.to_be_bytes())?;
-    let files: [(&str, &[u8]); 13] = [
+    let packed_xen = gzip(fake_xen()?)?;
+    let cut_packed = packed_xen.get(..packed_xen.len() / 2).context("a short Xen")?;
+    let at = packed_xen.len() - 6;
+    let bad_checksum = with_word(packed_xen.clone(), at, &[!*packed_xen.get(at).context("a short Xen")?])?;
+    let greedy_packed = gzip(&with_word(fake_xen()?.to_vec(), 16, &0x800_u64.to_le_bytes())?)?;
+    let packed_text = gzip(&text)?;
+    let files: [(&str, &[u8]); 17] = [
+        ("xen-cut.gz", cut_packed),
+        ("xen-damaged.gz", &bad_checksum),
+        ("xen-greedy.gz", &greedy_packed),
+        ("page.html.gz", &packed_text),
         ("xen", fake_xen()?),
         ("kernel", &good_kernel),
         ("ramdisk", &ramdisk),
@@ -115,6 +125,28 @@ fn every_bad_file_is_told_in_a_line_and_the_last_fallback_still_boots_whole() ->
         Mistake {
             xen: "page.html",
             ..Mistake::new("xen-is-text", "Xen (page.html): no arm64 Image (160 bytes): it is text")
+        },
+        Mistake {
+            xen: "xen-cut.gz",
+            ..Mistake::new(
+                "packed-cut",
+                format!("Xen (xen-cut.gz): the gzip file is cut off after {} bytes", cut_packed.len()),
+            )
+        },
+        Mistake {
+            xen: "xen-damaged.gz",
+            ..Mistake::new("packed-damaged", "Xen (xen-damaged.gz): the gzip file is damaged: CRC-32 ")
+        },
+        Mistake {
+            xen: "xen-greedy.gz",
+            ..Mistake::new(
+                "packed-greedy",
+                "Xen (xen-greedy.gz): it unpacks to more than the 2048 bytes there is room for",
+            )
+        },
+        Mistake {
+            xen: "page.html.gz",
+            ..Mistake::new("packed-text", "Xen (page.html.gz): no arm64 Image: it is text")
         },
         Mistake {
             xen: "xen-cut",

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use anyhow::{Result, ensure};
-use xenlift_e2e::boot::{Board, Report, TREE, device_tree, fake_xen, kernel, pattern, sha256};
+use anyhow::{Context, Result, ensure};
+use xenlift_e2e::boot::{Board, Report, TREE, device_tree, fake_xen, gzip, kernel, pattern, sha256};
 use xenlift_e2e::ethernet::{Network, payload};
 use xenlift_e2e::relay::Relay;
 use xenlift_e2e::servers::{self, where_port_69_is_free};
@@ -188,25 +188,48 @@ fn dnsmasq_serves_every_byte() -> Result<()> {
 }
 
 #[test]
+fn packed_programs_are_unpacked_while_they_come() -> Result<()> {
+    let files = Files::new()?;
+    let (xen, packed_kernel) = (gzip(fake_xen()?)?, gzip(&files.kernel)?);
+    let text = settings("", "")
+        .replace("\"xen\"\nargs", &format!("{{ path = \"xen.gz\", sha256 = \"{}\" }}\nargs", sha256(&xen)))
+        .replace("\"kernel\"", "\"kernel.gz\"");
+    let network = files
+        .on(Network::new()?)?
+        .with("xen.gz", &xen)?
+        .with("kernel.gz", &packed_kernel)?
+        .with("guest", &gzip(&files.guest)?)?
+        .with(SETTINGS, text.as_bytes())?;
+    let mut board = start(&network, None, 10)?;
+    let said = board.says("fake-xen: entered at ")?;
+    for (name, packed) in [("xen.gz", &xen), ("kernel.gz", &packed_kernel)] {
+        ensure!(said.contains(&format!("{name} (gzip, {} bytes)", packed.len())), "{said}");
+    }
+    files.are_in(&Report(board.says("fake-xen: end")?))?;
+    is_silent(&network)
+}
+
+#[test]
 fn dom0_boots_with_few_words_and_its_own_driver_finds_ethernet_as_after_a_reset() -> Result<()> {
     const FETCHED: usize = 3 << 20;
     let cache = cache()?;
     let text = format!(
-        "timeout = 0\n[[entry]]\nname = \"xen\"\ndevice-tree = \"{TREE}\"\n[entry.xen]\nimage = \"xen\"\n\
+        "timeout = 0\n[[entry]]\nname = \"xen\"\ndevice-tree = \"{TREE}\"\n[entry.xen]\nimage = \"xen.gz\"\n\
          args = \"console=dtuart dtuart=/soc/serial@7e215040 dom0_mem=512M dom0_max_vcpus=1 bootscrub=0\"\n\
-         [entry.dom0]\nkernel = \"Image-dom0\"\nramdisk = \"rootfs.cpio\"\n\
+         [entry.dom0]\nkernel = \"Image-dom0.gz\"\nramdisk = \"rootfs.cpio\"\n\
          args = \"console=hvc0 earlycon=xen clk_ignore_unused root=/dev/ram0 dom0.modules=1 dom0.dhcp=1 \
-         dom0.fetch=10.0.2.2:payload \
+         dom0.fetch=10.0.2.2:payload dom0.show=/proc/device-tree/chosen/xenlift/span-names \
          initcall_blacklist=brcmstb_l2_driver_init,brcm_pcie_driver_init,brcmstb_i2c_driver_init\"\n"
     );
     let mut network = Network::with_payload(FETCHED)?.with(SETTINGS, text.as_bytes())?;
     for (name, path) in [
-        ("xen", packages::xen(&cache, Release::Bookworm)?),
-        ("Image-dom0", packages::linux(&cache, Release::Bookworm)?.image),
+        ("xen.gz", packages::xen(&cache, Release::Bookworm)?),
+        ("Image-dom0.gz", packages::linux(&cache, Release::Bookworm)?.image),
         ("rootfs.cpio", ramdisk(&cache, Release::Bookworm)?),
         (TREE, device_tree()?),
     ] {
-        network = network.with(name, &std::fs::read(path)?)?;
+        let bytes = std::fs::read(path)?;
+        network = network.with(name, &if name.ends_with(".gz") { gzip(&bytes)? } else { bytes })?;
     }
     let mut board = start(&network, None, 7)?;
     let said = board.says("(XEN) ")?;
@@ -217,6 +240,12 @@ fn dom0_boots_with_few_words_and_its_own_driver_finds_ethernet_as_after_a_reset(
         ["hypervisor: xen", "lease: 10.0.2.15/24", &format!("fetched: {} payload", sha256(&payload(FETCHED)))]
     {
         ensure!(said.contains(expected), "no {expected:?} in {said}");
+    }
+    // What Xen made of the tree still has what the loader measured.
+    let spans = said.lines().find_map(|line| line.split_once("/chosen/xenlift/span-names: "));
+    let (_, spans) = spans.with_context(|| format!("nothing of the loader's in Dom0's tree: {said}"))?;
+    for file in ["xen.gz", "Image-dom0.gz", "rootfs.cpio"] {
+        ensure!(spans.split_whitespace().any(|name| name == file), "no {file} in {spans}");
     }
     let refusals = network.refusals()?;
     ensure!(refusals.is_empty(), "{refusals:?}");
