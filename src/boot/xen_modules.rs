@@ -167,15 +167,17 @@ pub struct CommandLines<'a> {
     pub dom0: Option<&'a str>,
 }
 
-/// Which property is whose, by what is there: `bootargs` is Xen's where only Dom0 has one of its own, and Dom0's otherwise.
+/// Which property is whose, by what is there (Xen's `boot_fdt_cmdline` and `write_properties`): Dom0's is `xen,dom0-bootargs`, or else its kernel's own,
+/// if that says anything. `bootargs` is Xen's where only Dom0 has one of these, and Dom0's otherwise.
 pub fn command_lines<'a>(tree: &Tree<'a>) -> CommandLines<'a> {
     let Some(chosen) = tree.find("/chosen") else { return CommandLines::default() };
     let text = |name| chosen.property(name).and_then(|property| property.string());
-    let kernel = chosen.children().filter(is_module).find_map(|node| node.property("bootargs")?.string());
+    let mut modules = chosen.children().filter(is_module);
+    let kernel = modules.find_map(|node| node.property("bootargs")?.string()).filter(|args| !args.is_empty());
     let (xen, dom0, shared) = (text("xen,xen-bootargs"), text("xen,dom0-bootargs").or(kernel), text("bootargs"));
     match (xen, dom0) {
-        (None, Some(_)) => CommandLines { xen: shared.unwrap_or_default(), dom0: kernel.or(dom0) },
-        (xen, dom0) => CommandLines { xen: xen.unwrap_or_default(), dom0: kernel.or(dom0).or(shared) },
+        (None, Some(_)) => CommandLines { xen: shared.unwrap_or_default(), dom0 },
+        (xen, dom0) => CommandLines { xen: xen.unwrap_or_default(), dom0: dom0.or(shared) },
     }
 }
 
@@ -274,6 +276,27 @@ mod tests {
         assert_eq!(lines(&[dom0]), ("coherent_pool=1M".into(), Some("d".into())));
         assert_eq!(lines(&[xen]), ("x".into(), Some("coherent_pool=1M".into())));
         assert_eq!(lines(&[]), (String::new(), Some("coherent_pool=1M".into())));
+    }
+
+    #[test]
+    fn a_kernels_own_line_counts_where_chosen_has_none_for_dom0() {
+        for (own, said, xen, dom0) in [
+            ("k", Some("d"), "coherent_pool=1M", "d"),
+            ("", Some("d"), "coherent_pool=1M", "d"),
+            ("k", None, "coherent_pool=1M", "k"),
+            ("", None, "", "coherent_pool=1M"),
+        ] {
+            let mut tree = TestTree::board();
+            let mut editor = tree.editor();
+            let names = ["xen,linux-zimage", "xen,multiboot-module"];
+            add(&mut editor, "/chosen", "dom0", &names, &[0, 0x100_0000, 0x108_aa00]);
+            editor.set_string("/chosen/dom0", "bootargs", own).unwrap();
+            if let Some(said) = said {
+                editor.set_string("/chosen", "xen,dom0-bootargs", said).unwrap();
+            }
+            let tree = editor.tree().unwrap();
+            assert_eq!(command_lines(&tree), CommandLines { xen, dom0: Some(dom0) }, "{own:?} {said:?}");
+        }
     }
 
     #[test]

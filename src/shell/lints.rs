@@ -288,7 +288,7 @@ mod tests {
     }
 
     fn lints(tree: &mut TestTree, loaded: &[Loaded], header: Option<&Header>) -> Vec<String> {
-        let boot = Boot { program: XEN, ramdisk: None, tree: TREE, arguments: None, loaded };
+        let boot = Boot { program: XEN, ramdisk: None, tree: TREE, arguments: None, mac_address: None, loaded };
         let editor = tree.editor();
         look(&boot, &editor.tree().unwrap(), header, &layout()).iter().map(ToString::to_string).collect()
     }

@@ -13,7 +13,7 @@ use crate::range::PhysicalRange;
 use crate::terminal::Kind;
 use crate::time::{Duration, Instant};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
@@ -315,16 +315,18 @@ pub struct Boot<'a> {
     pub tree: PhysicalRange,
     /// The variable `bootargs`, where it is set: it becomes the `bootargs` of `/chosen`.
     pub arguments: Option<&'a str>,
+    /// The variable `ethaddr`, where it is not the board's own address: it becomes the Ethernet controller's `local-mac-address`.
+    pub mac_address: Option<[u8; 6]>,
     /// What was loaded, to give names to what lies in memory.
     pub loaded: &'a [Loaded],
 }
 
 impl Boot<'_> {
-    /// Writes into `/chosen` of the tree what is said beside it: arguments and ramdisk.
+    /// Writes into the tree what is said beside it: arguments, ramdisk, and the Ethernet address, where the alias `ethernet0` names a controller.
     ///
     /// # Errors
     /// There is no room for it.
-    pub fn write_chosen(&self, editor: &mut Editor<'_>) -> Result<(), edit::Error> {
+    pub fn write_into(&self, editor: &mut Editor<'_>) -> Result<(), edit::Error> {
         if editor.tree()?.find("/chosen").is_none() {
             editor.add_node("/", "chosen")?;
         }
@@ -334,6 +336,12 @@ impl Boot<'_> {
         if let Some(PhysicalRange { start, end }) = self.ramdisk {
             editor.set_property("/chosen", "linux,initrd-start", &start.to_be_bytes())?;
             editor.set_property("/chosen", "linux,initrd-end", &end.to_be_bytes())?;
+        }
+        if let Some(address) = self.mac_address {
+            let controller = editor.tree()?.find("ethernet0").map(|node| node.path().to_string());
+            if let Some(path) = controller {
+                editor.set_property(&path, "local-mac-address", &address)?;
+            }
         }
         Ok(())
     }

@@ -153,6 +153,8 @@ pub enum Asked {
         tree: PhysicalRange,
         /// The variable `bootargs`.
         arguments: Option<String>,
+        /// The variable `ethaddr`, where it is another than the board's own.
+        mac_address: Option<[u8; 6]>,
         /// What the script had loaded.
         loaded: Vec<Loaded>,
     },
@@ -537,9 +539,9 @@ impl Platform for Simulation {
     }
 
     fn boot(&mut self, boot: &Boot<'_>) -> Failure {
-        let Boot { program, ramdisk, tree, arguments, loaded } = *boot;
+        let Boot { program, ramdisk, tree, arguments, mac_address, loaded } = *boot;
         let (arguments, loaded) = (arguments.map(ToString::to_string), loaded.to_vec());
-        self.asked.push(Asked::Booted { program, ramdisk, tree, arguments, loaded });
+        self.asked.push(Asked::Booted { program, ramdisk, tree, arguments, mac_address, loaded });
         Failure::Ended
     }
 

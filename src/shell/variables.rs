@@ -16,15 +16,23 @@ const FIXED: &[(&str, &str)] = &[
     ("baudrate", "115200"),
     ("board", "rpi"),
     ("bootcmd", "run distro_bootcmd"),
-    ("bootcmd_dhcp", "dhcp ${scriptaddr} boot.scr.uimg && source ${scriptaddr}"),
+    ("boot_prefixes", "/ /boot/"),
+    ("boot_script_dhcp", "boot.scr.uimg"),
+    ("boot_scripts", "boot.scr.uimg boot.scr"),
+    ("boot_syslinux_conf", "extlinux/extlinux.conf"),
+    ("boot_targets", "mmc0 dhcp"),
+    ("bootcmd_dhcp", "devtype=dhcp; dhcp ${scriptaddr} ${boot_script_dhcp} && source ${scriptaddr}"),
     (
         "bootcmd_mmc0",
-        "devtype=mmc; devnum=0; distro_bootpart=1; for script in boot.scr.uimg boot.scr boot/boot.scr.uimg boot/boot.scr; do \
-         if test -e mmc 0:1 ${script}; then load mmc 0:1 ${scriptaddr} ${script} && source ${scriptaddr}; fi; done",
+        "devtype=mmc; devnum=0; distro_bootpart=1; for prefix in ${boot_prefixes}; do \
+         if test -e mmc 0:1 ${prefix}${boot_syslinux_conf}; then sysboot mmc 0:1 any ${scriptaddr} ${prefix}${boot_syslinux_conf}; fi; \
+         for script in ${boot_scripts}; do \
+         if test -e mmc 0:1 ${prefix}${script}; then load mmc 0:1 ${scriptaddr} ${prefix}${script} && source ${scriptaddr}; fi; \
+         done; done",
     ),
     ("bootdelay", "2"),
     ("cpu", "armv8"),
-    ("distro_bootcmd", "run bootcmd_mmc0; run bootcmd_dhcp"),
+    ("distro_bootcmd", "for target in ${boot_targets}; do run bootcmd_${target}; done"),
     ("fdt_addr_r", "0x05600000"),
     ("kernel_addr_r", "0x00080000"),
     ("kernel_comp_addr_r", "0x02000000"),

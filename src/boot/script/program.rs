@@ -223,7 +223,7 @@ impl Taking<'_, '_> {
         let mut editor = Editor::copy(given.bytes(), self.store.bytes_mut(block))?;
         let report = carry_over(firmware.as_ref(), &board.known, &mut editor)?;
         self.notes.extend(report.warning.map(|warning| warning.to_string()));
-        self.boot.write_chosen(&mut editor)?;
+        self.boot.write_into(&mut editor)?;
         if let Ramdisk::Gone = ramdisk {
             for name in ["linux,initrd-start", "linux,initrd-end"] {
                 editor.delete_property("/chosen", name)?;

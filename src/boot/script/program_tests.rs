@@ -62,7 +62,8 @@ fn everything_is_taken_where_it_lies_and_only_the_tree_moves() {
     let layout = Layout::new(ram.banks().iter().copied()).unwrap();
     let loaded = [loaded("xen", at(4 * MIB, 5000)), loaded("Image", at(8 * MIB, 300))];
     let (program, tree_place) = (at(4 * MIB, 5000), at(12 * MIB, 4096));
-    let boot = Boot { program, ramdisk: None, tree: tree_place, arguments: Some("quiet"), loaded: &loaded };
+    let boot =
+        Boot { program, ramdisk: None, tree: tree_place, arguments: Some("quiet"), mac_address: None, loaded: &loaded };
     let mut store = Store::new(&mut ram, layout);
     let departure = take(&mut store, &boot, &tree(at(8 * MIB, 300)), &NOTHING).unwrap();
     let files: Vec<_> =
@@ -89,6 +90,7 @@ fn a_program_that_cannot_run_where_it_lies_is_moved_whole() {
             ramdisk: None,
             tree: at(12 * MIB, 4096),
             arguments: None,
+            mac_address: None,
             loaded: &loaded,
         };
         let mut store = Store::new(&mut ram, layout);
@@ -110,11 +112,50 @@ fn a_ramdisk_is_told_in_the_tree_and_a_second_one_taken_out() {
     let mut plain = TestTree::board();
     let plain = plain.editor().as_bytes().to_vec();
     let ramdisk = Some(at(8 * MIB, 77));
-    let boot = Boot { program: at(4 * MIB, 5000), ramdisk, tree: at(12 * MIB, 4096), arguments: None, loaded: &loaded };
+    let boot = Boot {
+        program: at(4 * MIB, 5000),
+        ramdisk,
+        tree: at(12 * MIB, 4096),
+        arguments: None,
+        mac_address: None,
+        loaded: &loaded,
+    };
     let mut store = Store::new(&mut ram, layout);
     let departure = take(&mut store, &boot, &plain, &NOTHING).unwrap();
     assert_eq!(departure.files[0].label, "kernel");
     assert_eq!(Tree::new(store.bytes(departure.tree)).unwrap().initrd(), ramdisk);
+}
+
+#[test]
+fn a_scripts_ethernet_address_counts_more_than_the_boards_own() {
+    const OWN: [u8; 6] = [0xdc, 0xa6, 0x32, 1, 2, 3];
+    const OTHER: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    for (said, expected) in [(None, OWN), (Some(OTHER), OTHER)] {
+        let xen = program();
+        let mut ram = memory(&[(4 * MIB, &xen)]);
+        let layout = Layout::new(ram.banks().iter().copied()).unwrap();
+        let loaded = [loaded("Image", at(4 * MIB, 5000))];
+        let mut plain = TestTree::board();
+        let mut editor = plain.editor();
+        editor.add_node("/", "ethernet@0").unwrap();
+        if editor.tree().unwrap().find("/aliases").is_none() {
+            editor.add_node("/", "aliases").unwrap();
+        }
+        editor.set_string("/aliases", "ethernet0", "/ethernet@0").unwrap();
+        for name in ["linux,initrd-start", "linux,initrd-end"] {
+            editor.delete_property("/chosen", name).unwrap();
+        }
+        let plain = editor.as_bytes().to_vec();
+        let place = at(12 * MIB, 4096);
+        let program = at(4 * MIB, 5000);
+        let boot = Boot { program, ramdisk: None, tree: place, arguments: None, mac_address: said, loaded: &loaded };
+        let board = Board { known: Known { mac_address: Some(OWN), serial_number: None }, ..NOTHING };
+        let mut store = Store::new(&mut ram, layout);
+        let departure = take(&mut store, &boot, &plain, &board).unwrap();
+        let finished = Tree::new(store.bytes(departure.tree)).unwrap();
+        let address = finished.find("ethernet0").unwrap().property("local-mac-address").unwrap();
+        assert_eq!(address.value(), expected);
+    }
 }
 
 #[test]
@@ -123,7 +164,14 @@ fn what_is_no_program_no_tree_or_no_memory_is_refused() {
     let xen = program();
     let mut ram = memory(&[(4 * MIB, &text), (8 * MIB, &xen)]);
     let layout = Layout::new(ram.banks().iter().copied()).unwrap();
-    let boot = |program| Boot { program, ramdisk: None, tree: at(12 * MIB, 4096), arguments: None, loaded: &[] };
+    let boot = |program| Boot {
+        program,
+        ramdisk: None,
+        tree: at(12 * MIB, 4096),
+        arguments: None,
+        mac_address: None,
+        loaded: &[],
+    };
     let good = tree(at(16 * MIB, 300));
     let mut try_to = |boot: &Boot<'_>, tree: &[u8]| {
         let mut store = Store::new(&mut ram, layout.clone());

@@ -165,14 +165,28 @@ fn start_program(shell: &mut Shell<'_>, placed: &Placed, arguments: &[String]) -
     };
     let size = tree_at(shell.platform, tree)?.bytes().len() as u64;
     let tree = PhysicalRange { start: tree, end: tree.saturating_add(size) };
-    let boot = Boot { program, ramdisk, tree, arguments: shell.environment.get("bootargs"), loaded: &shell.loaded };
+    let mac_address = own_address(shell);
+    let arguments = shell.environment.get("bootargs");
+    let boot = Boot { program, ramdisk, tree, arguments, mac_address, loaded: &shell.loaded };
     let header = Header::parse(shell.platform.memory(program)?).ok();
     let found = tree_at(shell.platform, tree.start)?;
     for lint in lints::look(&boot, &found, header.as_ref(), shell.platform.layout()) {
         shell.say(format_args!("warning: {lint}\n"))?;
     }
     let arguments = shell.environment.get("bootargs");
-    Err(shell.platform.boot(&Boot { program, ramdisk, tree, arguments, loaded: &shell.loaded }))
+    Err(shell.platform.boot(&Boot { program, ramdisk, tree, arguments, mac_address, loaded: &shell.loaded }))
+}
+
+/// The Ethernet address in the variable `ethaddr`, where it is another than the board's own.
+fn own_address(shell: &Shell<'_>) -> Option<[u8; 6]> {
+    let text = shell.environment.get("ethaddr")?;
+    let mut bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok());
+    let mut address = [0; 6];
+    for byte in &mut address {
+        *byte = bytes.next()??;
+    }
+    let is_one = bytes.next().is_none() && address[0] & 1 == 0 && address != [0; 6];
+    Some(address).filter(|address| is_one && shell.platform.facts().mac != Some(*address))
 }
 
 /// The ramdisk `ADDRESS[:SIZE]`: raw, or in a U-Boot image; in a FIT image as `ADDRESS[:FILE|#CONFIGURATION]`.

@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "part",
-        usage: "list INTERFACE DEVICE [-bootable] [VARIABLE] | number|start|size INTERFACE DEVICE PARTITION VARIABLE | uuid INTERFACE DEVICE:PARTITION [VARIABLE]",
+        usage: "list INTERFACE DEVICE [-bootable] [VARIABLE] | number|start|size INTERFACE DEVICE PARTITION [VARIABLE] | uuid INTERFACE DEVICE:PARTITION [VARIABLE]",
         help: "partitions of a card",
         example: "part list mmc 0",
         run: part,
@@ -52,6 +52,9 @@ pub const IDLE: &[Command] = &[
     idle("dcache", "dcache off"),
     idle("icache", "icache on"),
     idle("kaslrseed", "kaslrseed"),
+    idle("cls", "cls"),
+    idle("lcdputs", "lcdputs loading"),
+    idle("setcurs", "setcurs 1 1"),
 ];
 
 /// Commands of U-Boot's that are not here, and say what to use.
@@ -70,6 +73,10 @@ pub const NOT_HERE: &[Command] = &[
     refused("pxe", "sysboot mmc 0:1 any 0x5500000 /extlinux/extlinux.conf"),
     refused("askenv", "setenv name value"),
     refused("gpio", "help"),
+    refused("bootz", "booti 0x1000000 - 0x5600000"),
+    refused("nfs", "tftpboot 0x1000000 xen"),
+    refused("wget", "tftpboot 0x1000000 xen"),
+    refused("lzmadec", "unzip 0x1000000 0x2000000"),
 ];
 
 /// A command of U-Boot's that changes nothing here, and that a script can go on after.
@@ -94,6 +101,9 @@ const REFUSALS: &[(&[&str], &str)] = &[
     (&["bootp"], "BOOTP is not spoken here: use `dhcp`"),
     (&["pxe"], "PXE is not spoken here: use `dhcp` with a boot.scr, or `sysboot` for a menu on the card"),
     (&["askenv"], "nobody is asked here: use `setenv`"),
+    (&["bootz"], "zImages are 32-bit kernels: an arm64 Image is started by `booti`"),
+    (&["nfs", "wget"], "not spoken by scripts here: use `tftpboot`"),
+    (&["lzmadec"], "only gzip is unpacked here, by `unzip`"),
     (&["gpio"], "pins are not driven here: a line gpio= in config.txt sets them"),
 ];
 
@@ -166,7 +176,7 @@ fn part(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             let list = numbers.reduce(|list, number| format!("{list} {number}")).unwrap_or_default();
             (variable, list)
         }
-        ("number" | "start" | "size", [wanted, variable]) => {
+        ("number" | "start" | "size", [wanted, variable @ ..]) => {
             let number = number::hexadecimal(wanted).map_err(|_| {
                 Failure::because(format!("partition \"{wanted}\": partitions of this card have numbers and no names"))
             })?;
@@ -177,7 +187,11 @@ fn part(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
                 "start" => entry.first,
                 _ => entry.blocks,
             };
-            (variable, format!("{value:x}"))
+            match variable {
+                [variable] => (variable, format!("{value:x}")),
+                [] => return shell.say(format_args!("{value:x}\n")).map(|()| true),
+                _ => return Err(Failure::Usage),
+            }
         }
         ("uuid", rest) => {
             let wanted = named.partition;

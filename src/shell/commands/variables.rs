@@ -13,7 +13,7 @@ use alloc::string::{String, ToString};
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "setenv",
-        usage: "NAME [VALUE...]",
+        usage: "[-f] NAME [VALUE...]",
         help: "sets a variable; without a value takes it away",
         example: "setenv bootargs console=hvc0 root=/dev/ram0",
         run: set,
@@ -24,6 +24,13 @@ pub const COMMANDS: &[Command] = &[
         help: "shows variables",
         example: "printenv bootcmd ipaddr",
         run: print,
+    },
+    Command {
+        name: "showvar",
+        usage: "[NAME...]",
+        help: "shows what NAME=VALUE has set, which is no variable of the environment",
+        example: "showvar",
+        run: show_locals,
     },
     Command {
         name: "env",
@@ -46,7 +53,7 @@ pub const NOT_HERE: &[Command] = &[
     },
 ];
 
-const ENV: &str = "set NAME [VALUE...]\nprint [NAME...]\ndefault -a\ndefault NAME...\ndelete NAME...\nexists NAME\nrun VARIABLE...\nimport [-d] [-t [-r] | -b | -c] ADDRESS [SIZE] [NAME...]\nexport [-t | -b | -c] [-s SIZE] ADDRESS [NAME...]";
+const ENV: &str = "set [-f] NAME [VALUE...]\nprint [NAME...]\ndefault -a\ndefault NAME...\ndelete NAME...\nexists NAME\nrun VARIABLE...\nimport [-d] [-t [-r] | -b | -c] ADDRESS [SIZE] [NAME...]\nexport [-t | -b | -c] [-s SIZE] ADDRESS [NAME...]";
 
 /// The largest text that is imported, as in U-Boot.
 const LARGEST: u64 = 1 << 20;
@@ -92,12 +99,26 @@ fn options<'a>(arguments: &'a [String], known: &str) -> Result<(String, &'a [Str
 }
 
 fn set(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
-    let (_, rest) = options(arguments, "f")?;
+    let (letters, rest) = options(arguments, "f")?;
     let Some((name, words)) = rest.split_first() else { return Err(Failure::Usage) };
     if name.contains('=') {
         return Err(Failure::because(format!("a name has no =, but \"{name}\" has; it is setenv NAME VALUE")));
     }
-    shell.store(name, &words.join(" "))
+    let value = words.join(" ");
+    check_access(shell, name, &value, letters.contains('f'))?;
+    shell.store(name, &value)
+}
+
+/// Variables that a script finds set and changes only by force, as in U-Boot: what says which board this is.
+const FIXED: [&str; 2] = ["ethaddr", "serial#"];
+
+fn check_access(shell: &Shell<'_>, name: &str, value: &str, forced: bool) -> Result<(), Failure> {
+    match shell.environment.get(name) {
+        Some(there) if !forced && FIXED.contains(&name) && there != value => Err(Failure::because(format!(
+            "{name} is this board's own, {there}; `env set -f {name} VALUE` changes it all the same"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn print(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
@@ -119,6 +140,23 @@ fn print(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         shell.say(format_args!("{line}"))?;
     }
     Ok(true)
+}
+
+/// `showvar [NAME...]`.
+fn show_locals(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
+    let names = arguments.get(1..).unwrap_or_default();
+    let (mut text, mut all_known) = (String::new(), true);
+    for (name, value) in shell.language.locals.iter() {
+        if names.is_empty() || names.iter().any(|wanted| *wanted == *name) {
+            text += &format!("{name}={value}\n");
+        }
+    }
+    for name in names.iter().filter(|name| shell.language.locals.get(name).is_none()) {
+        text += &format!("{name} is not set by NAME=VALUE\n");
+        all_known = false;
+    }
+    shell.say(format_args!("{text}"))?;
+    Ok(all_known)
 }
 
 fn default(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
@@ -143,9 +181,10 @@ fn default(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
 }
 
 fn delete(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
-    let (_, names) = options(arguments, "f")?;
+    let (letters, names) = options(arguments, "f")?;
     let mut all_known = true;
     for name in names {
+        check_access(shell, name, "", letters.contains('f'))?;
         all_known &= shell.environment.get(name).is_some();
         shell.environment.set(name, "");
     }

@@ -49,17 +49,19 @@ struct Start<'a> {
     ramdisk: Option<PhysicalRange>,
     tree: PhysicalRange,
     arguments: Option<&'a str>,
+    mac_address: Option<[u8; 6]>,
     loaded: &'a [Loaded],
 }
 
 impl<'a> Start<'a> {
     fn of(asked: &'a Asked) -> Option<Self> {
         match asked {
-            Asked::Booted { program, ramdisk, tree, arguments, loaded } => Some(Self {
+            Asked::Booted { program, ramdisk, tree, arguments, mac_address, loaded } => Some(Self {
                 program: *program,
                 ramdisk: *ramdisk,
                 tree: *tree,
                 arguments: arguments.as_deref(),
+                mac_address: *mac_address,
                 loaded,
             }),
             _ => None,
@@ -67,8 +69,8 @@ impl<'a> Start<'a> {
     }
 
     fn boot(&self) -> Boot<'a> {
-        let Self { program, ramdisk, tree, arguments, loaded } = *self;
-        Boot { program, ramdisk, tree, arguments, loaded }
+        let Self { program, ramdisk, tree, arguments, mac_address, loaded } = *self;
+        Boot { program, ramdisk, tree, arguments, mac_address, loaded }
     }
 }
 
@@ -136,7 +138,7 @@ fn with_chosen(tree: &Tree<'_>, start: Option<&Start<'_>>) -> Result<Vec<u8>> {
     let aligned = buffer.as_ptr().align_offset(8);
     let place = buffer.get_mut(aligned..aligned + size).unwrap_or_default();
     let mut editor = Editor::copy(tree.bytes(), place).map_err(|error| anyhow!("the final tree: {error}"))?;
-    start.boot().write_chosen(&mut editor).map_err(|error| anyhow!("the final tree: {error}"))?;
+    start.boot().write_into(&mut editor).map_err(|error| anyhow!("the final tree: {error}"))?;
     Ok(editor.finish().to_vec())
 }
 
