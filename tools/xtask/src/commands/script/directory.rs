@@ -20,22 +20,29 @@ impl Directory {
         Self { path: path.into() }
     }
 
-    /// Where the file `path` of a shelf is: whatever a script says, nothing outside. As on a FAT, capitals do not count on a card.
+    /// Where the file `path` of a shelf is: whatever a script says, nothing outside. As on a FAT, capitals do not count on a card; and `..` takes a name
+    /// of the path back, as the board has it (menus name files by `../`).
     fn find(&self, on_card: bool, path: &str) -> Result<PathBuf, Failure> {
-        let relative = Path::new(path.trim_start_matches('/'));
-        let mut found = self.path.clone();
-        for component in relative.components() {
-            match component {
+        let mut names = Vec::new();
+        for component in Path::new(path.trim_start_matches('/')).components() {
+            let inside = match component {
                 Component::Normal(name) => {
-                    let exact = found.join(name);
-                    let other = on_card && !exact.exists();
-                    found = if other { self.alike(&found, &name.to_string_lossy()).unwrap_or(exact) } else { exact };
+                    names.push(name);
+                    true
                 }
-                Component::CurDir => {}
-                _ => return Err(Failure::because(format!("{path} leads out of {}", self.path.display()))),
+                Component::CurDir => true,
+                Component::ParentDir => names.pop().is_some(),
+                _ => false,
+            };
+            if !inside {
+                return Err(Failure::because(format!("{path} leads out of {}", self.path.display())));
             }
         }
-        Ok(found)
+        Ok(names.into_iter().fold(self.path.clone(), |found, name| {
+            let exact = found.join(name);
+            let other = on_card && !exact.exists();
+            if other { self.alike(&found, &name.to_string_lossy()).unwrap_or(exact) } else { exact }
+        }))
     }
 
     /// What is called `name` but for capitals.

@@ -121,6 +121,13 @@ fn a_script_that_starts_nothing_shows_what_it_leaves() {
 }
 
 #[test]
+fn a_path_may_go_back_within_the_card() {
+    let (directory, _) = directory(100);
+    let tried = on_card("boot.scr", b"load mmc 0:1 2000000 extlinux/../no/./../XEN\n", None, directory.path());
+    assert!(tried.report.boots.contains("in memory    0x02000000-0x020f0007  "), "{:?}", tried.report);
+}
+
+#[test]
 fn a_script_begins_as_on_the_board() {
     let (directory, _) = directory(100);
     let show = b"echo $devtype $devnum:$distro_bootpart $prefix $mine $ipaddr\n";
