@@ -70,6 +70,15 @@ fn grants_of_more_than_was_asked_for_or_of_nothing_are_not_taken() {
 }
 
 #[test]
+fn a_confirmation_that_cannot_be_read_is_one_of_nothing() {
+    let mut board = plugged(server(Manner::Garbles));
+    let report = board.whole("xen");
+    assert_eq!((report.block_size, report.window), (512, 1));
+    assert_eq!(board.lan.borrow().server.requests, 2, "it is asked once more, without options");
+    assert!(board.seconds() < 0.5, "{}", board.seconds());
+}
+
+#[test]
 fn a_window_larger_than_agreed_brings_the_right_bytes() {
     for (window, overshoot) in [(0, 1), (0, 7), (4, 1), (4, 60), (64, 64), (64, 150)] {
         let mut server = server(Manner::Grants { block_size: 1468, window });

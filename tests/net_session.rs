@@ -246,7 +246,7 @@ fn a_server_that_was_slow_once_is_asked_for_full_blocks_the_next_time_too() {
     for _ in 0..2 {
         assert_eq!(board.whole("xen").block_size, 1468);
     }
-    let reports = board.all_whole(&["xen", "Image", "empty", "xen"]);
+    let reports = board.all_whole(&["xen", "Image", "empty"]);
     assert!(reports.iter().all(|report| report.block_size == 1468), "{reports:?}");
     assert!((12.0..12.5).contains(&board.seconds()), "{}", board.seconds());
 }
@@ -361,6 +361,19 @@ fn without_windows_files_side_by_side_take_as_long_as_the_longest() {
     }
     side_by_side.all_whole(&["a", "b", "c", "d"]);
     assert!(one_after_another.seconds() > 2.5 * side_by_side.seconds());
+}
+
+#[test]
+fn a_server_that_serves_one_file_at_a_time_is_waited_for() {
+    let mut server = server();
+    (server.at_once, server.first_block_takes) = (1, Duration::from_secs(10));
+    let mut board = Board::new(Lan::new(server));
+    board.all_whole(&["xen", "Image", "xen"]);
+    assert!((30.0..40.0).contains(&board.seconds()), "{}", board.seconds());
+    assert!(board.watcher.told("no answer from 10.0.2.2:69 in 15 s"), "{:?}", board.watcher.events);
+    // Nothing that was learnt of it makes the next windows smaller.
+    board.lan.borrow_mut().server.first_block_takes = Duration::ZERO;
+    assert!(board.whole("Image").window >= 64);
 }
 
 #[test]

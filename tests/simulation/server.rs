@@ -22,6 +22,8 @@ pub enum Manner {
     Refuses,
     /// Answers with exactly this, wrong or not.
     Says(Options),
+    /// Confirms options in a packet that is none.
+    Garbles,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +51,8 @@ pub struct Server {
     pub left_out: Option<u64>,
     /// The time from an acknowledged OACK to the first block.
     pub first_block_takes: Duration,
+    /// Transfers at the same time; more requests are not answered.
+    pub at_once: usize,
     /// Acknowledgements that it has seen.
     pub acknowledgements: u64,
     next_port: u16,
@@ -94,6 +98,7 @@ impl Server {
             beyond: 0,
             left_out: None,
             first_block_takes: Duration::ZERO,
+            at_once: usize::MAX,
             acknowledgements: 0,
             next_port: 2000,
             transfers: Vec::new(),
@@ -160,6 +165,9 @@ impl Server {
 
     fn request(&mut self, now: Instant, client: SocketAddrV4, path: &[u8], asked: Options) -> Vec<Datagram> {
         self.requests += 1;
+        if self.open_transfers() >= self.at_once {
+            return Vec::new();
+        }
         let from = SocketAddrV4::new(ADDRESS, self.port);
         let Some(file) = std::str::from_utf8(path).ok().and_then(|path| self.files.get(path)).cloned() else {
             return vec![datagram(from, client, &Packet::Error { code: code::NOT_FOUND, message: b"File not found" })];
@@ -176,6 +184,10 @@ impl Server {
                 timeout: asked.timeout,
                 window: if window == 0 { None } else { asked.window.map(|value| value.min(window)) },
             },
+            Manner::Garbles => {
+                let bytes = b"\0\x06blksize\01468\0tsize\0-1\0".to_vec();
+                return vec![Datagram { from: SocketAddrV4::new(ADDRESS, self.port + 1), to: client, bytes }];
+            }
             Manner::Ignores | Manner::Refuses => Options::NONE,
             Manner::Says(options) => options,
         };

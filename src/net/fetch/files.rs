@@ -29,7 +29,7 @@ pub struct Job<'a> {
 
 /// How a file is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
+pub(super) enum Protocol {
     Tftp,
     Http,
 }
@@ -182,10 +182,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         sink: &'s mut dyn Sink,
     ) -> Result<Transfer<'s>, Error> {
         let (protocol, server, path) = self.find(source)?;
-        match protocol {
-            Protocol::Tftp => self.start(server, path, window, sink),
-            Protocol::Http => self.start_stream(server, path, window, sink),
-        }
+        self.start(protocol, (server, path), window, sink)
     }
 
     /// The server that has the file that `source` names, how it is asked, and the path there.
@@ -235,6 +232,11 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         courses: &mut [Course<'_>],
         observer: &mut dyn Observer,
     ) -> Result<(), (usize, Error)> {
+        let serves = |server| {
+            let begun = transfers.iter().zip(&*courses).filter(|(transfer, _)| transfer.has_begun());
+            begun.into_iter().any(|(_, course)| course.server == server)
+        };
+        let server_is_there = courses.get(job).is_some_and(|course| serves(course.server));
         let (Some(transfer), Some(course)) = (transfers.get(job), courses.get_mut(job)) else { return Ok(()) };
         if course.report.is_some() {
             return Ok(());
@@ -244,8 +246,8 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         }
         let hope = match error {
             Error::Tftp(tftp::Error::Stalled { .. }) => self.link_up,
-            // The first time, nobody has ever answered there.
-            Error::Tftp(tftp::Error::NoAnswer { .. }) => course.attempt > 1,
+            // The first time, nobody has ever answered there, unless the server is busy with other files.
+            Error::Tftp(tftp::Error::NoAnswer { .. }) => course.attempt > 1 || server_is_there,
             Error::Http(http::Error::NoServer { .. } | http::Error::NoAnswer { .. }) => course.attempt > 1,
             Error::Http(error) => error.may_pass() && self.link_up,
             Error::LinkLost { .. } => true,
@@ -260,7 +262,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         course.attempt += 1;
         course.window = (course.window / 4).max(1);
         let (server, path, window) = (course.server, course.path, course.window);
-        if matches!(error, Error::Tftp(_)) {
+        if matches!(error, Error::Tftp(tftp::Error::Stalled { .. })) {
             self.servers.bears_no_more_than(server, window);
         }
         let again = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, transfers, observer);

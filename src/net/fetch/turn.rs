@@ -1,5 +1,6 @@
 //! One loop for everything that goes on at the same time: [`Session::turn`].
 
+use super::files::Protocol;
 use super::stream::{Kept, SEGMENT_SIZE, Stream};
 use super::{Error, Observer, Progress, Session};
 use crate::net::device::EthernetController;
@@ -127,29 +128,25 @@ pub(super) struct Lingering {
 }
 
 impl<C: EthernetController, K: Clock> Session<C, K> {
-    /// Opens a transfer; [`turn`](Self::turn) sends its request. Every one must be given to [`finish`](Self::finish).
+    /// Opens a transfer of a path on a server, with at most `window` blocks or segments in flight; [`turn`](Self::turn) sends its request. Every
+    /// one must be given to [`finish`](Self::finish).
     pub(super) fn start<'s>(
         &mut self,
-        server: SocketAddrV4,
-        path: &str,
+        protocol: Protocol,
+        (server, path): (SocketAddrV4, &str),
         window: u16,
         sink: &'s mut dyn Sink,
     ) -> Result<Transfer<'s>, Error> {
-        Ok(Transfer { work: self.open(server, path, window)?, sink })
-    }
-
-    /// Opens a transfer by HTTP with at most `window` segments in flight; the same goes for it.
-    pub(super) fn start_stream<'s>(
-        &mut self,
-        server: SocketAddrV4,
-        path: &str,
-        window: u16,
-        sink: &'s mut dyn Sink,
-    ) -> Result<Transfer<'s>, Error> {
-        let now = self.clock.now();
-        let client = http::Client::new(now, server, path, self.limits.transfer)?;
-        let stream = Stream::new(client, window, self.kept.take(), now, &mut self.interface);
-        Ok(Transfer { work: Work::Http(Box::new(stream)), sink })
+        let work = match protocol {
+            Protocol::Tftp => self.open(server, path, window)?,
+            Protocol::Http => {
+                let now = self.clock.now();
+                let client = http::Client::new(now, server, path, self.limits.transfer)?;
+                let kept = self.kept.take();
+                Work::Http(Box::new(Stream::new(client, window, kept, now, &mut self.interface)))
+            }
+        };
+        Ok(Transfer { work, sink })
     }
 
     /// Asks for the file once more: all of it, as a new transfer into the same sink, or by HTTP what is missing, after `pause`.

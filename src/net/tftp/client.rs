@@ -44,7 +44,8 @@ pub struct Counts {
     pub superfluous: u64,
     /// Times at which something was seen to be lost: a gap, or a time-out.
     pub losses: u32,
-    /// Packets of ours sent again because a time-out had passed.
+    /// Packets of ours sent again because a time-out had passed; from the first block on those since then, because before that a server may have
+    /// taken its time, which says nothing about the network.
     pub retransmissions: u32,
     /// Packets from somebody else, or that were no TFTP.
     pub strangers: u32,
@@ -248,9 +249,12 @@ impl Client {
         }
         let Ok(packet) = Packet::parse(datagram) else {
             self.counts.strangers = self.counts.strangers.saturating_add(1);
-            return Action::Wait;
+            return self.unreadable(now, from, datagram);
         };
-        if let Some(opened) = self.waiting.filter(|opened| opened.peer == from && self.outcome().is_none()) {
+        if let Some(opened) = self.waiting
+            && opened.peer == from
+            && self.outcome().is_none()
+        {
             return self.late(now, opened, &packet, sink);
         }
         if !self.belongs(from) {
@@ -331,7 +335,7 @@ impl Client {
         }
         self.attempts = self.attempts.saturating_add(1);
         self.counts.retransmissions = self.counts.retransmissions.saturating_add(1);
-        if !self.timer.is_question() {
+        if !self.timer.is_question() && self.state == State::Receiving {
             self.counts.losses = self.counts.losses.saturating_add(1);
         }
         self.timer.sent_again(now);
@@ -392,6 +396,17 @@ impl Client {
             Some(peer) => from == peer,
             None => from.ip() == self.server.ip() && !self.abandoned.contains(&from),
         }
+    }
+
+    /// What came is no packet. If it is the server's confirmation of the options, the server is asked without any.
+    fn unreadable(&mut self, now: Instant, from: SocketAddrV4, datagram: &[u8]) -> Action<'_> {
+        let awaited = self.state == State::Requested && self.asked.options && self.belongs(from);
+        if !awaited || !Packet::is_option_acknowledgement(datagram) {
+            return Action::Wait;
+        }
+        self.heard_from_server(now);
+        self.peer = Some(from);
+        self.start_over(Asked { options: false, ..self.asked }, Some(b"not what was asked for"))
     }
 
     /// A packet from elsewhere is answered with an error, and changes nothing (RFC 1350, section 4). An error is never
@@ -459,6 +474,7 @@ impl Client {
         if self.state != State::Receiving {
             self.state = State::Receiving;
             self.untold = self.waiting.take().map(|opened| opened.peer);
+            self.counts.retransmissions = 0;
             self.timer.set_windows(self.blocks.window() > 1);
         }
         self.heard_from_server(now);

@@ -161,6 +161,11 @@ impl<'a> Packet<'a> {
         if operation == opcode::DATA { split_u16(body).ok() } else { None }
     }
 
+    /// Whether `datagram` is meant to be an OACK, well-formed or not.
+    pub fn is_option_acknowledgement(datagram: &[u8]) -> bool {
+        datagram.starts_with(&opcode::OPTION_ACKNOWLEDGEMENT.to_be_bytes())
+    }
+
     /// Writes the packet to the start of `buffer` and says how many bytes it has; `None` if the buffer is too small.
     #[inline]
     pub fn emit(&self, buffer: &mut [u8]) -> Option<usize> {

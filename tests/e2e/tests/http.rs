@@ -11,6 +11,7 @@ use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::servers;
 use xenlift_e2e::{cache, emulator_with_ethernet};
 use xtask::serve::start_http;
+use xtask::u_boot_tools::make_script;
 
 const SETTINGS: &str = "xenlift/default.toml";
 
@@ -141,6 +142,32 @@ fn files_of_three_servers_come_side_by_side() -> Result<()> {
         network.attach_as(command, &network.user(None), 3);
         Ok(())
     })?;
+    let report = board.report()?;
+    report.has_module(&files.kernel)?;
+    report.has_module(&files.ramdisk)
+}
+
+#[test]
+fn dhcps_boot_file_may_be_a_url_and_so_may_a_script() -> Result<()> {
+    let files = Files::new()?;
+    let text = format!(
+        "timeout = 0\ndefault = \"old\"\n[[entry]]\nname = \"old\"\nscript = \"{}\"\nfallback = \"web\"\n{}",
+        url(files.server, "boot.scr"),
+        settings(&url(files.server, "xen"), &url(files.server, "kernel"), &url(files.server, "ramdisk"))
+            .trim_start_matches("timeout = 0\n"),
+    );
+    std::fs::write(files.directory.path().join("board.toml"), text).context("cannot write the settings")?;
+    let script = make_script("echo this script came by http\n")?;
+    std::fs::write(files.directory.path().join("boot.scr"), script).context("cannot write the script")?;
+    let network = Network::new()?.with(TREE, &std::fs::read(device_tree()?)?)?;
+    let boot_file = url(files.server, "board.toml");
+    let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
+        network.attach_as(command, &network.user(Some(&boot_file)), 4);
+        Ok(())
+    })?;
+    board.says(&format!("Settings: {boot_file}."))?;
+    board.says("this script came by http")?;
+    // It started nothing, so the fallback is next.
     let report = board.report()?;
     report.has_module(&files.kernel)?;
     report.has_module(&files.ramdisk)
