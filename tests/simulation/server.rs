@@ -185,7 +185,7 @@ impl Server {
                 window: if window == 0 { None } else { asked.window.map(|value| value.min(window)) },
             },
             Manner::Garbles => {
-                let bytes = b"\0\x06blksize\01468\0tsize\0-1\0".to_vec();
+                let bytes = b"\0\x06blksize\x001468\0tsize\0-1\0".to_vec();
                 return vec![Datagram { from: SocketAddrV4::new(ADDRESS, self.port + 1), to: client, bytes }];
             }
             Manner::Ignores | Manner::Refuses => Options::NONE,

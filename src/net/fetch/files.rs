@@ -107,13 +107,14 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         let mut waiting = jobs.iter_mut().peekable();
         loop {
             let under_way = courses.iter().filter(|course| course.report.is_none()).count();
-            if under_way + waiting.len() == 0 {
+            // Those that are begun now are counted as well: what one leaves of the ring is for the others.
+            let files = under_way + waiting.len();
+            if files == 0 {
                 return Ok(());
             }
             while let Some(job) = waiting.peek() {
                 let number = courses.len();
                 let (protocol, server, path) = self.find(job.source).map_err(|error| (number, error))?;
-                let files = under_way + waiting.len();
                 let window = match protocol {
                     Protocol::Tftp => self.servers.window(server, files),
                     // The other end finds out by itself how much the way bears, and starts with little.
