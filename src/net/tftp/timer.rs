@@ -6,6 +6,8 @@
 //! With windows there is a question before that. What is lost at the end of a window, or with an acknowledgement, leaves nothing behind
 //! that shows a gap, and the shortest time-out is as long as a hundred windows. So the first silence is asked about after the measured
 //! time-out alone, as TCP's probe for a lost tail does (RFC 8985, section 7); if the server was only slow, it sends a window twice.
+//! Until the next round trip is measured the following questions wait twice as long each, up to a real time-out: what comes after a question is not measured, so
+//! that without this a way that has become slower would be asked about again and again, and never be known.
 
 use crate::time::Instant;
 
@@ -33,11 +35,21 @@ pub(super) struct Timer {
     deadline: Instant,
     /// The first silence is asked about early.
     asks: bool,
+    /// Questions since the last measurement.
+    questions: u32,
 }
 
 impl Timer {
     pub fn new(now: Instant) -> Self {
-        Self { round_trip: None, timeout: FIRST, doublings: 0, measured_from: None, deadline: now, asks: false }
+        Self {
+            round_trip: None,
+            timeout: FIRST,
+            doublings: 0,
+            measured_from: None,
+            deadline: now,
+            asks: false,
+            questions: 0,
+        }
     }
 
     /// Blocks come in windows from now on, or not.
@@ -73,6 +85,7 @@ impl Timer {
 
     /// The same packet goes out again.
     pub fn sent_again(&mut self, now: Instant) {
+        self.questions = self.questions.saturating_add(self.is_question().into());
         self.measured_from = None;
         self.doublings = self.doublings.saturating_add(1);
         self.restart(now);
@@ -108,9 +121,13 @@ impl Timer {
     /// The time-out as it is now, back-off included, in microseconds.
     #[inline]
     fn interval(&self) -> u64 {
+        if self.is_question() {
+            let patient = self.timeout.max(SHORTEST_QUESTION).saturating_mul(1 << self.questions.min(3));
+            // Not later than a real time-out.
+            return patient.min(self.timeout.max(SHORTEST)).min(LONGEST);
+        }
         let factor = 1_u64.checked_shl(self.doublings).unwrap_or(u64::MAX);
-        let shortest = if self.is_question() { SHORTEST_QUESTION } else { SHORTEST };
-        self.timeout.saturating_mul(factor).clamp(shortest, LONGEST)
+        self.timeout.saturating_mul(factor).clamp(SHORTEST, LONGEST)
     }
 
     #[inline]
@@ -130,6 +147,7 @@ impl Timer {
             }
         };
         self.round_trip = Some((smoothed, variation));
+        self.questions = 0;
         self.timeout = smoothed + variation * 4;
     }
 }
@@ -190,6 +208,47 @@ mod tests {
         timer.sent_again(at(250));
         timer.answered(at(251));
         assert_eq!(timer.interval(), FIRST);
+    }
+
+    #[test]
+    fn a_way_that_becomes_slower_is_asked_about_once_and_known_then() {
+        let mut timer = Timer::new(at(0));
+        timer.set_windows(true);
+        for turn in 0..20 {
+            timer.sent(at(turn * 16));
+            timer.answered(at(turn * 16 + 16));
+        }
+        let mut now = 1000;
+        let mut questions = 0;
+        for _ in 0..20 {
+            timer.sent(at(now));
+            if timer.expired(at(now + 35)) {
+                questions += 1;
+                timer.sent_again(at(now + 20));
+            }
+            timer.answered(at(now + 36));
+            now += 36;
+        }
+        assert_eq!(questions, 1);
+    }
+
+    #[test]
+    fn questions_without_a_measurement_between_them_wait_up_to_a_real_time_out() {
+        let mut timer = Timer::new(at(0));
+        timer.sent(at(0));
+        timer.answered(at(1));
+        timer.set_windows(true);
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            timer.sent_early(at(0));
+            waits.push(timer.interval() / 1000);
+            timer.sent_again(at(0));
+            timer.answered(at(0));
+        }
+        assert_eq!(waits, [20, 40, 80, 100, 100]);
+        timer.sent(at(0));
+        timer.answered(at(1));
+        assert_eq!(timer.interval() / 1000, 20);
     }
 
     #[test]
