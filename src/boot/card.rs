@@ -6,6 +6,7 @@
 
 use crate::board::{Block, Board};
 use crate::boot::bring_up::Keeper;
+use crate::boot::network::Watch;
 use crate::boot::plan::CardFiles;
 use crate::card::directory::Entry;
 use crate::card::partition::{Partition, partitions, table_number};
@@ -14,7 +15,7 @@ use crate::console::{Attentive, attentively};
 use crate::device_tree::{Node, Tree};
 use crate::drivers::mailbox::property::ClockId;
 use crate::drivers::sdhci::{self, Card, Limits, Sdhci};
-use crate::net::fetch::{Event, Observer, Progress};
+use crate::net::fetch::{Event, Observer, Progress, Waiting};
 use crate::net::tftp::Sink;
 use crate::time::{Clock, Duration, Instant};
 use alloc::vec::Vec;
@@ -126,11 +127,16 @@ impl<B: Board> Slot<B> {
                     driver.insert(Sdhci::new(bus, Attentive(board.clock()), limits))
                 }
             };
-            match driver.open() {
+            let mut watch = Watch::new(keeper, self.clock.now());
+            watch.event(Event::Waiting { what: Waiting::Card, limit: sdhci::POWER_UP_LIMIT });
+            let opened = driver.open_while(&mut || watch.poll(self.clock.now()));
+            watch.event(Event::Waited { came: opened.is_ok() });
+            match opened {
                 Ok(card) => {
                     self.present = Some(index);
                     return Ok(card);
                 }
+                Err(sdhci::Error::GivenUp) => return Err(Error::Interrupted),
                 Err(error) => _ = reason.get_or_insert(Error::Card(error)),
             }
         }

@@ -161,7 +161,7 @@ impl<'m, B: Board> BoardPlatform<'m, B> {
         }
         let Machine { card, board, keeper, .. } = &mut *self.machine;
         if !card.is_open() {
-            card.open(board, keeper).map_err(Failure::because)?;
+            card.open(board, keeper).map_err(not_opened)?;
         }
         Ok((card, Watch::new(keeper, board.clock().now())))
     }
@@ -432,7 +432,7 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
 
     fn rescan(&mut self) -> Result<(), Failure> {
         let Machine { card, board, keeper, .. } = &mut *self.machine;
-        card.open(board, keeper).map(|_| ()).map_err(Failure::because)
+        card.open(board, keeper).map(|_| ()).map_err(not_opened)
     }
 
     fn partitions(&mut self, interface: &str, device: u32) -> Result<Vec<PartitionEntry>, Failure> {
@@ -489,6 +489,14 @@ impl<B: Board> Platform for BoardPlatform<'_, B> {
 
 fn no_card(partition: &Partition) -> Failure {
     Failure::because(format!("there is no {partition}; the card in the board's slot is mmc 0"))
+}
+
+/// Why there is no card.
+fn not_opened(error: boot_card::Error) -> Failure {
+    match error {
+        boot_card::Error::Interrupted => Failure::Interrupted,
+        error => Failure::because(error),
+    }
 }
 
 /// Why nothing of `path` was read from the card.

@@ -112,6 +112,8 @@ pub enum Error {
         /// The rate in Hz; 0 if unknown.
         hertz: u32,
     },
+    /// It was given up while the card powered up.
+    GivenUp,
     /// The card has no such blocks.
     OutOfRange {
         /// The first block asked for.
@@ -138,6 +140,7 @@ impl fmt::Display for Error {
             Self::BaseClock { hertz } => {
                 write!(f, "no card clock of 200 to 400 kHz can be made of a base clock of {hertz} Hz")
             }
+            Self::GivenUp => f.write_str("given up at the console"),
             Self::OutOfRange { first, count, blocks } => {
                 write!(f, "block {first} and {} more asked for, the card has {blocks}", count.saturating_sub(1))
             }

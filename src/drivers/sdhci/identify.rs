@@ -14,7 +14,7 @@ use crate::mmio::Bus;
 use crate::time::{Clock, Duration};
 
 /// A card may take a second from the first question after its conditions (Physical Layer Specification, 4.2.3).
-const POWER_UP_LIMIT: Duration = Duration::from_secs(1);
+pub const POWER_UP_LIMIT: Duration = Duration::from_secs(1);
 const POWER_UP_PAUSE: Duration = Duration::from_millis(1);
 /// The specification's millisecond with 74 clocks, and one more for the supply to settle.
 const POWER_SETTLES: Duration = Duration::from_millis(2);
@@ -40,7 +40,11 @@ const DEFAULT_HERTZ: u32 = 25_000_000;
 const HIGH_SPEED_HERTZ: u32 = 50_000_000;
 
 /// Finds out what is in the slot and makes it ready. The time that an empty slot takes is a few milliseconds.
-pub(super) fn identify<B: Bus, C: Clock>(host: &mut Host<B, C>, limits: Limits) -> Result<Card, Error> {
+pub(super) fn identify<B: Bus, C: Clock>(
+    host: &mut Host<B, C>,
+    limits: Limits,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<Card, Error> {
     host.start()?;
     host.delay(POWER_SETTLES);
     host.command(GO_IDLE, 0)?;
@@ -49,14 +53,14 @@ pub(super) fn identify<B: Bus, C: Clock>(host: &mut Host<B, C>, limits: Limits) 
         Some([answer, ..]) => return Err(Error::Voltage { answer }),
         None => false,
     };
-    match power_up(host, |host| {
+    match power_up(host, go_on, |host| {
         host.command(APPLICATION, 0)?;
         host.command(SD_CONDITIONS, VOLTAGES | if version_2 { BY_BLOCKS } else { 0 })
     })? {
         Some(conditions) => identify_sd(host, conditions & BY_BLOCKS != 0, limits),
         None => {
             host.command(GO_IDLE, 0)?;
-            let conditions = power_up(host, |host| host.command(MMC_CONDITIONS, VOLTAGES | BY_BLOCKS))?;
+            let conditions = power_up(host, go_on, |host| host.command(MMC_CONDITIONS, VOLTAGES | BY_BLOCKS))?;
             identify_mmc(host, conditions.ok_or(Error::NoCard)? & BY_BLOCKS != 0, limits)
         }
     }
@@ -73,6 +77,7 @@ fn answered(result: Result<[u32; 4], Error>) -> Result<Option<[u32; 4]>, Error> 
 /// Asks until the card is powered up. `None` if there is no card of this kind.
 fn power_up<B: Bus, C: Clock>(
     host: &mut Host<B, C>,
+    go_on: &mut dyn FnMut() -> bool,
     mut ask: impl FnMut(&mut Host<B, C>) -> Result<[u32; 4], Error>,
 ) -> Result<Option<u32>, Error> {
     host.reset_lines()?;
@@ -85,6 +90,9 @@ fn power_up<B: Bus, C: Clock>(
                 host.reset_lines()?;
                 return Ok(None);
             }
+        }
+        if !go_on() {
+            return Err(Error::GivenUp);
         }
         if host.clock().now() >= end {
             return Err(Error::Timeout { wait: Wait::PowerUp, limit: POWER_UP_LIMIT });

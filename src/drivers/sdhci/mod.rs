@@ -28,6 +28,7 @@ pub use card::{Card, Kind};
 use command::{READ_MANY, READ_ONE};
 pub use error::{Error, Fault, Wait};
 use host::Host;
+pub use identify::POWER_UP_LIMIT;
 
 /// Length in bytes of the registers' window.
 pub const WINDOW: usize = 0x100;
@@ -69,8 +70,16 @@ impl<B: Bus, C: Clock> Sdhci<B, C> {
     /// # Errors
     /// [`Error::NoCard`], and whatever else keeps it from being read. It takes a second at most, which is what a card may take to power up.
     pub fn open(&mut self) -> Result<Card, Error> {
+        self.open_while(&mut || true)
+    }
+
+    /// The same, with `go_on` asked every millisecond while the card powers up.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::GivenUp`] where `go_on` says no.
+    pub fn open_while(&mut self, go_on: &mut dyn FnMut() -> bool) -> Result<Card, Error> {
         self.card = None;
-        let card = identify::identify(&mut self.host, self.limits)?;
+        let card = identify::identify(&mut self.host, self.limits, go_on)?;
         self.card = Some(card);
         Ok(card)
     }

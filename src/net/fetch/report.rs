@@ -71,6 +71,8 @@ pub enum Waiting {
     Neighbor(Ipv4Addr),
     /// The server's answers to questions for settings.
     Settings(Ipv4Addr),
+    /// A card that powers up.
+    Card,
 }
 
 impl fmt::Display for Waiting {
@@ -79,6 +81,7 @@ impl fmt::Display for Waiting {
             Self::Link => f.write_str("Ethernet: no link yet"),
             Self::Lease => f.write_str("DHCP: no address yet"),
             Self::Neighbor(address) => write!(f, "Waiting for {address}"),
+            Self::Card => f.write_str("Card: powering up"),
             Self::Settings(address) => write!(f, "Asking {address} for settings"),
         }
     }
