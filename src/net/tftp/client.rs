@@ -1,11 +1,14 @@
 //! One transfer, as a state machine: packets and time in, packets and file bytes out.
 
+mod agreement;
+
 use super::blocks::{Blocks, Place, is_behind};
 use super::options::{Asked, PLAIN_BLOCK_SIZE, Parameters};
-use super::packet::{LARGEST_REQUEST, Options, Packet, code};
+use super::packet::{LARGEST_REQUEST, Packet, code};
 use super::timer::Timer;
 use super::{BEGINNING, Error, Message, Refusal, Sink};
 use crate::time::{Duration, Instant};
+use agreement::Opened;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddrV4;
@@ -65,16 +68,6 @@ enum State {
     Done { size: u64 },
     /// It was given up.
     Failed(Error),
-}
-
-/// A transfer that was opened and brought no block yet, while smaller blocks are asked for: if its own come after all, the server was only slow.
-#[derive(Clone, Copy, Debug)]
-struct Opened {
-    peer: SocketAddrV4,
-    asked: Asked,
-    block_size: u16,
-    window: u16,
-    size: Option<u64>,
 }
 
 /// One transfer from a server. It is told of every datagram and of the time, and is over when [`Client::outcome`] says so.
@@ -348,46 +341,6 @@ impl Client {
         }
     }
 
-    /// No block has come from `peer`: tries `smaller` ones. If this was the first attempt, what it may still bring is wanted as well.
-    fn ask_for_smaller_blocks(&mut self, peer: SocketAddrV4, smaller: Asked) -> Action<'_> {
-        if self.waiting.is_some() || peer == self.server {
-            return self.start_over(smaller, Some(b"no block came: trying smaller ones"));
-        }
-        let (asked, block_size, window, size) = (self.asked, self.block_size, self.blocks.window(), self.size);
-        self.waiting = Some(Opened { peer, asked, block_size, window, size });
-        self.peer = None;
-        self.start_over(smaller, None)
-    }
-
-    /// A packet of the first attempt, while a later one waits for its first block as well. A block means that they do get through: the server was slow.
-    fn late(&mut self, now: Instant, opened: Opened, packet: &Packet<'_>, sink: &mut dyn Sink) -> Action<'_> {
-        match *packet {
-            Packet::Data { block, bytes } if (1..=opened.window).contains(&block) => {
-                // What the other attempt has opened is turned away with its next packet.
-                self.start_over(opened.asked, None);
-                self.peer = Some(opened.peer);
-                self.agree_upon(opened.block_size, opened.window, opened.size);
-                if let Err(refusal) = sink.begin(self.size) {
-                    return self.refuse(refusal);
-                }
-                self.waiting = None;
-                self.state = State::Opened { at: now };
-                self.data(now, opened.peer, block, bytes, sink)
-            }
-            Packet::Error { .. } => {
-                self.waiting = None;
-                Action::Wait
-            }
-            _ => Action::Wait,
-        }
-    }
-
-    fn agree_upon(&mut self, block_size: u16, window: u16, size: Option<u64>) {
-        self.block_size = block_size;
-        self.blocks = Blocks::new(window);
-        self.size = size;
-    }
-
     /// Whether a packet from `from` is of this transfer. Until the server has answered, any of its ports may be the one that it
     /// chose (RFC 1350, section 4).
     #[inline]
@@ -396,17 +349,6 @@ impl Client {
             Some(peer) => from == peer,
             None => from.ip() == self.server.ip() && !self.abandoned.contains(&from),
         }
-    }
-
-    /// What came is no packet. If it is the server's confirmation of the options, the server is asked without any.
-    fn unreadable(&mut self, now: Instant, from: SocketAddrV4, datagram: &[u8]) -> Action<'_> {
-        let awaited = self.state == State::Requested && self.asked.options && self.belongs(from);
-        if !awaited || !Packet::is_option_acknowledgement(datagram) {
-            return Action::Wait;
-        }
-        self.heard_from_server(now);
-        self.peer = Some(from);
-        self.start_over(Asked { options: false, ..self.asked }, Some(b"not what was asked for"))
     }
 
     /// A packet from elsewhere is answered with an error, and changes nothing (RFC 1350, section 4). An error is never
@@ -420,32 +362,6 @@ impl Client {
             }
             Packet::ReadRequest { .. } | Packet::Error { .. } => Action::Wait,
         }
-    }
-
-    /// The server confirmed options: checks them, and acknowledges with block 0.
-    fn open(&mut self, now: Instant, from: SocketAddrV4, granted: &Options, sink: &mut dyn Sink) -> Action<'_> {
-        self.heard_from_server(now);
-        self.peer = Some(from);
-        let Some((block_size, window)) = self.asked.agree(granted) else {
-            return self.start_over(Asked { options: false, ..self.asked }, Some(b"not what was asked for"));
-        };
-        self.agree_upon(block_size, window, granted.transfer_size.filter(|&size| size != 0));
-        if let Err(refusal) = sink.begin(self.size) {
-            return self.refuse(refusal);
-        }
-        self.state = State::Opened { at: now };
-        self.timer.sent(now);
-        self.acknowledgement(from)
-    }
-
-    /// The server took no notice of the options and sent the first block.
-    fn begin_plain(&mut self, now: Instant, from: SocketAddrV4, bytes: &[u8], sink: &mut dyn Sink) -> Action<'_> {
-        self.peer = Some(from);
-        self.agree_upon(PLAIN_BLOCK_SIZE, 1, None);
-        if let Err(refusal) = sink.begin(None) {
-            return self.refuse(refusal);
-        }
-        self.data(now, from, 1, bytes, sink)
     }
 
     #[inline]
@@ -585,26 +501,6 @@ impl Client {
         }
         self.timer.sent_again(now);
         self.acknowledgement(from)
-    }
-
-    /// Asks again for less, as a new transfer: whatever still comes from the old one is turned away.
-    fn start_over(&mut self, asked: Asked, farewell: Option<&'static [u8]>) -> Action<'_> {
-        self.asked = asked;
-        self.state = State::Unsent;
-        self.attempts = 0;
-        self.received = 0;
-        self.agree_upon(PLAIN_BLOCK_SIZE, 1, None);
-        self.early_end = None;
-        self.timer.set_windows(false);
-        let Some(peer) = self.peer.take() else { return Action::Wait };
-        // A server that keeps one port for all transfers cannot be told apart by it.
-        if peer != self.server {
-            self.abandoned.push(peer);
-        }
-        match farewell {
-            Some(words) => self.error(peer, code::OPTIONS, words),
-            None => Action::Wait,
-        }
     }
 
     #[inline]
