@@ -296,7 +296,7 @@ fn images_that_are_shown() {
         blob.property("data", b"abcd");
         for index in 0..digests {
             blob.begin(&format!("hash-{index:x}"));
-            blob.property("algo", b"sha1\0");
+            blob.property("algo", b"sha512\0");
             blob.property("value", b"abcd");
             blob.end();
         }
