@@ -7,7 +7,7 @@
 //! | `xenlift.address=ADDRESS/PREFIX` | `[network] address`; no DHCP then |
 //! | `xenlift.gateway=ADDRESS` | `[network] gateway` |
 //! | `xenlift.server=ADDRESS[:PORT]` | `[network] server` |
-//! | `xenlift.log=LEVEL` | what of the log is shown: `off`, `error`, `warn` (as without it), `info`, `debug`, `trace` |
+//! | `xenlift.log=LEVEL` | what of the log is shown: `off`, `error`, `warn` (as without it), `info`, `debug`; `trace` shows no more |
 //! | `xenlift.config=PATH`, `tftp://ADDRESS/PATH` or `http://ADDRESS/PATH` | where settings are fetched from, before every other place on the network |
 //!
 //! A word that is wrong is reported and left out; the rest counts. Of a repeated word the last counts.
