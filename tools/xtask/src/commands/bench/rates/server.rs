@@ -19,6 +19,8 @@ pub enum Server {
     TftpdHpa,
     /// Debian's dnsmasq.
     Dnsmasq,
+    /// BusyBox's, compiled from Debian's source.
+    Busybox,
     /// Debian's atftpd.
     Atftpd,
     /// That of `cargo xtask serve`.
@@ -42,8 +44,8 @@ impl Running {
 }
 
 impl Server {
-    /// All of them. Debian's busybox has a client of TFTP and no server.
-    pub const ALL: [Self; 5] = [Self::Own, Self::TftpdHpa, Self::Dnsmasq, Self::Atftpd, Self::Serve];
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Own, Self::TftpdHpa, Self::Dnsmasq, Self::Busybox, Self::Atftpd, Self::Serve];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -51,6 +53,7 @@ impl Server {
             Self::Own => "QEMU's own",
             Self::TftpdHpa => "tftpd-hpa",
             Self::Dnsmasq => "dnsmasq",
+            Self::Busybox => "BusyBox",
             Self::Atftpd => "atftpd",
             Self::Serve => "cargo xtask serve",
         }
@@ -59,7 +62,7 @@ impl Server {
     /// The windows in which it serves: one block where it knows no windows.
     pub fn windows(self) -> &'static [u16] {
         match self {
-            Self::Own | Self::TftpdHpa | Self::Dnsmasq => &[1],
+            Self::Own | Self::TftpdHpa | Self::Dnsmasq | Self::Busybox => &[1],
             Self::Atftpd | Self::Serve => &[1, 4, 16, 64, 192],
         }
     }
@@ -77,6 +80,7 @@ impl Server {
             }
             Self::TftpdHpa => servers::tftpd_hpa(cache, directory, socket, &[])?,
             Self::Dnsmasq => servers::dnsmasq(cache, directory, socket, &[])?,
+            Self::Busybox => servers::busybox(cache, directory, socket)?,
             Self::Atftpd => servers::atftpd(cache, directory, socket, &[])?,
         };
         Ok(Running { server: Some(server), before })
