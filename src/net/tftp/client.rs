@@ -99,6 +99,8 @@ pub struct Client {
     blocks: Blocks,
     /// Number and bytes of the file's last block, if that came early.
     early_end: Option<(u16, u16)>,
+    /// The furthest block that was here when silence was asked about last.
+    asked_behind: u16,
     timer: Timer,
     /// Retransmissions since the last progress.
     attempts: u32,
@@ -140,6 +142,7 @@ impl Client {
             received: 0,
             blocks: Blocks::new(1),
             early_end: None,
+            asked_behind: 0,
             timer: Timer::new(now),
             attempts: 0,
             progressed: now,
@@ -332,6 +335,7 @@ impl Client {
             self.counts.losses = self.counts.losses.saturating_add(1);
         }
         self.timer.sent_again(now);
+        self.asked_behind = self.blocks.furthest().unwrap_or(self.blocks.last());
         match self.peer {
             None => self.request(),
             Some(peer) => {
@@ -371,7 +375,11 @@ impl Client {
             Place::Ahead(distance) => return self.early(now, from, (number, distance), bytes, sink),
             Place::Other => {
                 self.counts.superfluous = self.counts.superfluous.saturating_add(1);
-                self.timer.still_sending(now);
+                match is_behind(number, self.asked_behind) {
+                    true => self.timer.came_twice(now),
+                    // It was here before: that it comes again says nothing about the question.
+                    false => self.timer.still_sending(now),
+                }
                 return if self.blocks.can_skip(number) { self.acknowledge_early(now, from) } else { Action::Wait };
             }
         }

@@ -6,8 +6,9 @@
 //! With windows there is a question before that. What is lost at the end of a window, or with an acknowledgement, leaves nothing behind
 //! that shows a gap, and the shortest time-out is as long as a hundred windows. So the first silence is asked about after the measured
 //! time-out alone, as TCP's probe for a lost tail does (RFC 8985, section 7); if the server was only slow, it sends a window twice.
-//! Until the next round trip is measured the following questions wait twice as long each, up to a real time-out: what comes after a question is not measured, so
-//! that without this a way that has become slower would be asked about again and again, and never be known.
+//! What comes after a question is not measured either, so the question learns by itself: where something comes twice after it, it was
+//! needless and the next one waits twice as long, up to a real time-out, until a round trip is measured again. Where nothing does, it was needed, and the next one comes sooner:
+//! a switch on the way that is just too small for the window loses the end of each.
 
 use crate::time::Instant;
 
@@ -15,8 +16,9 @@ use crate::time::Instant;
 const FIRST: u64 = 250_000;
 /// Shorter than this, a server that reads its disk would be taken for a lost packet.
 const SHORTEST: u64 = 100_000;
-/// The same for the question about silence.
-const SHORTEST_QUESTION: u64 = 20_000;
+/// The same for the question about silence, at first and where questions turned out to be needed.
+const FIRST_QUESTION: u64 = 20_000;
+const SOONEST_QUESTION: u64 = 2_000;
 /// Longer than this, a server that is back would be left waiting.
 const LONGEST: u64 = 2_000_000;
 
@@ -35,8 +37,10 @@ pub(super) struct Timer {
     deadline: Instant,
     /// The first silence is asked about early.
     asks: bool,
-    /// Questions since the last measurement.
-    questions: u32,
+    /// The least time to a question.
+    question: u64,
+    /// A question was asked, and whether it was needed has not been seen yet.
+    asked: bool,
 }
 
 impl Timer {
@@ -48,7 +52,8 @@ impl Timer {
             measured_from: None,
             deadline: now,
             asks: false,
-            questions: 0,
+            question: FIRST_QUESTION,
+            asked: false,
         }
     }
 
@@ -63,7 +68,15 @@ impl Timer {
         self.asks && self.doublings == 0
     }
 
-    /// Something came that is not new: the server still sends, so there is no silence yet.
+    /// Something came twice: the server still sends, and has sent again what was asked about although it was on its way.
+    pub fn came_twice(&mut self, now: Instant) {
+        if core::mem::take(&mut self.asked) {
+            self.question = self.question.saturating_mul(2).min(SHORTEST);
+        }
+        self.still_sending(now);
+    }
+
+    /// Something came that was not next: the server still sends, so there is no silence yet.
     pub fn still_sending(&mut self, now: Instant) {
         if self.is_question() {
             self.restart(now);
@@ -79,13 +92,17 @@ impl Timer {
 
     /// A packet goes out whose answer may be on its way already, so that it says nothing about the round trip.
     pub fn sent_early(&mut self, now: Instant) {
+        self.was_needed();
         self.measured_from = None;
         self.restart(now);
     }
 
     /// The same packet goes out again.
     pub fn sent_again(&mut self, now: Instant) {
-        self.questions = self.questions.saturating_add(self.is_question().into());
+        if self.is_question() {
+            self.was_needed();
+            self.asked = true;
+        }
         self.measured_from = None;
         self.doublings = self.doublings.saturating_add(1);
         self.restart(now);
@@ -122,9 +139,8 @@ impl Timer {
     #[inline]
     fn interval(&self) -> u64 {
         if self.is_question() {
-            let patient = self.timeout.max(SHORTEST_QUESTION).saturating_mul(1 << self.questions.min(3));
             // Not later than a real time-out.
-            return patient.min(self.timeout.max(SHORTEST)).min(LONGEST);
+            return self.timeout.max(self.question).min(self.timeout.max(SHORTEST)).min(LONGEST);
         }
         let factor = 1_u64.checked_shl(self.doublings).unwrap_or(u64::MAX);
         self.timeout.saturating_mul(factor).clamp(SHORTEST, LONGEST)
@@ -133,6 +149,13 @@ impl Timer {
     #[inline]
     fn restart(&mut self, now: Instant) {
         self.deadline = Instant::from_micros(now.micros().saturating_add(self.interval()));
+    }
+
+    /// Nothing has come twice since the last question, if there was one and nothing else says what became of it.
+    fn was_needed(&mut self) {
+        if core::mem::take(&mut self.asked) {
+            self.question = (self.question / 2).max(SOONEST_QUESTION);
+        }
     }
 
     /// RFC 6298, section 2, with its constants: alpha 1/8, beta 1/4, K 4.
@@ -147,7 +170,8 @@ impl Timer {
             }
         };
         self.round_trip = Some((smoothed, variation));
-        self.questions = 0;
+        self.was_needed();
+        self.question = self.question.min(FIRST_QUESTION);
         self.timeout = smoothed + variation * 4;
     }
 }
@@ -225,6 +249,10 @@ mod tests {
             if timer.expired(at(now + 35)) {
                 questions += 1;
                 timer.sent_again(at(now + 20));
+                timer.answered(at(now + 36));
+                timer.sent(at(now + 36));
+                timer.came_twice(at(now + 37));
+                now += 36;
             }
             timer.answered(at(now + 36));
             now += 36;
@@ -233,22 +261,53 @@ mod tests {
     }
 
     #[test]
-    fn questions_without_a_measurement_between_them_wait_up_to_a_real_time_out() {
+    fn needless_questions_come_later_up_to_a_real_time_out_and_needed_ones_sooner() {
         let mut timer = Timer::new(at(0));
         timer.sent(at(0));
-        timer.answered(at(1));
+        timer.answered(at(0));
         timer.set_windows(true);
-        let mut waits = Vec::new();
-        for _ in 0..5 {
-            timer.sent_early(at(0));
-            waits.push(timer.interval() / 1000);
+        let mut waits = |needed: bool| {
+            [(); 5].map(|()| {
+                timer.sent(at(0));
+                let wait = timer.interval();
+                timer.sent_again(at(0));
+                timer.answered(at(0));
+                if !needed {
+                    timer.came_twice(at(0));
+                    timer.came_twice(at(0));
+                }
+                wait / 1000
+            })
+        };
+        assert_eq!(waits(false), [20, 40, 80, 100, 100]);
+        assert_eq!(waits(true), [100, 100, 50, 25, 12]);
+        assert_eq!(waits(true), [6, 3, 2, 2, 2]);
+        timer.sent(at(0));
+        timer.came_twice(at(0));
+        timer.answered(at(1));
+        assert_eq!(timer.question, 2 * SOONEST_QUESTION);
+    }
+
+    #[test]
+    fn a_question_never_comes_before_the_measured_round_trip_and_a_measurement_ends_long_waits() {
+        let mut timer = Timer::new(at(0));
+        timer.sent(at(0));
+        timer.answered(at(10));
+        timer.set_windows(true);
+        for _ in 0..6 {
             timer.sent_again(at(0));
             timer.answered(at(0));
         }
-        assert_eq!(waits, [20, 40, 80, 100, 100]);
+        assert_eq!(timer.interval(), 30_000);
+        for _ in 0..6 {
+            timer.sent_again(at(0));
+            timer.came_twice(at(0));
+            timer.answered(at(0));
+        }
+        assert_eq!(timer.interval(), SHORTEST);
         timer.sent(at(0));
-        timer.answered(at(1));
-        assert_eq!(timer.interval() / 1000, 20);
+        timer.answered(at(10));
+        assert!(timer.interval() < 30_000);
     }
 
     #[test]

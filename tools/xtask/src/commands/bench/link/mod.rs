@@ -187,7 +187,7 @@ fn leaves_room_for_four(link: &Conditions) -> bool {
 pub fn measure(mut print: impl FnMut(Figure)) -> Result<()> {
     for link in links() {
         print(of_formula(link, 1, 2 * MIB)?);
-        for window in [16, 64, 192] {
+        for window in [16, 48, 64, 192] {
             print(of_formula(link, window, 16 * MIB)?);
         }
         print(chosen(link, 16 * MIB)?);
