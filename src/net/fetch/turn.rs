@@ -24,6 +24,10 @@ pub(super) const FRAMES_PER_TURN: usize = 64;
 /// without windows sends nothing but answers.
 const LOOKS: usize = 8;
 
+/// Rounds of an empty loop between two of them, less than a microsecond: each look is a read over the bus that the controller writes its frames over,
+/// and what it looks for takes longer.
+const REST: u32 = 32;
+
 /// One transfer under way.
 pub(in crate::net) struct Transfer<'s> {
     work: Work,
@@ -241,7 +245,10 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         while frames < FRAMES_PER_TURN && looks < LOOKS {
             match self.take_frame(now, transfers) {
                 true => frames += 1,
-                false => looks += 1,
+                false => {
+                    looks += 1;
+                    (0..REST).for_each(|_| core::hint::spin_loop());
+                }
             }
         }
         for Transfer { work, sink } in &mut *transfers {
