@@ -560,7 +560,7 @@ impl Load<'_, '_> {
         let mut editor = Editor::copy(&start, self.store.bytes_mut(block))?;
         self.tree = Some(block);
         console::poll();
-        self.notes.extend(carried(&carry_over(firmware.as_ref(), known, &mut editor)?));
+        self.notes.extend(carried(&carry_over(firmware.as_ref(), known, &mut editor, &mut console::poll)?));
         console::poll();
         for (file, bytes) in &overlays {
             let tree = Tree::new(bytes).map_err(|error| Error::Tree { file: file.clone(), error })?;

@@ -357,7 +357,9 @@ fn prepare_for_xen(editor: &mut Editor<'_>, uart: UartKind) -> Result<XenConsole
     let ours = Ours { path: &path, pins: &HEADER_PINS };
     console::poll();
     let tree = editor.tree()?;
+    console::poll();
     let args = xen_modules::command_lines(&tree).xen;
+    console::poll();
     let console = xen_console::resolve(&tree, args, ours)?;
     let is_longer = console.args != args;
     console::poll();

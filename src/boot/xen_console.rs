@@ -222,6 +222,7 @@ pub fn resolve(tree: &Tree<'_>, args: &str, ours: Ours<'_>) -> Result<XenConsole
         Some(named) => named,
         None => {
             let stdout = tree.stdout().map(|(node, _)| node.path().to_string());
+            console::poll();
             let added = format!("dtuart={}", ours.path);
             let longer = if args.is_empty() { added.clone() } else { format!("{args} {added}") };
             if stdout.as_deref() != Some(ours.path) && longer.len() <= command_line::LONGEST {
@@ -236,7 +237,9 @@ pub fn resolve(tree: &Tree<'_>, args: &str, ours: Ours<'_>) -> Result<XenConsole
         console.notes.push(Note::NotFound { named: String::from(named), ours: String::from(ours.path) });
         return Ok(console);
     };
+    console::poll();
     let path = node.path().to_string();
+    console::poll();
     if !DRIVEN.iter().any(|name| node.is_compatible(name)) {
         console.notes.push(Note::NoDriver(path));
         return Ok(console);

@@ -87,24 +87,36 @@ const LARGEST_NODE: usize = 16 << 10;
 const MOST_RESERVATIONS: usize = 256;
 
 /// Carries what `firmware` (the tree that was passed in x0, where there was one) and `known` say about the board into the tree of `editor`.
+/// `breathe` is called after each item, some tenths of a millisecond.
 ///
 /// # Errors
 /// [`Error::NoRoom`], with a part of the items carried. What one of the trees has no place for is no error but an entry of the report.
-pub fn carry_over(firmware: Option<&Tree<'_>>, known: &Known, editor: &mut Editor<'_>) -> Result<Report, Error> {
+pub fn carry_over(
+    firmware: Option<&Tree<'_>>,
+    known: &Known,
+    editor: &mut Editor<'_>,
+    breathe: &mut dyn FnMut(),
+) -> Result<Report, Error> {
     let mut report = Report::default();
     if let Some(firmware) = firmware {
         report.warning = other_board(firmware, &editor.tree()?);
+        breathe();
         report.add("memory", carry_memory(firmware, editor)?);
+        breathe();
         report.add("/memreserve/", carry_reservations(firmware, editor)?);
         for rule in RULES {
+            breathe();
             report.add(rule.what, carry_property(rule, firmware, editor)?);
         }
         for (what, parent, name) in NODES {
+            breathe();
             report.add(what, carry_node(firmware, parent, name, editor)?);
         }
+        breathe();
     }
     if let Some(mac) = known.mac_address {
         report.add("MAC address (mailbox)", fill_in(editor, ethernet, "local-mac-address", &mac)?);
+        breathe();
     }
     if let Some(serial) = known.serial_number {
         let text = format!("{serial:016x}\0");

@@ -129,7 +129,7 @@ fn carried(firmware: &str, shipped: &str, known: &Known) -> (xenlift::device_tre
     let mut firmware = Buffer::new(&firmware, firmware.len());
     let mut buffer = Buffer::new(&shipped, shipped.len() + 4096);
     let mut editor = Editor::new(buffer.bytes()).unwrap();
-    let report = carry_over(Some(&Tree::new(firmware.bytes()).unwrap()), known, &mut editor).unwrap();
+    let report = carry_over(Some(&Tree::new(firmware.bytes()).unwrap()), known, &mut editor, &mut || {}).unwrap();
     let bytes = editor.finish();
     decompile(bytes).unwrap();
     (report, Model::read(bytes))
@@ -193,9 +193,9 @@ fn carrying_a_second_time_changes_nothing() {
     let firmware = Tree::new(firmware.bytes()).unwrap();
     let mut buffer = Buffer::new(&shipped, shipped.len() + 4096);
     let mut editor = Editor::new(buffer.bytes()).unwrap();
-    carry_over(Some(&firmware), &Known::default(), &mut editor).unwrap();
+    carry_over(Some(&firmware), &Known::default(), &mut editor, &mut || {}).unwrap();
     let once = editor.as_bytes().to_vec();
-    let report = carry_over(Some(&firmware), &Known::default(), &mut editor).unwrap();
+    let report = carry_over(Some(&firmware), &Known::default(), &mut editor, &mut || {}).unwrap();
     assert_eq!(editor.as_bytes(), once);
     assert_eq!(report.with(Outcome::Carried).count(), 0);
     assert!(report.to_string().starts_with("from the firmware's tree: nothing"));
@@ -223,7 +223,7 @@ fn without_a_tree_from_the_firmware_the_mailbox_is_all() {
     let mut buffer = Buffer::new(&shipped, shipped.len() + 4096);
     let mut editor = Editor::new(buffer.bytes()).unwrap();
     let known = Known { mac_address: Some([2, 3, 4, 5, 6, 7]), serial_number: None };
-    let report = carry_over(None, &known, &mut editor).unwrap();
+    let report = carry_over(None, &known, &mut editor, &mut || {}).unwrap();
     assert_eq!(report.entries.len(), 1);
     assert_eq!(
         editor.tree().unwrap().find("ethernet0").unwrap().property("local-mac-address").unwrap().value(),

@@ -7,6 +7,7 @@ use crate::boot::layout::{self, Request};
 use crate::boot::store::{self, Store, Stored};
 use crate::boot::xen;
 use crate::boot::xen_modules::{self, Kind};
+use crate::console;
 use crate::device_tree::firmware::{Known, carry_over};
 use crate::device_tree::{Editor, Tree, edit, read};
 use crate::ram::RamError;
@@ -221,7 +222,7 @@ impl Taking<'_, '_> {
         let block = self.store.block_clear_of("device tree", Request::new(size as u64), &others);
         let block = block.map_err(|error| place("device tree", error))?;
         let mut editor = Editor::copy(given.bytes(), self.store.bytes_mut(block))?;
-        let report = carry_over(firmware.as_ref(), &board.known, &mut editor)?;
+        let report = carry_over(firmware.as_ref(), &board.known, &mut editor, &mut console::poll)?;
         self.notes.extend(report.warning.map(|warning| warning.to_string()));
         self.boot.write_into(&mut editor)?;
         if let Ramdisk::Gone = ramdisk {

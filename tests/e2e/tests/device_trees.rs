@@ -130,7 +130,7 @@ fn what_the_firmware_filled_in_is_carried_into_every_tree() -> Result<()> {
     for (name, bytes) in &trees {
         let mut buffer = Buffer::new(bytes, bytes.len() + 4096);
         let mut editor = Editor::new(buffer.bytes())?;
-        let report = carry_over(Some(&firmware), &Known::default(), &mut editor)?;
+        let report = carry_over(Some(&firmware), &Known::default(), &mut editor, &mut || {})?;
         decompile(editor.as_bytes()).map_err(anyhow::Error::msg)?;
         for what in
             ["memory", "/memreserve/", "model", "emmc2bus dma-ranges", "pcie0 dma-ranges", "PHY reg", "blconfig reg"]

@@ -107,7 +107,7 @@ fn script(server: Server, file: &str) -> String {
     format!("setenv autoload no\ndhcp\nsetenv tftpwindowsize {window}\ntftpboot 0x1000000 {server}{file}\nreset\n")
 }
 
-/// Measures `rounds` times, taking turns. Wants [`place::enter`].
+/// Measures `rounds` times, taking turns. Wants the network namespace of `place`.
 pub fn measure(cache: &Cache, rounds: u16) -> Result<Vec<Figure>> {
     let bench = Bench::new(cache)?;
     for blocks in [FEW, MANY] {

@@ -3,7 +3,7 @@
 //! * [`size`]: how large `loader.bin` is, and what of.
 //! * [`start`]: how long the way to Xen takes, beside U-Boot doing the same job, and how much is printed on it; and the same with the
 //!   tutorials' scripts for U-Boot from a card.
-//! * [`start::steps`]: how many instructions ours executes from its first one to the jump, and when each step is done.
+//! * `start::steps`: how many instructions ours executes from its first one to the jump, and when each step is done.
 //! * [`blocks`]: what a received block costs in instructions and in accesses to registers, beside U-Boot.
 //! * [`rates`]: how fast files come at each server and window beside U-Boot, and over a network that loses some of it.
 //! * [`link`]: what the receive path does with wires, in simulated time.

@@ -53,7 +53,7 @@ pub struct Rate {
     pub peer: Option<f64>,
 }
 
-/// Measures the rates `rounds` times, taking turns. Wants [`super::place::enter`].
+/// Measures the rates `rounds` times, taking turns. Wants the network namespace of `place`.
 pub fn measure(cache: &Cache, rounds: u16) -> Result<(Vec<Figure>, Vec<Rate>)> {
     let bench = Bench::new(cache)?;
     bench.serve(FILE, LENGTH)?;
