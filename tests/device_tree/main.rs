@@ -12,7 +12,7 @@ mod edit;
 mod firmware;
 mod model;
 mod mutants;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test program that includes it uses a part of it")]
 mod oracle;
 mod overlay;
 mod read;

@@ -4,12 +4,12 @@
 // A test's way to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test program that includes it uses a part of it")]
 #[path = "../device_tree/oracle.rs"]
 mod oracle;
 
 /// The form of the files in `cases`.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test program that includes it uses a part of it")]
 #[path = "../shell/cases.rs"]
 mod cases;
 mod edit;

@@ -1,6 +1,6 @@
 //! Drives the TFTP client over a real socket on the loopback interface.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program that includes it uses a part of it")]
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::Duration;

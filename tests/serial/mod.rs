@@ -4,7 +4,7 @@
 //! loader: it works for so long ([`Rig::work`]), it looks at the console again and again ([`Rig::run`]). What is lost is lost as on a
 //! board: a FIFO of eight characters (mini UART) or sixteen (PL011) that nobody empties overflows. Time is the model's; nothing waits.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program that includes it uses a part of it")]
 
 #[path = "../../src/drivers/models/clock.rs"]
 mod clock;

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../device_tree/model.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test program that includes it uses a part of it")]
 mod model;
 #[path = "../../device_tree/oracle.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test program that includes it uses a part of it")]
 mod oracle;
 
 use anyhow::{Context, Result};
