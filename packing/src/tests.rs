@@ -77,6 +77,16 @@ fn what_is_cut_off_is_told() {
     assert_eq!(unpacked(&packed, room), Err(Error::TooLarge { length, room }));
 }
 
+#[test]
+fn another_image_than_was_packed_is_told_by_the_checksum() {
+    let image = program(2 * BLOCK);
+    let mut packed = packed(&image);
+    let expected = checksum(&image) ^ 1;
+    packed[4] ^= 1;
+    let found = checksum(&image);
+    assert_eq!(unpacked(&packed, image.len()), Err(Error::Checksum { expected, found }));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -86,13 +96,16 @@ proptest! {
     }
 
     #[test]
-    fn damage_is_told(length in 1..3000usize, at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+    fn damage_is_told_or_does_none(length in 1..3000usize, at in any::<prop::sample::Index>(), bit in 0..8_u32) {
         let image = program(length);
         let mut packed = packed(&image);
         // The padding is of no meaning.
         let at = at.index(packed.len() - PADDING);
         packed[at] ^= 1_u8 << bit;
-        prop_assert_ne!(unpacked(&packed, length), Ok(image));
+        // What the tables say of symbols that do not occur is of no meaning either: what is not told has done no harm.
+        if let Ok(found) = unpacked(&packed, length) {
+            prop_assert_eq!(found, image);
+        }
     }
 
     #[test]
