@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+use crate::boot::LIMIT;
 
 const BLOCK: usize = 512;
 const READ_REQUEST: u8 = 1;
@@ -25,10 +27,14 @@ const TIMES: usize = 20;
 pub enum Event {
     /// It was asked for.
     Asked(String),
+    /// Its last block is about to be sent: nothing that the client does after the file can be written down before this.
+    Last(String),
     /// The last acknowledgement of it came.
     Came(String),
-    /// The client gave it up.
+    /// The client said that it gave it up.
     GivenUp(String),
+    /// The client acknowledges no more, and says nothing.
+    Silent(String),
 }
 
 /// A file to serve.
@@ -67,15 +73,30 @@ impl PlainTftp {
 
     /// How many files were on their way at the same time, at most.
     pub fn most_at_once(&self) -> usize {
-        let (mut now, mut most) = (0_usize, 0);
+        let (mut now, mut most) = (HashSet::new(), 0);
         for event in self.events() {
-            now = match event {
-                Event::Asked(_) => now + 1,
-                Event::Came(_) | Event::GivenUp(_) => now.saturating_sub(1),
+            match event {
+                Event::Asked(name) => now.insert(name),
+                Event::Last(name) | Event::Came(name) | Event::GivenUp(name) | Event::Silent(name) => now.remove(&name),
             };
-            most = most.max(now);
+            most = most.max(now.len());
         }
         most
+    }
+
+    /// Waits for the first event that is `wanted`.
+    ///
+    /// # Errors
+    /// There was none within [`LIMIT`].
+    pub fn until(&self, wanted: impl Fn(&Event) -> bool) -> Result<()> {
+        let end = Instant::now() + LIMIT;
+        while !self.events().iter().any(&wanted) {
+            if Instant::now() > end {
+                bail!("waited {} s in vain: {:?}", LIMIT.as_secs(), self.events());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 }
 
@@ -108,35 +129,57 @@ fn listen(public: &UdpSocket, files: &HashMap<String, Served>, log: &Arc<Mutex<V
         let log = Arc::clone(log);
         lock(&log).push(Event::Asked(name.clone()));
         thread::spawn(move || {
-            let came = send(&socket, client, &file, asks_for_size).is_some();
-            lock(&log).push(if came { Event::Came(name) } else { Event::GivenUp(name) });
+            let last = || lock(&log).push(Event::Last(name.clone()));
+            let end: fn(String) -> Event = match send(&socket, client, &file, asks_for_size, last) {
+                Ok(()) => Event::Came,
+                Err(Lost::GivenUp) => Event::GivenUp,
+                Err(Lost::Silent) => Event::Silent,
+            };
+            lock(&log).push(end(name));
         });
     }
 }
 
-/// Sends a file; `None` if the client gave it up.
-fn send(socket: &UdpSocket, client: SocketAddr, file: &Served, asks_for_size: bool) -> Option<()> {
-    socket.set_read_timeout(Some(AGAIN_AFTER)).ok()?;
+/// Why a client did not get a packet.
+enum Lost {
+    /// It answered with an error.
+    GivenUp,
+    /// It did not answer.
+    Silent,
+}
+
+/// Sends a file; says with `last` that the last block is next.
+fn send(
+    socket: &UdpSocket,
+    client: SocketAddr,
+    file: &Served,
+    asks_for_size: bool,
+    last: impl Fn(),
+) -> std::result::Result<(), Lost> {
+    socket.set_read_timeout(Some(AGAIN_AFTER)).map_err(|_| Lost::Silent)?;
     if asks_for_size && file.tells_size {
         let mut packet = vec![0, OPTION_ACKNOWLEDGEMENT];
         packet.extend_from_slice(format!("tsize\0{}\0", file.bytes.len()).as_bytes());
         deliver(socket, client, &packet, 0)?;
     }
+    let (blocks, rest) = file.bytes.as_chunks::<BLOCK>();
     // The last block is shorter than the others, and may be empty.
-    for index in 0..=file.bytes.len() / BLOCK {
+    for (index, block) in blocks.iter().map(<[u8; BLOCK]>::as_slice).chain([rest]).enumerate() {
         thread::sleep(file.pause);
         let number = (index as u16).wrapping_add(1);
         let mut packet = vec![0, DATA];
         packet.extend_from_slice(&number.to_be_bytes());
-        let end = file.bytes.len().min((index + 1) * BLOCK);
-        packet.extend_from_slice(file.bytes.get(index * BLOCK..end)?);
+        packet.extend_from_slice(block);
+        if index == blocks.len() {
+            last();
+        }
         deliver(socket, client, &packet, number)?;
     }
-    Some(())
+    Ok(())
 }
 
 /// Sends a packet until it is acknowledged.
-fn deliver(socket: &UdpSocket, client: SocketAddr, packet: &[u8], number: u16) -> Option<()> {
+fn deliver(socket: &UdpSocket, client: SocketAddr, packet: &[u8], number: u16) -> std::result::Result<(), Lost> {
     let [high, low] = number.to_be_bytes();
     for _ in 0..TIMES {
         let _ = socket.send_to(packet, client);
@@ -144,11 +187,11 @@ fn deliver(socket: &UdpSocket, client: SocketAddr, packet: &[u8], number: u16) -
         while let Ok((_, from)) = socket.recv_from(&mut answer) {
             match answer {
                 _ if from != client => {}
-                [0, ACKNOWLEDGEMENT, a, b, ..] if (a, b) == (high, low) => return Some(()),
-                [0, ERROR, ..] => return None,
+                [0, ACKNOWLEDGEMENT, a, b, ..] if (a, b) == (high, low) => return Ok(()),
+                [0, ERROR, ..] => return Err(Lost::GivenUp),
                 _ => {}
             }
         }
     }
-    None
+    Err(Lost::Silent)
 }
