@@ -340,8 +340,12 @@ fn receiver<'s, 'm>(store: &'s RefCell<&'s mut Store<'m>>, item: &'s Item) -> Re
 
 /// The SHA-256 of the file of `item`, of which `begun` has the beginning.
 fn sha256<B: Board>(item: &Item, bytes: &[u8], begun: Following, watch: &mut Watch<'_, B>) -> Result<[u8; 32], Error> {
-    let given_up = || Error::Supply { file: item.name(), error: supply::Error::Fetch(fetch::Error::Aborted) };
-    watch.sha256(item.file.source.name(), bytes, begun).ok_or_else(given_up)
+    watch.sha256(item.file.source.name(), bytes, begun).ok_or_else(|| given_up(item))
+}
+
+/// Somebody gave it up while `item`'s file was worked on.
+fn given_up(item: &Item) -> Error {
+    Error::Supply { file: item.name(), error: supply::Error::Fetch(fetch::Error::Aborted) }
 }
 
 /// What an entry turns out to need.
@@ -514,19 +518,22 @@ impl Load<'_, '_> {
         unpacking: &mut Unpacking,
         watch: &mut Watch<'_, B>,
     ) -> Result<Stored, Error> {
-        loop {
-            let step = self.store.unpack(packed, unpacking, &item.label, UNPACKED_AT_ONCE);
-            match step.map_err(|error| Error::Store { file: item.name(), error })? {
-                Step::Done(stored) => return Ok(stored),
-                _ if watch.goes_on() => {}
-                _ => {
-                    return Err(Error::Supply {
-                        file: item.name(),
-                        error: supply::Error::Fetch(fetch::Error::Aborted),
-                    });
-                }
+        let (started, name) = (watch.now(), format!("{}, gunzip", item.file.source.name()));
+        let (size, mut unpacked) = (self.store.range(packed).size(), Ok(packed));
+        let worked = watch.work(&name, size, &mut || {
+            match self.store.unpack(packed, unpacking, &item.label, UNPACKED_AT_ONCE) {
+                Ok(Step::Done(stored)) => unpacked = Ok(stored),
+                Ok(_) => return Some(unpacking.read()),
+                Err(error) => unpacked = Err(error),
             }
+            None
+        });
+        worked.ok_or_else(|| given_up(item))?;
+        // Else it was not unpacked.
+        if unpacking.target().is_some() {
+            watch.worked(started, &name);
         }
+        unpacked.map_err(|error| Error::Store { file: item.name(), error })
     }
 
     /// Makes the tree that Xen is given, in a block of its own with room to grow.

@@ -181,12 +181,6 @@ impl<'k, B: Board> Watch<'k, B> {
         self.show(|display, _, out| display.line(text, out));
     }
 
-    /// Looks after everything; false if it was given up at the console.
-    pub fn goes_on(&mut self) -> bool {
-        let now = self.keeper.now();
-        self.poll(now)
-    }
-
     /// So long the file that has come last by that name was on its way, and so long it is.
     pub fn measured(&mut self, file: &str, took: Duration, bytes: u64) {
         self.keeper.timing.measured(file, took, bytes);
@@ -197,9 +191,7 @@ impl<'k, B: Board> Watch<'k, B> {
         let (mut digest, started) = (begun, self.keeper.now());
         let (name, size) = (format!("{name}, SHA-256"), bytes.len() as u64);
         self.work(&name, size, &mut || digest.follow(bytes, DIGESTED_AT_ONCE).then(|| digest.done() as u64))?;
-        let now = self.keeper.now();
-        self.keeper.timing.mark_since("", now, format_args!("{name}"));
-        self.measured(&name, now.since(started), size);
+        self.worked(started, &name);
         Some(digest.finish())
     }
 
@@ -216,8 +208,19 @@ impl<'k, B: Board> Watch<'k, B> {
         Some(crc)
     }
 
+    /// The job `name`, which began at `started`, is done.
+    pub fn worked(&mut self, started: Instant, name: &str) {
+        let now = self.keeper.now();
+        self.keeper.timing.beside(started, now, format_args!("{name}"));
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.keeper.now()
+    }
+
     /// Does `step` until nothing is left of a job of `size` bytes; it says how much is done. `None` if the job was given up at the console.
-    fn work(&mut self, name: &str, size: u64, step: &mut dyn FnMut() -> Option<u64>) -> Option<()> {
+    pub fn work(&mut self, name: &str, size: u64, step: &mut dyn FnMut() -> Option<u64>) -> Option<()> {
         let started = self.keeper.now();
         let mut reported = started;
         while let Some(received) = step() {

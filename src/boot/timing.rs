@@ -10,9 +10,10 @@
 //! The last [`MOST_LEFT`] of them are left in the tree, for whoever measures boots:
 //!
 //! * `loader`: a string, name and version of the loader.
-//! * `span-names`: strings, what was done, in the order of their ends; files by their names.
+//! * `span-names`: strings, what was done, in the order of their ends; files by their names. What was left to do with a file after its last byte is a
+//!   span of its own: `NAME, SHA-256` and `NAME, gunzip`; the rest of it was done while the file came.
 //! * `span-us`: for each of them two numbers of 64 bits, its beginning and its end in microseconds since power-on (`CNTPCT_EL0` at 0).
-//! * `span-bytes`: for each of them a number of 64 bits, the bytes that came in it; 0 for what is no file.
+//! * `span-bytes`: for each of them a number of 64 bits, the bytes that came in it; 0 for what is no file on its way.
 //!
 //! Nothing in it is a boot module, and neither Xen nor Linux knows it: both pass over it.
 
@@ -48,7 +49,7 @@ pub struct Span {
     pub to: Instant,
     /// What it was.
     pub name: String,
-    /// Bytes that came in it, if it is a file.
+    /// Bytes that came in it, if it is a file on its way.
     pub bytes: u64,
 }
 
@@ -65,13 +66,24 @@ impl Timing {
     /// its name.
     pub fn mark(&mut self, at: Instant, name: fmt::Arguments<'_>) {
         let from = core::mem::replace(&mut self.last, at);
-        self.add(from, at, name);
+        self.beside(from, at, name);
     }
 
     /// At the moment `at`, something was done that went on beside the steps since the end of the latest span called `since`.
     pub fn mark_since(&mut self, since: &str, at: Instant, name: fmt::Arguments<'_>) {
         let from = self.spans.iter().rev().find(|span| span.name == since).map_or(self.last, |span| span.to);
-        self.add(from, at, name);
+        self.beside(from, at, name);
+    }
+
+    /// Something was done beside the steps, from one moment to another.
+    pub fn beside(&mut self, from: Instant, to: Instant, name: fmt::Arguments<'_>) {
+        let mut text = Name(String::new());
+        // It fails where the name is longer than what is kept.
+        let _ = fmt::write(&mut text, name);
+        if self.spans.len() >= MOST_SPANS {
+            self.spans.pop_front();
+        }
+        self.spans.push_back(Span { from, to, name: text.0, bytes: 0 });
     }
 
     /// The latest span called `name` took so long, and brought so many bytes.
@@ -86,16 +98,6 @@ impl Timing {
     /// The spans.
     pub fn spans(&self) -> impl Iterator<Item = &Span> {
         self.spans.iter()
-    }
-
-    fn add(&mut self, from: Instant, to: Instant, name: fmt::Arguments<'_>) {
-        let mut text = Name(String::new());
-        // It fails where the name is longer than what is kept.
-        let _ = fmt::write(&mut text, name);
-        if self.spans.len() >= MOST_SPANS {
-            self.spans.pop_front();
-        }
-        self.spans.push_back(Span { from, to, name: text.0, bytes: 0 });
     }
 
     /// Writes a row for each span: when it began in milliseconds since power-on, how many it took, what it was, and a bar on the scale of all that
@@ -214,6 +216,7 @@ mod tests {
         timing.mark(at(5_500_000), format_args!("settings"));
         timing.mark_since("settings", at(6_500_000), format_args!("{}", "Image"));
         timing.measured("Image", Duration::from_millis(800), 40_000_000);
+        timing.beside(at(6_500_000), at(6_800_000), format_args!("Image, gunzip"));
         timing.mark(at(7_120_000), format_args!("jump"));
         timing
     }
@@ -234,6 +237,7 @@ mod tests {
             "   5200.0    100.0  lease                       #",
             "   3125.0   2375.0  settings         ##############",
             "   5700.0    800.0  Image                          #####",
+            "   6500.0    300.0  Image, gunzip                      ###",
             "   5500.0   1620.0  jump                          #########",
             "   9000.0           now",
         ];
@@ -284,12 +288,19 @@ mod tests {
             let value = |name: &str| node.property(name).unwrap().value().to_vec();
             let names = String::from_utf8(value("span-names")).unwrap();
             let names: Vec<&str> = names.split_terminator('\0').collect();
-            assert_eq!(names.len(), [8, MOST_LEFT][boots - 1]);
+            assert_eq!(names.len(), [9, MOST_LEFT][boots - 1]);
             assert_eq!(value("span-us").len(), names.len() * 16);
             let image = names.iter().position(|name| *name == "Image").unwrap();
             assert_eq!(value("span-us")[image * 16..][..8], 5_700_000_u64.to_be_bytes());
             assert_eq!(value("span-us")[image * 16 + 8..][..8], 6_500_000_u64.to_be_bytes());
             assert_eq!(value("span-bytes")[image * 8..][..8], 40_000_000_u64.to_be_bytes());
+            // What was left to do with it is beside the steps, and no file on its way.
+            let gunzip = names.iter().position(|name| *name == "Image, gunzip").unwrap();
+            let span = [6_500_000_u64, 6_800_000].map(u64::to_be_bytes).concat();
+            assert_eq!(
+                (&value("span-us")[gunzip * 16..][..16], &value("span-bytes")[gunzip * 8..][..8]),
+                (&span[..], &[0; 8][..])
+            );
             for step in 0..41 {
                 timing.mark(at(8_000_000 + step), format_args!("more"));
             }

@@ -348,10 +348,15 @@ fn bring_packed(store: &mut Store<'_>, need: Need, coming: &Coming, bytes: &[u8]
     assert_eq!(store.bytes(stored), bytes, "the digest is of what the server has");
     while digest.follow(store.bytes(stored), 1 << 16) {}
     let Some(mut unpacking) = unpacking else { return Ok((stored, early)) };
+    let (mut read, length) = (unpacking.read(), bytes.len() as u64);
+    assert!(read == 0 || coming.idle, "what was done while the file came is not left");
     for _ in 0..100_000 {
         if let Step::Done(stored) = store.unpack(stored, &mut unpacking, "file", 1 << 12)? {
+            assert!(unpacking.target().is_none() || unpacking.read() > length - 16, "all but the trailer was read");
             return Ok((stored, early));
         }
+        assert!((read..=length).contains(&unpacking.read()), "{read} of {length}, then {}", unpacking.read());
+        read = unpacking.read();
     }
     panic!("it does not end");
 }

@@ -74,6 +74,14 @@ impl Unpacking {
         }
     }
 
+    /// Bytes of the packed file that are used up.
+    pub fn read(&self) -> u64 {
+        match &self.stage {
+            Stage::Beginning(gunzip) | Stage::Body(gunzip, _) | Stage::End(gunzip, _) => gunzip.read(),
+            Stage::Packed | Stage::Left => 0,
+        }
+    }
+
     fn is_placed(&mut self, store: &mut Store<'_>) {
         store.unplaced -= u64::from(core::mem::take(&mut self.is_counted));
     }
