@@ -5,6 +5,7 @@
 mod agreement;
 mod any_network;
 mod blocks;
+mod questions;
 mod scripted;
 mod silence;
 #[path = "../simulation/mod.rs"]

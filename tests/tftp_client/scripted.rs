@@ -47,6 +47,18 @@ impl Scripted {
         }
         sent
     }
+
+    /// Lets time pass until something is sent: after how many milliseconds, and what.
+    pub fn silence(&mut self) -> (u64, Vec<u8>) {
+        let from = self.now;
+        loop {
+            self.now = self.now.after(Duration::from_millis(1));
+            if let Action::Send { datagram, .. } = self.client.on_time(self.now) {
+                return (self.now.since(from).as_millis() as u64, datagram.to_vec());
+            }
+            assert!(self.now.since(from) < Duration::from_secs(60), "nothing is sent any more");
+        }
+    }
 }
 
 /// Large blocks in windows of 64.
