@@ -16,7 +16,8 @@ use xenlift::config::bundle::{MANIFEST, SETTINGS};
 use xtask::cpio::{Kind, Writer};
 use xtask::product;
 
-use crate::{Emulator, Machine, Release, Uart, board_program, cache, loader, packages};
+use crate::ethernet::Network;
+use crate::{Emulator, Machine, Release, Uart, board_program, cache, emulator_with_ethernet, loader, packages};
 
 /// How long a line may be in coming. Everything here takes a second or two on an idle machine, but the loader's own patience with a
 /// network is 30 s.
@@ -65,6 +66,27 @@ pub fn kernel(size: usize) -> Result<Vec<u8>> {
     Ok(image)
 }
 
+/// What passes for a Dom0 in front of the payload in Xen's place.
+pub struct Dom0 {
+    /// Its kernel.
+    pub kernel: Vec<u8>,
+    /// Its ramdisk.
+    pub ramdisk: Vec<u8>,
+}
+
+impl Dom0 {
+    /// A kernel large enough for something to happen while it comes, and a ramdisk of `ramdisk` bytes.
+    pub fn new(ramdisk: usize) -> Result<Self> {
+        Ok(Self { kernel: kernel(0x2a_b123)?, ramdisk: pattern(ramdisk) })
+    }
+
+    /// Whether every byte of both is there.
+    pub fn is_in(&self, report: &Report) -> Result<()> {
+        report.has_module(&self.kernel)?;
+        report.has_module(&self.ramdisk)
+    }
+}
+
 /// `bytes` as `gzip -9` packs them.
 pub fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     let directory = tempfile::tempdir().context("no temporary directory")?;
@@ -111,7 +133,15 @@ impl Board {
         Self::start_with_tree(emulator, Some(&device_tree()?), initramfs, more)
     }
 
-    /// The same with another tree in x0, or none.
+    /// The same on `network`, as QEMU's own server has it; `seed` is that of the Ethernet controller.
+    pub fn on(network: &Network, initramfs: Option<&[u8]>, seed: u64) -> Result<Self> {
+        Self::start(&emulator_with_ethernet(&cache()?)?, initramfs, |command| {
+            network.attach_as(command, &network.user(None), seed);
+            Ok(())
+        })
+    }
+
+    /// As [`start`](Self::start) does, with another tree in x0, or none.
     pub fn start_with_tree(
         emulator: &Emulator,
         tree: Option<&Path>,

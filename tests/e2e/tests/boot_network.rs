@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
-use xenlift_e2e::boot::{Board, Report, TREE, device_tree, fake_xen, gzip, kernel, pattern, sha256};
+use xenlift_e2e::boot::{Board, Dom0, Report, TREE, device_tree, fake_xen, gzip, kernel, sha256};
 use xenlift_e2e::ethernet::{Network, payload};
 use xenlift_e2e::relay::Relay;
 use xenlift_e2e::servers::{self, where_port_69_is_free};
@@ -31,29 +31,29 @@ fn settings(network: &str, prefix: &str) -> String {
 
 /// The files that such settings name.
 struct Files {
-    kernel: Vec<u8>,
-    ramdisk: Vec<u8>,
+    dom0: Dom0,
     guest: Vec<u8>,
 }
 
 impl Files {
     fn new() -> Result<Self> {
-        Ok(Self { kernel: kernel(0x2a_b123)?, ramdisk: pattern(0x14_5679), guest: kernel(0x1d_0001)? })
+        Ok(Self { dom0: Dom0::new(0x14_5679)?, guest: kernel(0x1d_0001)? })
     }
 
     fn on(&self, network: Network) -> Result<Network> {
         let tree = std::fs::read(device_tree()?)?;
         network
             .with("xen", fake_xen()?)?
-            .with("kernel", &self.kernel)?
-            .with("ramdisk", &self.ramdisk)?
+            .with("kernel", &self.dom0.kernel)?
+            .with("ramdisk", &self.dom0.ramdisk)?
             .with("guest", &self.guest)?
             .with(TREE, &tree)
     }
 
     /// Every byte has come, and the tree from the server has what only the firmware knows.
     fn are_in(&self, report: &Report) -> Result<()> {
-        [&self.kernel, &self.ramdisk, &self.guest].into_iter().try_for_each(|bytes| report.has_module(bytes))
+        self.dom0.is_in(report)?;
+        report.has_module(&self.guest)
     }
 }
 
@@ -190,7 +190,7 @@ fn dnsmasq_serves_every_byte() -> Result<()> {
 #[test]
 fn packed_programs_are_unpacked_while_they_come() -> Result<()> {
     let files = Files::new()?;
-    let (xen, packed_kernel) = (gzip(fake_xen()?)?, gzip(&files.kernel)?);
+    let (xen, packed_kernel) = (gzip(fake_xen()?)?, gzip(&files.dom0.kernel)?);
     let text = settings("", "")
         .replace("\"xen\"\nargs", &format!("{{ path = \"xen.gz\", sha256 = \"{}\" }}\nargs", sha256(&xen)))
         .replace("\"kernel\"", "\"kernel.gz\"");

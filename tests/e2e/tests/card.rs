@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use xenlift::config::LARGEST_FILE;
-use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel, pattern};
+use xenlift_e2e::boot::{Board, Dom0, TREE, device_tree, fake_xen, kernel, pattern};
 use xenlift_e2e::card::{Card, Controller, Kind};
 use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::u_boot_tools::make_script;
@@ -17,29 +17,35 @@ fn settings(prefix: &str) -> String {
     )
 }
 
-struct Files {
-    tree: Vec<u8>,
-    kernel: Vec<u8>,
-    ramdisk: Vec<u8>,
+fn dom0() -> Result<Dom0> {
+    Dom0::new(0x4_5679)
 }
 
-impl Files {
-    fn new() -> Result<Self> {
-        Ok(Self { tree: std::fs::read(device_tree()?)?, kernel: kernel(0x2a_b123)?, ramdisk: pattern(0x4_5679) })
-    }
+fn tree() -> Result<Vec<u8>> {
+    Ok(std::fs::read(device_tree()?)?)
+}
+
+/// A server of everything that such settings name, and of the settings.
+fn served(dom0: &Dom0) -> Result<Network> {
+    Network::new()?
+        .with("xenlift/default.toml", settings("").as_bytes())?
+        .with(TREE, &tree()?)?
+        .with("xen", fake_xen()?)?
+        .with("A long name of a kernel.img", &dom0.kernel)?
+        .with("ramdisk", &dom0.ramdisk)
 }
 
 fn boots_from(controller: Controller, kind: Kind) -> Result<()> {
-    let files = Files::new()?;
+    let dom0 = dom0()?;
     let card = Card::with(
         kind,
         &[
             ("config.txt", b"kernel=loader.bin\n"),
             ("overlays/README", b"a directory before the one that is wanted"),
             ("Xen files/xen", fake_xen()?),
-            ("Xen files/A long name of a kernel.img", &files.kernel),
-            ("Xen files/ramdisk", &files.ramdisk),
-            (&format!("Xen files/{TREE}"), &files.tree),
+            ("Xen files/A long name of a kernel.img", &dom0.kernel),
+            ("Xen files/ramdisk", &dom0.ramdisk),
+            (&format!("Xen files/{TREE}"), &tree()?),
             // In another case, as Windows writes it.
             ("LOADER.TOML", settings("xen files/").as_bytes()),
         ],
@@ -52,8 +58,7 @@ fn boots_from(controller: Controller, kind: Kind) -> Result<()> {
     let looked = board.line("Settings: loader.toml on the card.")?;
     ensure!(looked == " Looked at before: no initramfs.", "{looked:?}");
     let report = board.report()?;
-    report.has_module(&files.kernel)?;
-    report.has_module(&files.ramdisk)?;
+    dom0.is_in(&report)?;
     ensure!(card.written()? == before, "the card was written to");
     Ok(())
 }
@@ -86,32 +91,25 @@ fn start(card: Option<&Card>, network: &Network, seed: u64) -> Result<Board> {
 
 #[test]
 fn what_the_card_lacks_comes_from_the_server() -> Result<()> {
-    let files = Files::new()?;
+    let dom0 = dom0()?;
     let card = Card::with(
         Kind::Large,
-        &[("loader.toml", settings("").as_bytes()), (TREE, &files.tree), ("ramdisk", &files.ramdisk)],
+        &[("loader.toml", settings("").as_bytes()), (TREE, &tree()?), ("ramdisk", &dom0.ramdisk)],
     )?;
     let network = Network::new()?
         .with("xen", fake_xen()?)?
-        .with("A long name of a kernel.img", &files.kernel)?
+        .with("A long name of a kernel.img", &dom0.kernel)?
         .with("ramdisk", b"not this one, the card has its own")?;
     let mut board = start(Some(&card), &network, 11)?;
     board.says("Settings: loader.toml on the card.")?;
     board.says("ramdisk: 284281 bytes from the card")?;
-    let report = board.report()?;
-    report.has_module(&files.kernel)?;
-    report.has_module(&files.ramdisk)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn a_card_without_settings_or_none_or_garbage_leads_to_the_network() -> Result<()> {
-    let files = Files::new()?;
-    let network = Network::new()?
-        .with("xenlift/default.toml", settings("").as_bytes())?
-        .with(TREE, &files.tree)?
-        .with("xen", fake_xen()?)?
-        .with("A long name of a kernel.img", &files.kernel)?
-        .with("ramdisk", &files.ramdisk)?;
+    let dom0 = dom0()?;
+    let network = served(&dom0)?;
     let without =
         Card::with(Kind::Large, &[("config.txt", b"kernel=loader.bin\n"), ("start4.elf", &pattern(100_000))])?;
     let garbage = Card::raw(64 << 20, &[(0, &pattern(1 << 20))])?;
@@ -133,7 +131,7 @@ fn a_card_without_settings_or_none_or_garbage_leads_to_the_network() -> Result<(
         let mut board = start(card, &network, seed as u64)?;
         let looked = board.line("Settings: xenlift/default.toml.")?;
         ensure!(looked.starts_with(&format!(" Looked at before: no initramfs; {told}")), "{looked:?}");
-        board.report()?.has_module(&files.kernel)?;
+        board.report()?.has_module(&dom0.kernel)?;
     }
     Ok(())
 }
@@ -154,7 +152,7 @@ fn what_is_wrong_on_the_card_is_told_with_its_name() -> Result<()> {
 
 #[test]
 fn a_boot_scr_on_the_card_loads_from_the_card_and_starts_what_it_says() -> Result<()> {
-    let files = Files::new()?;
+    let dom0 = dom0()?;
     let script = make_script(&format!(
         "load ${{devtype}} ${{devnum}}:${{distro_bootpart}} ${{fdt_addr_r}} {TREE}\n\
          fatload mmc 0:1 0x4000000 ${{prefix}}kernel\n\
@@ -168,24 +166,24 @@ fn a_boot_scr_on_the_card_loads_from_the_card_and_starts_what_it_says() -> Resul
     ))?;
     let card = Card::with(
         Kind::Large,
-        &[(TREE, &files.tree), ("boot/kernel", &files.kernel), ("xen", fake_xen()?), ("boot/boot.scr", &script)],
+        &[(TREE, &tree()?), ("boot/kernel", &dom0.kernel), ("xen", fake_xen()?), ("boot/boot.scr", &script)],
     )?;
     let mut board = Board::start(&emulator(&cache()?)?, None, |command| {
         card.attach(command, Controller::Emmc2);
         Ok(())
     })?;
     board.says("Settings: boot/boot.scr on the card.")?;
-    board.report()?.has_module(&files.kernel)
+    board.report()?.has_module(&dom0.kernel)
 }
 
 #[test]
 fn an_extlinux_conf_on_the_card_is_found_before_a_script() -> Result<()> {
-    let files = Files::new()?;
+    let _dom0 = dom0()?;
     let menu = format!("DEFAULT one\nLABEL one\n  LINUX ../xen\n  FDT /{TREE}\n");
     let card = Card::with(
         Kind::Small,
         &[
-            (TREE, &files.tree),
+            (TREE, &tree()?),
             ("xen", fake_xen()?),
             ("boot.scr", &make_script("echo not this one\n")?),
             ("extlinux/extlinux.conf", menu.as_bytes()),
@@ -202,31 +200,21 @@ fn an_extlinux_conf_on_the_card_is_found_before_a_script() -> Result<()> {
 
 #[test]
 fn after_a_script_that_starts_nothing_the_network_is_next() -> Result<()> {
-    let files = Files::new()?;
-    let network = Network::new()?
-        .with("xenlift/default.toml", settings("").as_bytes())?
-        .with(TREE, &files.tree)?
-        .with("xen", fake_xen()?)?
-        .with("A long name of a kernel.img", &files.kernel)?
-        .with("ramdisk", &files.ramdisk)?;
+    let dom0 = dom0()?;
+    let network = served(&dom0)?;
     let card =
         Card::with(Kind::Large, &[("boot.scr.uimg", &make_script("ls mmc 0\nload mmc 0:1 0x4000000 nothing\n")?)])?;
     let mut board = start(Some(&card), &network, 21)?;
     board.says("boot.scr.uimg")?;
     board.says("nothing: not on the card")?;
     board.says("Settings: xenlift/default.toml.")?;
-    board.report()?.has_module(&files.kernel)
+    board.report()?.has_module(&dom0.kernel)
 }
 
 #[test]
 fn after_a_script_that_is_too_long_the_network_is_next() -> Result<()> {
-    let files = Files::new()?;
-    let network = Network::new()?
-        .with("xenlift/default.toml", settings("").as_bytes())?
-        .with(TREE, &files.tree)?
-        .with("xen", fake_xen()?)?
-        .with("A long name of a kernel.img", &files.kernel)?
-        .with("ramdisk", &files.ramdisk)?;
+    let dom0 = dom0()?;
+    let network = served(&dom0)?;
     // The longest that there may be, one byte less and one more than its file may have.
     let longest = |more: usize| make_script(&format!("echo it was run\n{}", "#".repeat(LARGEST_FILE - 72 - 16 + more)));
     let card = Card::with(Kind::Large, &[("boot.scr", &longest(0)?)])?;
@@ -234,7 +222,7 @@ fn after_a_script_that_is_too_long_the_network_is_next() -> Result<()> {
     board.says("Settings: boot.scr on the card.")?;
     board.says("it was run")?;
     board.says("Settings: xenlift/default.toml.")?;
-    board.report()?.has_module(&files.kernel)?;
+    board.report()?.has_module(&dom0.kernel)?;
 
     let card = Card::with(Kind::Large, &[("boot.scr", &longest(1)?)])?;
     let mut board = start(Some(&card), &network, 23)?;
@@ -242,7 +230,7 @@ fn after_a_script_that_is_too_long_the_network_is_next() -> Result<()> {
     ensure!(said == "it needs 262145 bytes or more and there is room for 262144.", "{said:?}");
     let looked = board.line("Settings: xenlift/default.toml.")?;
     ensure!(looked == " Looked at before: no initramfs; boot.scr on the card.", "{looked:?}");
-    board.report()?.has_module(&files.kernel)
+    board.report()?.has_module(&dom0.kernel)
 }
 
 #[test]

@@ -7,7 +7,6 @@ use anyhow::{Result, ensure};
 use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel, pattern, sha256};
 use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::plain_tftp::{Event, PlainTftp, Served};
-use xenlift_e2e::{cache, emulator_with_ethernet};
 
 /// Files of an entry, the settings apart.
 struct Files {
@@ -52,10 +51,7 @@ impl Files {
             server.port
         );
         let network = Network::new()?.with("xenlift/default.toml", settings.as_bytes())?;
-        let board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
-            network.attach_as(command, &network.user(None), seed);
-            Ok(())
-        })?;
+        let board = Board::on(&network, None, seed)?;
         Ok((network, board))
     }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
-use xenlift_e2e::boot::{Board, LIMIT, fake_xen, kernel, pattern};
+use xenlift_e2e::boot::{Board, Dom0, LIMIT, fake_xen};
 use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::relay::Relay;
 use xenlift_e2e::servers::free_port;
@@ -26,26 +26,13 @@ fn good() -> String {
     format!("timeout = 0\n{}", entry("good", "kernel", "ramdisk", ""))
 }
 
-/// Files large enough for something to happen while they come.
-struct Files {
-    kernel: Vec<u8>,
-    ramdisk: Vec<u8>,
+fn dom0() -> Result<Dom0> {
+    Dom0::new(0x4_5679)
 }
 
-impl Files {
-    fn new() -> Result<Self> {
-        Ok(Self { kernel: kernel(0x2a_b123)?, ramdisk: pattern(0x4_5679) })
-    }
-
-    fn on(&self, network: Network) -> Result<Network> {
-        network.with("xen", fake_xen()?)?.with("kernel", &self.kernel)?.with("ramdisk", &self.ramdisk)
-    }
-
-    fn arrive(&self, board: &mut Board) -> Result<()> {
-        let report = board.report()?;
-        report.has_module(&self.kernel)?;
-        report.has_module(&self.ramdisk)
-    }
+/// A server of the files that such an entry names.
+fn served(dom0: &Dom0) -> Result<Network> {
+    Network::new()?.with("xen", fake_xen()?)?.with("kernel", &dom0.kernel)?.with("ramdisk", &dom0.ramdisk)
 }
 
 /// A board on QEMU's own network, before its first instruction if `held`.
@@ -65,14 +52,14 @@ fn start_on(network: &Network, netdev: &str, held: bool) -> Result<Board> {
 
 #[test]
 fn files_that_the_server_lacks_or_memory_cannot_hold_are_told_and_the_fallback_boots() -> Result<()> {
-    let files = Files::new()?;
+    let dom0 = dom0()?;
     let text = format!(
         "timeout = 0\ndefault = \"absent\"\n{}{}{}",
         entry("absent", "kernal", "ramdisk", "fallback = \"large\""),
         entry("large", "kernel", "huge", "fallback = \"good\""),
         entry("good", "kernel", "ramdisk", "")
     );
-    let network = files.on(Network::new()?)?.with(SETTINGS, text.as_bytes())?;
+    let network = served(&dom0)?.with(SETTINGS, text.as_bytes())?;
     let huge = File::create(network.served().join("huge")).context("cannot create a file")?;
     huge.set_len(1_900_000_000).context("no sparse files here")?;
     let mut board = start(&network, false)?;
@@ -81,13 +68,13 @@ fn files_that_the_server_lacks_or_memory_cannot_hold_are_told_and_the_fallback_b
     let said = board.line("large was not booted: ")?;
     let expected = "Dom0 ramdisk (huge): no room for Dom0 ramdisk: 1900000000 bytes aligned to 0x1000, the largest free block has ";
     ensure!(said.starts_with(expected), "{said}");
-    files.arrive(&mut board)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn without_settings_on_the_server_the_names_that_were_tried_are_told_and_a_key_tries_again() -> Result<()> {
-    let files = Files::new()?;
-    let network = files.on(Network::new()?)?;
+    let dom0 = dom0()?;
+    let network = served(&dom0)?;
     let mut board = start(&network, false)?;
     let said = board.line("No settings: ")?;
     let expected = "the TFTP server 10.0.2.2:69 has none of xenlift/";
@@ -95,7 +82,7 @@ fn without_settings_on_the_server_the_names_that_were_tried_are_told_and_a_key_t
     board.says("Any key: now.")?;
     let _network = network.with(SETTINGS, good().as_bytes())?;
     board.press(" ")?;
-    files.arrive(&mut board)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
@@ -124,8 +111,8 @@ fn a_server_that_nobody_runs_is_told_with_its_address_and_port() -> Result<()> {
 }
 
 /// A network whose files come through a relay that falls silent after `packets` packets.
-fn relayed(files: &Files, packets: i64, settings: &str) -> Result<(Network, Network, Relay)> {
-    let served = files.on(Network::new()?)?;
+fn relayed(dom0: &Dom0, packets: i64, settings: &str) -> Result<(Network, Network, Relay)> {
+    let served = served(dom0)?;
     let port = free_port()?;
     start_tftp(&served.served(), IpAddr::V4(Ipv4Addr::LOCALHOST), port)?;
     let relay = Relay::before(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), packets)?;
@@ -136,21 +123,21 @@ fn relayed(files: &Files, packets: i64, settings: &str) -> Result<(Network, Netw
 
 #[test]
 fn a_server_that_falls_silent_in_the_middle_and_comes_back_serves_every_byte() -> Result<()> {
-    let files = Files::new()?;
-    let (network, _served, relay) = relayed(&files, 800, &good())?;
+    let dom0 = dom0()?;
+    let (network, _served, relay) = relayed(&dom0, 800, &good())?;
     let mut board = start(&network, false)?;
     let said = board.line("kernel: 10.0.2.2:")?;
     ensure!(said.contains(" fell silent for 15 s after ") && said.ends_with("; trying again."), "{said}");
     ensure!(relay.is_silent(), "the relay let everything pass: {said}");
     relay.speak();
-    files.arrive(&mut board)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn whoever_watches_at_a_terminal_sees_a_bar_stand_still_with_its_losses_and_go_on() -> Result<()> {
-    let files = Files::new()?;
+    let dom0 = dom0()?;
     let settings = format!("timeout = \"never\"\n{}", entry("good", "kernel", "ramdisk", ""));
-    let (network, _served, relay) = relayed(&files, 800, &settings)?;
+    let (network, _served, relay) = relayed(&dom0, 800, &settings)?;
     let mut board = start(&network, false)?;
     board.says("\x1b[6n")?;
     board.press("\x1b[24;80R")?;
@@ -164,13 +151,13 @@ fn whoever_watches_at_a_terminal_sees_a_bar_stand_still_with_its_losses_and_go_o
     ensure!(!said.contains('\n'), "{said:?}");
     board.says("kernel: 2797859 bytes in ")?;
     board.says("The next line is Xen's.")?;
-    files.arrive(&mut board)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn a_link_that_is_lost_in_the_middle_of_a_file_and_returns_costs_no_byte() -> Result<()> {
-    let files = Files::new()?;
-    let (network, _served, relay) = relayed(&files, 800, &good())?;
+    let dom0 = dom0()?;
+    let (network, _served, relay) = relayed(&dom0, 800, &good())?;
     let mut board = start(&network, false)?;
     board.says("link is up")?;
     // Silence, so that the cable is pulled in the middle of the kernel and not behind its end.
@@ -183,13 +170,13 @@ fn a_link_that_is_lost_in_the_middle_of_a_file_and_returns_costs_no_byte() -> Re
     relay.speak();
     network.set_link(true)?;
     board.says("link is up")?;
-    files.arrive(&mut board)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn without_a_link_at_start_it_says_so_and_boots_once_the_cable_is_in() -> Result<()> {
-    let files = Files::new()?;
-    let network = files.on(Network::new()?)?.with(SETTINGS, good().as_bytes())?;
+    let dom0 = dom0()?;
+    let network = served(&dom0)?.with(SETTINGS, good().as_bytes())?;
     let mut board = start(&network, true)?;
     let mut qmp = network.qmp()?;
     qmp.set_link("net", false)?;
@@ -200,7 +187,7 @@ fn without_a_link_at_start_it_says_so_and_boots_once_the_cable_is_in() -> Result
     board.says("Any key: now.")?;
     qmp.set_link("net", true)?;
     // Nobody is there to press a key.
-    files.arrive(&mut board)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]

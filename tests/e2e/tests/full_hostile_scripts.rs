@@ -4,7 +4,6 @@ use anyhow::{Result, ensure};
 use xenlift_e2e::boot::Board;
 use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::u_boot_tools::make_script;
-use xenlift_e2e::{cache, emulator_with_ethernet};
 
 /// A script, and what the console says of it in the end.
 struct Case {
@@ -75,10 +74,7 @@ fn no_script_uses_the_loader_up() -> Result<()> {
         }
         network = network.with(&format!("{}.scr", case.name), &make_script(&case.script)?)?;
     }
-    let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, Some(settings.as_bytes()), |command| {
-        network.attach_as(command, &network.user(None), 1);
-        Ok(())
-    })?;
+    let mut board = Board::on(&network, Some(settings.as_bytes()), 1)?;
     for case in &cases {
         board.says(&format!("Running {}.scr.", case.name))?;
         board.says(case.says)?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel, pattern};
+use xenlift_e2e::boot::{Board, Dom0, TREE, device_tree, fake_xen};
 use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::servers;
 use xenlift_e2e::{cache, emulator_with_ethernet};
@@ -82,8 +82,7 @@ fn cutter(server: SocketAddr, cuts: &[usize]) -> Result<(SocketAddr, Arc<Mutex<V
 }
 
 struct Files {
-    kernel: Vec<u8>,
-    ramdisk: Vec<u8>,
+    dom0: Dom0,
     directory: tempfile::TempDir,
     /// The web server that has them.
     server: SocketAddr,
@@ -93,8 +92,8 @@ impl Files {
     fn new() -> Result<Self> {
         let directory = tempfile::tempdir().context("no temporary directory")?;
         let server = start_http(directory.path(), IpAddr::V4(Ipv4Addr::LOCALHOST), 0)?;
-        let files = Self { kernel: kernel(0x2a_b123)?, ramdisk: pattern(0x24_5679), directory, server };
-        for (name, bytes) in [("xen", fake_xen()?), ("kernel", &files.kernel), ("ramdisk", &files.ramdisk)] {
+        let files = Self { dom0: Dom0::new(0x24_5679)?, directory, server };
+        for (name, bytes) in [("xen", fake_xen()?), ("kernel", &files.dom0.kernel), ("ramdisk", &files.dom0.ramdisk)] {
             std::fs::write(files.directory.path().join(name), bytes).with_context(|| format!("cannot write {name}"))?;
         }
         Ok(files)
@@ -104,10 +103,7 @@ impl Files {
 fn start(settings: &str, seed: u64) -> Result<(Network, Board)> {
     let tree = std::fs::read(device_tree()?)?;
     let network = Network::new()?.with(SETTINGS, settings.as_bytes())?.with(TREE, &tree)?;
-    let board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
-        network.attach_as(command, &network.user(None), seed);
-        Ok(())
-    })?;
+    let board = Board::on(&network, None, seed)?;
     Ok((network, board))
 }
 
@@ -118,9 +114,7 @@ fn a_boot_by_http_follows_a_redirect_and_takes_up_a_file_where_its_connection_wa
     let (cutter, requests) = cutter(files.server, &[500_000, 1_000_000])?;
     let (xen, kernel, ramdisk) = (url(files.server, "xen"), url(redirector, "kernel"), url(cutter, "ramdisk"));
     let (network, mut board) = start(&settings(&xen, &kernel, &ramdisk), 1)?;
-    let report = board.report()?;
-    report.has_module(&files.kernel)?;
-    report.has_module(&files.ramdisk)?;
+    files.dom0.is_in(&board.report()?)?;
     let requests = requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
     ensure!(requests.len() == 3, "{requests:?}");
     ensure!(!requests[0].contains("Range:"), "{requests:?}");
@@ -138,13 +132,8 @@ fn files_of_three_servers_come_side_by_side() -> Result<()> {
     let tree = std::fs::read(device_tree()?)?;
     let text = settings("xen", &url(files.server, "kernel"), &ramdisk);
     let network = Network::new()?.with(SETTINGS, text.as_bytes())?.with(TREE, &tree)?.with("xen", fake_xen()?)?;
-    let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
-        network.attach_as(command, &network.user(None), 3);
-        Ok(())
-    })?;
-    let report = board.report()?;
-    report.has_module(&files.kernel)?;
-    report.has_module(&files.ramdisk)
+    let mut board = Board::on(&network, None, 3)?;
+    files.dom0.is_in(&board.report()?)
 }
 
 #[test]
@@ -168,9 +157,7 @@ fn dhcps_boot_file_may_be_a_url_and_so_may_a_script() -> Result<()> {
     board.says(&format!("Settings: {boot_file}."))?;
     board.says("this script came by http")?;
     // It started nothing, so the fallback is next.
-    let report = board.report()?;
-    report.has_module(&files.kernel)?;
-    report.has_module(&files.ramdisk)
+    files.dom0.is_in(&board.report()?)
 }
 
 #[test]

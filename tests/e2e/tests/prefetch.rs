@@ -7,7 +7,6 @@ use anyhow::{Result, ensure};
 use xenlift_e2e::boot::{Board, Report, bundle, fake_xen, kernel, pattern};
 use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::plain_tftp::{Event, PlainTftp, Served};
-use xenlift_e2e::{cache, emulator_with_ethernet};
 
 const RAMDISK: usize = 60_000;
 
@@ -53,10 +52,7 @@ impl Rig {
             entry("two", "")
         );
         let network = Network::new()?;
-        let board = Board::start(&emulator_with_ethernet(&cache()?)?, Some(&bundle(&settings, &[])?), |command| {
-            network.attach_as(command, &network.user(None), seed);
-            Ok(())
-        })?;
+        let board = Board::on(&network, Some(&bundle(&settings, &[])?), seed)?;
         Ok(Self { server, kernels, board, _network: network })
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use xenlift_e2e::boot::{Board, LIMIT, Report, TREE, device_tree, fake_xen, kernel, pattern};
+use xenlift_e2e::boot::{Board, Dom0, LIMIT, TREE, device_tree, fake_xen, pattern};
 use xenlift_e2e::card::{Card, Controller, Kind};
 use xenlift_e2e::ethernet::{Network, PAYLOAD, crc32, payload};
 use xenlift_e2e::servers::atftpd;
@@ -17,47 +17,30 @@ const SETTINGS: &[u8] = b"timeout = 0\n[[entry]]\nname = \"old\"\nscript = \"boo
 
 /// A board with `network`, on which `initramfs` is what the firmware loaded.
 fn start(network: &Network, initramfs: &[u8], seed: u64) -> Result<Board> {
-    Board::start(&emulator_with_ethernet(&cache()?)?, Some(initramfs), |command| {
-        network.attach_as(command, &network.user(None), seed);
-        Ok(())
-    })
+    Board::on(network, Some(initramfs), seed)
 }
 
 /// Is seen in what the payload reports.
 const OVERLAY: &str = "/dts-v1/; /plugin/; &{/chosen} { from-an-overlay = \"applied\"; };";
 
-struct Files {
-    kernel: Vec<u8>,
-    ramdisk: Vec<u8>,
+fn dom0() -> Result<Dom0> {
+    Dom0::new(0x4_5679)
 }
 
-impl Files {
-    fn new() -> Result<Self> {
-        Ok(Self { kernel: kernel(0x2a_b123)?, ramdisk: pattern(0x4_5679) })
-    }
-
-    /// A network on which these are, the payload and the tree, with a script.
-    fn on_server(&self, script: &str) -> Result<Network> {
-        let tree = fs::read(device_tree()?)?;
-        Network::new()?
-            .with("xen", fake_xen()?)?
-            .with("Image-dom0", &self.kernel)?
-            .with("rootfs.cpio.gz", &self.ramdisk)?
-            .with(TREE, &tree)?
-            .with("boot.scr", &make_script(script)?)
-    }
-
-    /// Every byte of both is there.
-    fn are_in(&self, report: &Report) -> Result<()> {
-        report.has_module(&self.kernel)?;
-        report.has_module(&self.ramdisk)
-    }
+/// A server of `dom0`'s files, the payload and the tree, with a script.
+fn served(dom0: &Dom0, script: &str) -> Result<Network> {
+    Network::new()?
+        .with("xen", fake_xen()?)?
+        .with("Image-dom0", &dom0.kernel)?
+        .with("rootfs.cpio.gz", &dom0.ramdisk)?
+        .with(TREE, &fs::read(device_tree()?)?)?
+        .with("boot.scr", &make_script(script)?)
 }
 
 /// What ImageBuilder is told for Dom0 with a ramdisk.
-fn config(files: &Files) -> Result<Config<'static>> {
-    let kernel = File::new("Image-dom0", &files.kernel);
-    let ramdisk = Some(File::new("rootfs.cpio.gz", &files.ramdisk));
+fn config(dom0: &Dom0) -> Result<Config<'static>> {
+    let kernel = File::new("Image-dom0", &dom0.kernel);
+    let ramdisk = Some(File::new("rootfs.cpio.gz", &dom0.ramdisk));
     let command_line = "console=hvc0 earlycon=xen earlyprintk=xen clk_ignore_unused root=/dev/ram0";
     Ok(Config {
         memory_start: 0,
@@ -73,12 +56,12 @@ fn config(files: &Files) -> Result<Config<'static>> {
 
 #[test]
 fn what_image_builder_writes_boots_with_every_byte_in_place() -> Result<()> {
-    let files = Files::new()?;
-    let network = files.on_server(&config(&files)?.script())?;
+    let dom0 = dom0()?;
+    let network = served(&dom0, &config(&dom0)?.script())?;
     let mut board = start(&network, SETTINGS, 1)?;
     board.says("Running boot.scr.")?;
     let report = board.report()?;
-    files.are_in(&report)?;
+    dom0.is_in(&report)?;
     // Where the script says, and nowhere else.
     for text in ["0xe00000", "0x1200000", "/chosen:xen,dom0-bootargs = \"console=hvc0 earlycon=xen"] {
         report.says(text)?;
@@ -89,21 +72,21 @@ fn what_image_builder_writes_boots_with_every_byte_in_place() -> Result<()> {
 
 #[test]
 fn sizes_that_a_script_computes_on_the_board_are_right() -> Result<()> {
-    let files = Files::new()?;
-    let network = files.on_server(&config(&files)?.calculating_script())?;
+    let dom0 = dom0()?;
+    let network = served(&dom0, &config(&dom0)?.calculating_script())?;
     let mut board = start(&network, SETTINGS, 2)?;
-    files.are_in(&board.report()?)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn a_program_is_moved_where_something_lies_in_the_memory_that_it_will_use() -> Result<()> {
-    let files = Files::new()?;
+    let dom0 = dom0()?;
     // The tree right behind Xen's file, in what will be its .bss; the kernel where 2 MiB are not met.
-    let text = config(&files)?.script().replace("0x1400000", "0x1410000");
-    let network = files.on_server(&text)?;
+    let text = config(&dom0)?.script().replace("0x1400000", "0x1410000");
+    let network = served(&dom0, &text)?;
     let mut board = start(&network, SETTINGS, 3)?;
     board.says("Xen was moved from 0x1410000 to ")?;
-    files.are_in(&board.report()?)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
@@ -134,7 +117,7 @@ fn every_mistake_of_a_script_is_told_with_its_line_and_the_board_goes_on() -> Re
         ("page0", make_script("tftpb 0x100 xen\n")?, "page 0 is at 0x00000000-0x00000fff"),
     ];
     let mut settings = "timeout = 0\n".to_owned();
-    let mut network = Files::new()?.on_server("echo the last script\n")?.with("xen-cut", cut_xen)?;
+    let mut network = served(&dom0()?, "echo the last script\n")?.with("xen-cut", cut_xen)?;
     for (index, (name, bytes, _)) in scripts.iter().enumerate() {
         let next = scripts.get(index + 1).map_or("last", |(name, ..)| name);
         settings += &format!("[[entry]]\nname = \"{name}\"\nscript = \"{name}.scr\"\nfallback = \"{next}\"\n");
@@ -153,7 +136,7 @@ fn every_mistake_of_a_script_is_told_with_its_line_and_the_board_goes_on() -> Re
 
 #[test]
 fn ctrl_c_ends_an_endless_loop() -> Result<()> {
-    let network = Files::new()?.on_server("echo looping\nwhile true; do sleep 0.1; done\necho never\n")?;
+    let network = served(&dom0()?, "echo looping\nwhile true; do sleep 0.1; done\necho never\n")?;
     let mut board = start(&network, SETTINGS, 5)?;
     board.says("looping")?;
     board.press("\x03")?;
@@ -228,16 +211,16 @@ fn linux_boots_by_booti_with_the_variable_bootargs_and_its_ramdisk() -> Result<(
 
 #[test]
 fn a_script_on_the_card_loads_everything_from_there() -> Result<()> {
-    let files = Files::new()?;
-    let text = config(&files)?.script().replace("tftpb ", "load ${devtype} ${devnum}:1 ");
+    let dom0 = dom0()?;
+    let text = config(&dom0)?.script().replace("tftpb ", "load ${devtype} ${devnum}:1 ");
     let tree = fs::read(device_tree()?)?;
     let card = Card::with(
         Kind::Small,
         &[
             ("boot/boot.scr", &make_script(&text)?),
             ("xen", fake_xen()?),
-            ("Image-dom0", &files.kernel),
-            ("rootfs.cpio.gz", &files.ramdisk),
+            ("Image-dom0", &dom0.kernel),
+            ("rootfs.cpio.gz", &dom0.ramdisk),
             (TREE, &tree),
         ],
     )?;
@@ -246,25 +229,24 @@ fn a_script_on_the_card_loads_everything_from_there() -> Result<()> {
         Ok(())
     })?;
     board.says("boot/boot.scr on the card")?;
-    files.are_in(&board.report()?)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn a_script_that_the_firmware_loaded_as_initramfs_is_run() -> Result<()> {
-    let files = Files::new()?;
-    let text = format!("dhcp 3000000 xen; {}", config(&files)?.script());
-    let network = files.on_server("false\n")?;
+    let dom0 = dom0()?;
+    let text = format!("dhcp 3000000 xen; {}", config(&dom0)?.script());
+    let network = served(&dom0, "false\n")?;
     let mut board = start(&network, &make_script(&text)?, 8)?;
     board.says("Settings: boot.scr (initramfs).")?;
-    files.are_in(&board.report()?)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn a_script_that_dhcp_names_is_run_with_the_variables_of_its_lease() -> Result<()> {
-    let files = Files::new()?;
-    let text = config(&files)?.script();
-    let network = files
-        .on_server("false\n")?
+    let dom0 = dom0()?;
+    let text = config(&dom0)?.script();
+    let network = served(&dom0, "false\n")?
         .with("pi/boot.scr.uimg", &make_script(&format!("echo from ${{serverip}} to ${{ipaddr}}\n{text}"))?)?;
     let mut board = Board::start(&emulator_with_ethernet(&cache()?)?, None, |command| {
         network.attach_as(command, &network.user(Some("pi/boot.scr.uimg")), 9);
@@ -272,35 +254,35 @@ fn a_script_that_dhcp_names_is_run_with_the_variables_of_its_lease() -> Result<(
     })?;
     board.says("Settings: pi/boot.scr.uimg.")?;
     board.says("from 10.0.2.2 to 10.0.2.15")?;
-    files.are_in(&board.report()?)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn a_program_in_an_image_of_mkimage_is_started_with_an_overlay_in_its_tree() -> Result<()> {
-    let files = Files::new()?;
+    let dom0 = dom0()?;
     let image = ["-A", "arm64", "-O", "linux", "-T", "kernel", "-C", "none", "-a", "0x80000", "-e", "0x80000"];
     let image = made("mkimage", &[&image[..], &["-d", "in", "out"]].concat(), &[("in", fake_xen()?)])?;
     let overlay = make_overlay(OVERLAY)?;
-    let text = Config { overlays: &[File::new("test.dtbo", &overlay)], ..config(&files)? }
+    let text = Config { overlays: &[File::new("test.dtbo", &overlay)], ..config(&dom0)? }
         .script()
         .replace("tftpb 0x1400000 xen", "tftpb 0x1c00000 uImage")
         .replace("booti 0x1400000", "bootm 0x1c00000");
-    let network = files.on_server(&text)?.with("uImage", &image)?.with("test.dtbo", &overlay)?;
+    let network = served(&dom0, &text)?.with("uImage", &image)?.with("test.dtbo", &overlay)?;
     let mut board = start(&network, SETTINGS, 13)?;
     let report = board.report()?;
     report.says("/chosen:from-an-overlay = \"applied\"")?;
-    files.are_in(&report)
+    dom0.is_in(&report)
 }
 
 #[test]
 fn a_fit_image_of_mkimage_has_the_script_and_every_file_that_it_places() -> Result<()> {
-    let files = Files::new()?;
+    let dom0 = dom0()?;
     // As ImageBuilder writes it with FIT, the script in the same image.
-    let mut script = "fit_addr=$fileaddr\n".to_owned() + &config(&files)?.script();
+    let mut script = "fit_addr=$fileaddr\n".to_owned() + &config(&dom0)?.script();
     let tree = fs::read(device_tree()?)?;
     let parts: [(&str, &str, &[u8]); 4] = [
-        ("dom0_linux", "Image-dom0", &files.kernel),
-        ("dom0_ramdisk", "rootfs.cpio.gz", &files.ramdisk),
+        ("dom0_linux", "Image-dom0", &dom0.kernel),
+        ("dom0_ramdisk", "rootfs.cpio.gz", &dom0.ramdisk),
         ("host_kernel", "xen", fake_xen()?),
         ("host_fdt", TREE, &tree),
     ];
@@ -325,16 +307,15 @@ fn a_fit_image_of_mkimage_has_the_script_and_every_file_that_it_places() -> Resu
     let mut inputs: Vec<(&str, &[u8])> = parts.iter().map(|(_, file, bytes)| (*file, *bytes)).collect();
     inputs.push(("fit.its", source.as_bytes()));
     let fit = made("mkimage", &["-f", "fit.its", "out"], &inputs)?;
-    let network = files.on_server("tftpb 9000000 boot.fit\nsource ${fileaddr}:boot_scr\n")?.with("boot.fit", &fit)?;
+    let network = served(&dom0, "tftpb 9000000 boot.fit\nsource ${fileaddr}:boot_scr\n")?.with("boot.fit", &fit)?;
     let mut board = start(&network, SETTINGS, 14)?;
-    files.are_in(&board.report()?)?;
+    dom0.is_in(&board.report()?)?;
 
     // A byte of the kernel in it is another one.
     let mut damaged = fit;
-    let at = damaged.windows(64).position(|bytes| bytes == &files.kernel[0x1000..0x1040]).context("no kernel")?;
+    let at = damaged.windows(64).position(|bytes| bytes == &dom0.kernel[0x1000..0x1040]).context("no kernel")?;
     damaged[at] ^= 1;
-    let network =
-        files.on_server("tftpb 9000000 boot.fit\nsource ${fileaddr}:boot_scr\n")?.with("boot.fit", &damaged)?;
+    let network = served(&dom0, "tftpb 9000000 boot.fit\nsource ${fileaddr}:boot_scr\n")?.with("boot.fit", &damaged)?;
     let mut board = start(&network, SETTINGS, 15)?;
     board.says("dom0_linux of the FIT image is damaged: sha256 ")?;
     board.says("old was not booted: ")?;
@@ -363,10 +344,10 @@ fn a_menu_goes_on_to_the_label_that_starts_and_applies_its_overlay() -> Result<(
 
 #[test]
 fn the_server_and_the_address_of_the_settings_hold_for_their_script() -> Result<()> {
-    let files = Files::new()?;
-    let text = config(&files)?.script();
+    let dom0 = dom0()?;
+    let text = config(&dom0)?.script();
     let told = "echo ${ipaddr} ${netmask} ${gatewayip} ${serverip} end\n";
-    let served = files.on_server(&format!("{told}{text}"))?;
+    let served = served(&dom0, &format!("{told}{text}"))?;
     let server = atftpd(&served.served(), &[])?;
     for (seed, (network, expected)) in [
         ("", "10.0.2.15 255.255.255.0 10.0.2.2 10.0.2.2 end"),
@@ -383,7 +364,7 @@ fn the_server_and_the_address_of_the_settings_hold_for_their_script() -> Result<
         let network = Network::new()?;
         let mut board = start(&network, settings.as_bytes(), 30 + seed as u64)?;
         board.says(expected)?;
-        files.are_in(&board.report()?)?;
+        dom0.is_in(&board.report()?)?;
     }
     Ok(())
 }
@@ -401,34 +382,34 @@ fn ping_reaches_the_host_and_nobody_where_nobody_is() -> Result<()> {
 
 #[test]
 fn a_boot_that_is_refused_leaves_everything_for_the_next() -> Result<()> {
-    let files = Files::new()?;
-    let good = config(&files)?.script();
+    let dom0 = dom0()?;
+    let good = config(&dom0)?.script();
     // Dom0's kernel is the ramdisk at first, which Xen would stop over.
     let wrong = good
         .replace("reg <0x0 0xE00000", "reg <0x0 0x1200000")
         .replace("booti 0x1400000 - 0x1600000", "booti 0x1400000 - 0x1600000 || echo refused");
     let right =
-        format!("fdt set /chosen/dom0 reg <0x0 0xE00000 0x0 {:#x}>\nbooti 0x1400000 - 0x1600000\n", files.kernel.len());
-    let network = files.on_server(&(wrong + &right))?;
+        format!("fdt set /chosen/dom0 reg <0x0 0xE00000 0x0 {:#x}>\nbooti 0x1400000 - 0x1600000\n", dom0.kernel.len());
+    let network = served(&dom0, &(wrong + &right))?;
     let mut board = start(&network, SETTINGS, 11)?;
     board.says("Dom0 kernel")?;
     board.says("refused")?;
-    files.are_in(&board.report()?)
+    dom0.is_in(&board.report()?)
 }
 
 #[test]
 fn the_firmwares_tree_can_be_edited_and_booted_where_it_lies() -> Result<()> {
-    let files = Files::new()?;
-    let text = config(&files)?
+    let dom0 = dom0()?;
+    let text = config(&dom0)?
         .script()
         .replace(&format!("tftpb 0x1600000 {TREE}\n"), "")
         .replace("fdt addr 0x1600000", "fdt addr ${fdt_addr}")
         .replace("booti 0x1400000 - 0x1600000", "booti 0x1400000 - ${fdt_addr}");
-    let network = files.on_server(&text)?;
+    let network = served(&dom0, &text)?;
     let mut board = start(&network, SETTINGS, 12)?;
     board.says("from the firmware")?;
     let report = board.report()?;
-    files.are_in(&report)?;
+    dom0.is_in(&report)?;
     // The settings were the firmware's initramfs, which Xen would take for another ramdisk of Dom0's.
     ensure!(!report.0.contains("linux,initrd"), "{}", report.0);
     Ok(())
