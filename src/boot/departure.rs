@@ -181,9 +181,10 @@ impl Departure {
             (None, Manner::Unattended) => System::Unknown,
             _ => System::identify(store.bytes(self.program)),
         };
-        if let Some(console) = &console {
-            console::poll();
-            self.check_xen(store, &tree, console, system)?;
+        console::poll();
+        match &console {
+            Some(console) => self.check_xen(store, &tree, console, system)?,
+            None => self.notes.extend(warnings::without_xens_part(&tree, system).map(|warning| warning.to_string())),
         }
         console::poll();
         let own = uart_path(&tree, uart.uart);

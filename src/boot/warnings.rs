@@ -11,7 +11,7 @@ use super::image::System;
 use super::layout::Layout;
 use super::plan::{self, Plan, Role};
 use super::xen_console::{self, XenConsole};
-use super::xen_modules::{Kind, Module};
+use super::xen_modules::{self, Kind, Module};
 use crate::config::command_line::{self, ArgumentError};
 use crate::config::xen_options::misspelt;
 use crate::console;
@@ -54,6 +54,11 @@ pub enum Warning {
         /// What was probably meant.
         nearest: &'static str,
     },
+    /// The tree lists no kernel, neither Dom0's nor a domain's.
+    NothingToStart {
+        /// The path of a node below `/chosen` that names a file, and which Xen passes over because of its `compatible`.
+        passed_over: Option<String>,
+    },
     /// Dom0 gets what Xen gives it without a word.
     NoDom0Memory,
     /// Dom0 asks for more memory than Xen will find.
@@ -84,6 +89,17 @@ impl fmt::Display for Warning {
             Self::Misspelt { word, nearest } => {
                 write!(f, "Xen does not know {word:?} of its args, and will go on without it: is {nearest} meant?")
             }
+            Self::NothingToStart { passed_over } => {
+                f.write_str(
+                    "the tree lists no kernel for Xen to start: it will stop with \"Missing kernel boot module?\"",
+                )?;
+                match passed_over {
+                    Some(path) => {
+                        write!(f, "; {path} is no module for it without \"multiboot,module\" in its compatible")
+                    }
+                    None => Ok(()),
+                }
+            }
             Self::NoDom0Memory => plan::Note::NoDom0Memory.fmt(f),
             Self::Shortage(shortage) => shortage.fmt(f),
             Self::Guest { name, trouble } => write!(f, "{name}: {trouble}"),
@@ -102,9 +118,21 @@ pub fn look(ready: &Ready<'_>) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = plan::about(*system).map(Warning::Hypervisor).collect();
     let has_dom0 = modules.iter().any(|module| module.kind == Kind::Kernel && module.domain.is_none());
     console::poll();
-    warnings.extend(of_domains(args, has_dom0, &Guest::all_of(tree, modules), layout, Some(tree)));
+    let guests = Guest::all_of(tree, modules);
+    if !has_dom0 && guests.is_empty() {
+        let passed_over = xen_modules::passed_over(tree);
+        warnings.push(Warning::NothingToStart { passed_over });
+    }
+    console::poll();
+    warnings.extend(of_domains(args, has_dom0, &guests, layout, Some(tree)));
     warnings.extend(of_xen.notes.iter().cloned().map(Warning::Console));
     warnings
+}
+
+/// What there is to know of a program whose tree has nothing for Xen: that it is Xen, as where `booti` names another tree than was edited.
+pub fn without_xens_part(tree: &Tree<'_>, system: System) -> Option<Warning> {
+    let is_xen = matches!(system, System::Xen { .. });
+    is_xen.then(|| Warning::NothingToStart { passed_over: xen_modules::passed_over(tree) })
 }
 
 /// What is known before anything is loaded.
@@ -176,6 +204,7 @@ mod tests {
     use crate::boot::xen_console::{Ours, resolve};
     use crate::boot::xen_modules::modules;
     use crate::range::PhysicalRange;
+    use alloc::format;
 
     const MINI: &str = "/soc/serial@7e215040";
     const XEN: System = System::Xen { version: Some((4, 17)), raspberry_pi_4: true };
@@ -270,9 +299,36 @@ mod tests {
         assert!(found.len() == 1 && found[0].starts_with("dom0_mem=2048M: Xen will panic, it finds "), "{found:?}");
         assert_eq!(told("dtuart=serial1"), ["no dom0_mem= in Xen's args: Dom0 gets 512 MiB"]);
         let without_dom0 = told_of("dtuart=serial1", XEN, |editor| editor.delete_node("/chosen/dom0").unwrap());
-        assert_eq!(without_dom0, [""; 0]);
+        assert!(!without_dom0.iter().any(|warning| warning.contains("dom0_mem")), "{without_dom0:?}");
         let wrong = with("1024M,max:1024M");
         assert!(wrong.len() == 1 && wrong[0].starts_with("Xen args: expected dom0_mem=SIZE"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_tree_in_which_xen_finds_no_kernel_is_told_with_the_node_that_was_meant() {
+        let told = |prepare: &dyn Fn(&mut crate::device_tree::Editor<'_>)| {
+            told_of("dtuart=serial1 dom0_mem=512M", XEN, prepare)
+        };
+        let stops = "the tree lists no kernel for Xen to start: it will stop with \"Missing kernel boot module?\"";
+        assert_eq!(told(&|editor| editor.delete_node("/chosen/dom0").unwrap()), [stops]);
+        let misnamed = told(&|editor| editor.set_string("/chosen/dom0", "compatible", "xen,linux-zimage").unwrap());
+        let reason = "; /chosen/dom0 is no module for it without \"multiboot,module\" in its compatible";
+        assert_eq!(misnamed, [format!("{stops}{reason}")]);
+        // What somebody else has there is not to blame.
+        let framebuffer =
+            told(&|editor| editor.set_string("/chosen/dom0", "compatible", "simple-framebuffer").unwrap());
+        assert_eq!(framebuffer, [stops]);
+        let mut tree = TestTree::board();
+        let tree = tree.editor();
+        let of = |system| without_xens_part(&tree.tree().unwrap(), system).map(|warning| warning.to_string());
+        assert_eq!((of(XEN).as_deref(), of(System::Linux)), (Some(stops), None));
+        // Without Dom0, but with a domain, of which the missing kernel is told as its own.
+        let guest = told(&|editor| {
+            editor.delete_node("/chosen/dom0").unwrap();
+            editor.add_node("/chosen", "guest").unwrap();
+            editor.set_string("/chosen/guest", "compatible", "xen,domain").unwrap();
+        });
+        assert!(!guest.is_empty() && guest.iter().all(|warning| warning.starts_with("guest: ")), "{guest:?}");
     }
 
     #[test]

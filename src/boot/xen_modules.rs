@@ -119,6 +119,20 @@ pub fn is_for_xen(tree: &Tree<'_>) -> bool {
         || chosen.children().any(|node| is_module(&node) || node.is_compatible("xen,domain"))
 }
 
+/// The path of the first node below `/chosen` that was meant as a module, by `reg` and `compatible`, and that is nothing to Xen.
+pub fn passed_over(tree: &Tree<'_>) -> Option<String> {
+    let chosen = tree.find("/chosen")?;
+    let is_meant = |node: &Node<'_>| {
+        // Others may have nodes there as well, such as a framebuffer's.
+        let ours = |name: &str| ["xen,", "multiboot,"].iter().any(|vendor| name.contains(vendor));
+        node.property("reg").is_some()
+            && node.property("compatible").is_none_or(|compatible| compatible.strings().any(ours))
+    };
+    let node =
+        chosen.children().find(|node| is_meant(node) && !is_module(node) && !node.is_compatible("xen,domain"))?;
+    Some(node.path().to_string())
+}
+
 fn is_module(node: &Node<'_>) -> bool {
     ["multiboot,module", "xen,multiboot-module"].iter().any(|name| node.is_compatible(name))
 }

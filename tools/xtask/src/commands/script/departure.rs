@@ -16,10 +16,11 @@ use xenlift::range::PhysicalRange;
 use xenlift::shell::Platform;
 use xenlift::shell::simulation::Simulation;
 
-/// What the board would warn of or refuse, in its words, where Xen is started: the program at `program`, with all that is used at `used`, by `tree`.
+/// What the board would warn of or refuse, in its words: the program at `program`, with all that is used at `used`, by `tree`.
 pub fn look(machine: &Simulation, program: PhysicalRange, used: &[PhysicalRange], tree: &Tree<'_>) -> Vec<String> {
+    let system = System::identify(machine.memory(program).unwrap_or_default());
     if !is_for_xen(tree) {
-        return Vec::new();
+        return warnings::without_xens_part(tree, system).iter().map(ToString::to_string).collect();
     }
     let path = uart_path(tree, console(tree));
     let console = match xen_console::resolve(tree, command_lines(tree).xen, Ours { path: &path, pins: &HEADER_PINS }) {
@@ -33,7 +34,6 @@ pub fn look(machine: &Simulation, program: PhysicalRange, used: &[PhysicalRange]
         let _ = layout.place("what the script loaded", *range);
     }
     let mut told: Vec<String> = xen::check_reservations(tree, &layout).err().iter().map(ToString::to_string).collect();
-    let system = System::identify(machine.memory(program).unwrap_or_default());
     let ready = Ready { tree, modules: &modules, layout: &layout, system, console: &console };
     // A board that refuses says no more; here all of it is of use at once.
     told.extend(check_xen(&ready, &|range| machine.memory(range).ok()).err().iter().map(ToString::to_string));
