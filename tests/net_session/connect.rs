@@ -96,6 +96,17 @@ fn a_controller_with_another_way_is_told_to_try_it() {
 }
 
 #[test]
+fn who_is_silent_where_others_have_answered_is_not_there_and_no_other_way_is_tried() {
+    // A lease and a file show that the way is right; another one would break what goes on meanwhile.
+    let absent = Ipv4Addr::new(10, 0, 2, 77);
+    let mut board = Board::new(Lan::new(server()));
+    board.whole("xen");
+    assert!(!board.session.ping(absent, &mut board.watcher).unwrap());
+    assert!(!board.watcher.told("the other delays are tried"));
+    board.whole("xen");
+}
+
+#[test]
 fn a_lease_half_over_is_asked_for_again() {
     let mut lan = Lan::new(server());
     lan.dhcp.lease_seconds = 2;

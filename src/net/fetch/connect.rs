@@ -82,7 +82,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         let link = self.interface.poll_link(now);
         let up = link != Link::Down;
         if up != self.link_up {
-            self.link_up = up;
+            (self.link_up, self.way_works) = (up, false);
             observer.event(Event::Link(link));
         }
     }
@@ -132,6 +132,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             // At once: smoltcp's buffer holds one packet only, and the next might be another server's.
             if let Some(lease) = self.interface.poll_dhcp(now) {
                 self.stop_asking();
+                self.way_works = true;
                 observer.event(Event::Lease(&lease));
                 self.interface.configure(lease.address, lease.prefix, lease.gateway)?;
                 self.lease = Some(lease);
@@ -186,6 +187,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             }
             self.turn(transfers, observer)?;
             if self.interface.answered() {
+                self.way_works = true;
                 return Ok(());
             }
             let waited = now.since(start);
@@ -204,7 +206,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         if !self.link_up {
             *silent_since = now;
         }
-        if self.ways_exhausted || now.since(*silent_since) < NO_ANSWER {
+        if self.way_works || self.ways_exhausted || now.since(*silent_since) < NO_ANSWER {
             return false;
         }
         *silent_since = now;

@@ -88,6 +88,8 @@ pub struct Session<C: EthernetController, K: Clock> {
     kept: Option<stream::Kept>,
     /// The controller has no other way to try.
     ways_exhausted: bool,
+    /// Somebody has answered since the link came up: the way is right, and who is silent now is not there.
+    way_works: bool,
 }
 
 impl<C: EthernetController, K: Clock> Session<C, K> {
@@ -109,6 +111,7 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
             lingering: Vec::new(),
             kept: None,
             ways_exhausted: false,
+            way_works: false,
         })
     }
 
