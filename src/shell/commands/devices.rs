@@ -182,14 +182,15 @@ fn part(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             })?;
             let entry = entries.iter().find(|entry| u64::from(entry.number) == number);
             let entry = entry.ok_or_else(|| Failure::because(format!("there is no partition {wanted}")))?;
+            // U-Boot writes the number with 0x, and the other two without.
             let value = match what.as_str() {
-                "number" => u64::from(entry.number),
-                "start" => entry.first,
-                _ => entry.blocks,
+                "number" => format!("{:#x}", entry.number),
+                "start" => format!("{:x}", entry.first),
+                _ => format!("{:x}", entry.blocks),
             };
             match variable {
-                [variable] => (variable, format!("{value:x}")),
-                [] => return shell.say(format_args!("{value:x}\n")).map(|()| true),
+                [variable] => (variable, value),
+                [] => return shell.say(format_args!("{value}\n")).map(|()| true),
                 _ => return Err(Failure::Usage),
             }
         }

@@ -23,8 +23,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "imxtract",
-        usage: "ADDRESS PART [DESTINATION]",
-        help: "find part PART (a number in a legacy image, a name in a FIT image), and copy or unpack it to DESTINATION; sets fileaddr and filesize",
+        usage: "ADDRESS [PART [DESTINATION]]",
+        help: "find part PART (a number in a legacy image, 0 where none is said, a name in a FIT image), and copy or unpack it to DESTINATION; sets fileaddr and filesize",
         example: "imxtract 0x1000000 kernel 0x2000000",
         run: extract,
     },
@@ -156,11 +156,12 @@ fn fit_shown(address: u64, fit: &Fit<'_>) -> Result<Shown, Failure> {
     Ok(Shown { head, files, tail })
 }
 
-/// `imxtract ADDRESS PART [DESTINATION]`.
+/// `imxtract ADDRESS [PART [DESTINATION]]`.
 fn extract(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     let (address, part, destination) = match arguments.get(1..) {
-        Some([address, part]) => (address, part, None),
-        Some([address, part, destination]) => (address, part, Some(number::hexadecimal(destination)?)),
+        Some([address]) => (address, "0", None),
+        Some([address, part]) => (address, part.as_str(), None),
+        Some([address, part, destination]) => (address, part.as_str(), Some(number::hexadecimal(destination)?)),
         _ => return Err(Failure::Usage),
     };
     let address = number::hexadecimal(address)?;
@@ -221,7 +222,7 @@ fn unzip(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
     }
     shell.room_at(destination, &name, size)?;
     let placed = shell.unpack(range, Compression::Gzip, destination)?;
-    shell.say(format_args!("Uncompressed size: {0} = 0X{0:X}\n", placed.size()))?;
+    shell.say(format_args!("Uncompressed size: {0} = 0x{0:X}\n", placed.size()))?;
     shell.put_at(&name, placed)?;
     shell.environment.set("filesize", &format!("{:x}", placed.size()));
     Ok(true)

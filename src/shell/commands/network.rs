@@ -80,6 +80,10 @@ fn dhcp(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         let lease = shell.platform.lease()?;
         lease.set_variables(&mut shell.environment);
         if shell.environment.says_yes("autoload") == Some(false) {
+            // Nothing else tells whoever typed it that there was an answer.
+            let of = |name| shell.environment.get(name).unwrap_or("not set").to_string();
+            let (own, gateway, server) = (of("ipaddr"), of("gatewayip"), of("serverip"));
+            shell.say(format_args!("DHCP: ipaddr {own}, gatewayip {gateway}, serverip {server}\n"))?;
             return Ok(());
         }
         fetch(shell, address, file.as_deref())

@@ -36,8 +36,11 @@ fn partitions_are_told_in_variables() {
     assert!(say(&mut shell, "part list mmc 0 -bootable devplist").unwrap());
     assert!(say(&mut shell, "part start mmc 0 1 first").unwrap());
     assert!(say(&mut shell, "part size mmc 0 1 blocks").unwrap());
+    assert!(say(&mut shell, "part number mmc 0 1 number").unwrap());
     assert!(say(&mut shell, "fstype mmc 0:1 kind").unwrap());
-    for (name, value) in [("devplist", "1"), ("first", "2000"), ("blocks", "100000"), ("kind", "fat")] {
+    for (name, value) in
+        [("devplist", "1"), ("first", "2000"), ("blocks", "100000"), ("number", "0x1"), ("kind", "fat")]
+    {
         assert_eq!(shell.environment.get(name), Some(value), "{name}");
     }
     assert!(reason(&mut shell, "part start mmc 0 2 first").contains("no partition 2"));

@@ -98,6 +98,8 @@ fn dhcp_sets_the_variables_and_fetches_unless_autoload_is_no() {
     shell.environment.set("autoload", "yes");
     assert!(say(&mut shell, "dhcp 3000000 xen").unwrap(), "a file that is named wins over the server's");
     assert_eq!(shell.environment.get("fileaddr"), Some("3000000"));
+    let told = "DHCP: ipaddr 192.168.0.2, gatewayip not set, serverip 192.168.0.1\n";
+    assert_eq!(machine.output, told, "where a file comes, its own line says it");
 }
 
 #[test]
