@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,13 +46,19 @@ pub struct Served {
     pub tells_size: bool,
     /// How long the server takes for each block.
     pub pause: Duration,
+    /// Whether its last block waits for [`PlainTftp::release`].
+    pub held: bool,
 }
+
+/// What holds last blocks back.
+type Gate = Arc<(Mutex<bool>, Condvar)>;
 
 /// A server that works until the program ends.
 pub struct PlainTftp {
     /// Its port on the loopback address.
     pub port: u16,
     log: Arc<Mutex<Vec<Event>>>,
+    gate: Gate,
 }
 
 impl PlainTftp {
@@ -61,9 +67,16 @@ impl PlainTftp {
         let public = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("no port for the server")?;
         let port = public.local_addr().context("no port for the server")?.port();
         let log = Arc::<Mutex<Vec<Event>>>::default();
-        let written = Arc::clone(&log);
-        thread::spawn(move || listen(&public, &files, &written));
-        Ok(Self { port, log })
+        let gate = Gate::default();
+        let (written, closed) = (Arc::clone(&log), Arc::clone(&gate));
+        thread::spawn(move || listen(&public, &files, &written, &closed));
+        Ok(Self { port, log, gate })
+    }
+
+    /// Lets the last blocks go that are held, now and from now on.
+    pub fn release(&self) {
+        *lock(&self.gate.0) = true;
+        self.gate.1.notify_all();
     }
 
     /// What happened so far.
@@ -100,11 +113,11 @@ impl PlainTftp {
     }
 }
 
-fn lock(log: &Mutex<Vec<Event>>) -> MutexGuard<'_, Vec<Event>> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn listen(public: &UdpSocket, files: &HashMap<String, Served>, log: &Arc<Mutex<Vec<Event>>>) {
+fn listen(public: &UdpSocket, files: &HashMap<String, Served>, log: &Arc<Mutex<Vec<Event>>>, gate: &Gate) {
     let mut buffer = [0; 2048];
     let mut clients = HashSet::new();
     while let Ok((length, client)) = public.recv_from(&mut buffer) {
@@ -126,10 +139,16 @@ fn listen(public: &UdpSocket, files: &HashMap<String, Served>, log: &Arc<Mutex<V
             continue;
         };
         let asks_for_size = words.iter().any(|word| word.eq_ignore_ascii_case("tsize"));
-        let log = Arc::clone(log);
+        let (log, gate) = (Arc::clone(log), Arc::clone(gate));
         lock(&log).push(Event::Asked(name.clone()));
         thread::spawn(move || {
-            let last = || lock(&log).push(Event::Last(name.clone()));
+            let last = || {
+                lock(&log).push(Event::Last(name.clone()));
+                let mut open = lock(&gate.0);
+                while file.held && !*open {
+                    open = gate.1.wait(open).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
             let end: fn(String) -> Event = match send(&socket, client, &file, asks_for_size, last) {
                 Ok(()) => Event::Came,
                 Err(Lost::GivenUp) => Event::GivenUp,

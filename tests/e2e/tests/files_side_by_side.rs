@@ -37,8 +37,9 @@ impl Files {
             ("guest-kernel", self.guest_kernel.clone()),
             ("guest-ramdisk", self.guest_ramdisk.clone()),
         ];
-        let served = files
-            .map(|(name, bytes)| (name.to_owned(), Served { bytes, tells_size: tells(name), pause: Duration::ZERO }));
+        let served = files.map(|(name, bytes)| {
+            (name.to_owned(), Served { bytes, tells_size: tells(name), pause: Duration::ZERO, held: false })
+        });
         PlainTftp::start(HashMap::from(served))
     }
 

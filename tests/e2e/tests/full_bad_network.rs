@@ -141,7 +141,7 @@ fn whoever_watches_at_a_terminal_sees_a_bar_stand_still_with_its_losses_and_go_o
     let mut board = start(&network, false)?;
     board.says("\x1b[6n")?;
     board.press("\x1b[24;80R")?;
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    board.says("r: reload")?;
     board.press("\r")?;
     let said = board.says(" sent again")?;
     ensure!(said.contains("\rkernel [#") && said.contains(" % ") && said.contains(" lost  "), "{said:?}");

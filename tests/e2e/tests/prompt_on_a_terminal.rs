@@ -51,6 +51,7 @@ fn tab_completes_and_the_arrows_bring_lines_back() -> Result<()> {
         let terminal = at_prompt(size)?;
         terminal.types("selft")?;
         // A Tab that comes with other keys is a paste's, and a blank.
+        terminal.shows("\n=> selft")?;
         terminal.rests()?;
         terminal.press(&["Tab"])?;
         terminal.shows("\n=> selftest")?;

@@ -19,9 +19,9 @@ const SLIP: &str = "Xen does not know \"bootscrubb\" of its args";
 #[test]
 fn whoever_has_pressed_a_key_gets_the_table() -> Result<()> {
     let mut board = start("600")?;
-    board.says("The only one")?;
+    board.says("The only one in 600 s. Any key: choose.")?;
     board.press(" ")?;
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    board.says("Number and Enter")?;
     board.press("\r")?;
     let said = board.says("The next line is Xen's.")?;
     // A line may end between any two words.
