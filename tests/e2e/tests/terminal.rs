@@ -95,7 +95,7 @@ impl Terminal {
 
     /// Waits for the end; the terminal must be as it was.
     fn ends(&mut self) -> Result<ExitStatus> {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + LIMIT;
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait()? {
                 let after = tcgetattr(&self.keyboard)?;
@@ -181,7 +181,8 @@ fn a_qemu_that_is_killed_leaves_the_terminal_as_it_was() -> Result<()> {
 
 impl Terminal {
     fn shows_at_last(&self, words: &str) -> Result<()> {
-        for _ in 0..100 {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
             if self.screen().contains(words) {
                 return Ok(());
             }
