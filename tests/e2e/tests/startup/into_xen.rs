@@ -76,6 +76,9 @@ fn xen_is_entered_as_the_protocol_says_with_every_byte_of_its_modules() -> Resul
         let mut loaded = board.start()?;
         loaded.wait_for("fake-xen: entered at ")?;
         let said = loaded.wait_for("fake-xen: end")?;
+        let other = if uart == Uart::Mini { Uart::Pl011 } else { Uart::Mini };
+        // Each byte goes to one UART after the other, so the board may not be stopped before both have all.
+        loaded.wait_for_on(other, "fake-xen: end").context("the other UART is silent")?;
         loaded.stop()?;
 
         let entered = number(said.split_whitespace().next().context("nothing said")?)?;
@@ -101,9 +104,6 @@ fn xen_is_entered_as_the_protocol_says_with_every_byte_of_its_modules() -> Resul
         ensure!(said.contains("/chosen:xen,xen-bootargs = \"console=dtuart"), "{said}");
         ensure!(said.contains("/chosen:xen,dom0-bootargs = \"console=hvc0 root=/dev/ram0 a=\"b c\"\""), "{said}");
         ensure!(!said.contains("linux,initrd-"), "a stale initrd: {said}");
-        let other = if uart == Uart::Mini { Uart::Pl011 } else { Uart::Mini };
-        // It may come later than on the first one: two sockets.
-        loaded.wait_for_on(other, "fake-xen: end").context("the other UART is silent")?;
 
         // The stub's page is what the other cores wait in.
         loaded.placed.retain(|(what, ..)| *what == "page 0");
