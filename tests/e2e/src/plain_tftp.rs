@@ -143,11 +143,12 @@ fn listen(public: &UdpSocket, files: &HashMap<String, Served>, log: &Arc<Mutex<V
         lock(&log).push(Event::Asked(name.clone()));
         thread::spawn(move || {
             let last = || {
-                lock(&log).push(Event::Last(name.clone()));
                 let mut open = lock(&gate.0);
                 while file.held && !*open {
                     open = gate.1.wait(open).unwrap_or_else(PoisonError::into_inner);
                 }
+                drop(open);
+                lock(&log).push(Event::Last(name.clone()));
             };
             let end: fn(String) -> Event = match send(&socket, client, &file, asks_for_size, last) {
                 Ok(()) => Event::Came,
