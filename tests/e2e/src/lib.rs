@@ -13,6 +13,7 @@ pub mod qmp;
 pub mod relay;
 pub mod servers;
 pub mod terminal;
+pub mod u_boot;
 
 use std::path::PathBuf;
 

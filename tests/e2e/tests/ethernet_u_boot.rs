@@ -4,43 +4,28 @@ use std::time::Duration;
 
 use anyhow::Result;
 use xenlift_e2e::ethernet::{Network, PAYLOAD, crc32, payload};
-use xenlift_e2e::{Machine, Release, Uart, cache, emulator_with_ethernet, packages};
+use xenlift_e2e::u_boot::UBoot;
+use xenlift_e2e::{cache, emulator_with_ethernet};
 
 const SIZE: usize = 24 << 20;
-const START: Duration = Duration::from_secs(90);
-/// Generous: the machine may be busy with other tests.
-const COMMAND: Duration = Duration::from_secs(180);
-const PROMPT: &str = "U-Boot> ";
 
-fn u_boot(network: &Network, seed: u64) -> Result<Machine> {
-    let cache = cache()?;
-    let tree = packages::linux(&cache, Release::Bookworm)?.device_trees.join("bcm2711-rpi-4-b.dtb");
-    let mut command = emulator_with_ethernet(&cache)?.board();
-    command.arg("-kernel").arg(packages::u_boot(&cache)?).arg("-dtb").arg(tree);
+fn u_boot(network: &Network, seed: u64) -> Result<UBoot> {
+    let mut command = UBoot::board(&emulator_with_ethernet(&cache()?)?)?;
     network.attach(&mut command, seed);
-    let mut board = Machine::start(command)?;
-    board.wait_for(Uart::Mini, "stop autoboot", START)?;
-    board.send(Uart::Mini, "\r")?;
-    board.wait_for(Uart::Mini, PROMPT, START)?;
-    Ok(board)
-}
-
-fn command(board: &mut Machine, line: &str) -> Result<String> {
-    board.send(Uart::Mini, &format!("{line}\r"))?;
-    board.wait_for(Uart::Mini, PROMPT, COMMAND)
+    UBoot::start(command)
 }
 
 #[test]
 fn u_boot_gets_a_lease_and_fetches_24_mib_intact() -> Result<()> {
     let network = Network::with_payload(SIZE)?;
     let mut board = u_boot(&network, 1)?;
-    let said = command(&mut board, "setenv autoload no; dhcp")?;
+    let said = board.ask("setenv autoload no; dhcp")?;
     assert!(said.contains("DHCP client bound to address 10.0.2.15"), "{said}");
     // Twice: the second start of the driver finds indices that are not where the first one began.
     for address in ["0x1000000", "0x4000000"] {
-        let said = command(&mut board, &format!("tftpboot {address} {PAYLOAD}"))?;
+        let said = board.ask(&format!("tftpboot {address} {PAYLOAD}"))?;
         assert!(said.contains("Bytes transferred = 25165824 (1800000 hex)"), "{said}");
-        let said = command(&mut board, &format!("crc32 {address} ${{filesize}}"))?;
+        let said = board.ask(&format!("crc32 {address} ${{filesize}}"))?;
         assert!(said.contains(&format!("==> {:08x}", crc32(&payload(SIZE)))), "{said}");
     }
     assert_eq!(network.refusals()?, [""; 0]);
@@ -62,8 +47,8 @@ fn u_boot_passes_from_other_start_values() -> Result<()> {
     for seed in [2, 3, 4] {
         let network = Network::with_payload(1 << 20)?;
         let mut board = u_boot(&network, seed)?;
-        command(&mut board, "setenv autoload no; dhcp")?;
-        let said = command(&mut board, &format!("tftpboot 0x1000000 {PAYLOAD}"))?;
+        board.ask("setenv autoload no; dhcp")?;
+        let said = board.ask(&format!("tftpboot 0x1000000 {PAYLOAD}"))?;
         assert!(said.contains("Bytes transferred = 1048576"), "seed {seed}: {said}");
         assert_eq!(network.refusals()?, [""; 0], "seed {seed}");
     }
@@ -76,7 +61,7 @@ fn u_boot_passes_from_other_start_values() -> Result<()> {
 fn u_boot_negotiates_again_on_a_board_that_has_had_power_for_long() -> Result<()> {
     let network = Network::with_payload(1 << 20)?.powered_for(Duration::from_secs(60));
     let mut board = u_boot(&network, 1)?;
-    let said = command(&mut board, "setenv autoload no; dhcp")?;
+    let said = board.ask("setenv autoload no; dhcp")?;
     assert!(said.contains("DHCP client bound to address 10.0.2.15"), "{said}");
     assert!(said.contains("Waiting for PHY auto negotiation to complete"), "{said}");
     assert_eq!(network.refusals()?, [""; 0]);
@@ -88,10 +73,10 @@ fn pulling_the_cable_reaches_the_phy() -> Result<()> {
     let network = Network::with_payload(1 << 20)?;
     let mut board = u_boot(&network, 1)?;
     network.set_link(false)?;
-    let said = command(&mut board, "setenv autoload no; dhcp")?;
+    let said = board.ask("setenv autoload no; dhcp")?;
     assert!(!said.contains("DHCP client bound"), "{said}");
     network.set_link(true)?;
-    let said = command(&mut board, "dhcp")?;
+    let said = board.ask("dhcp")?;
     assert!(said.contains("DHCP client bound to address 10.0.2.15"), "{said}");
     assert_eq!(network.refusals()?, [""; 0]);
     Ok(())

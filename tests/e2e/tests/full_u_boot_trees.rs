@@ -4,13 +4,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use xenlift_e2e::ethernet::Network;
+use xenlift_e2e::u_boot::{UBoot, run_scripts};
 use xenlift_e2e::u_boot_tools::{made, make_script};
-use xenlift_e2e::{Emulator, Machine, Release, Uart, cache, emulator, emulator_with_ethernet, packages};
+use xenlift_e2e::{cache, emulator_with_ethernet};
 
 #[path = "../../shell/cases.rs"]
 #[allow(dead_code, reason = "what belongs to the language's own cases is not used here")]
@@ -18,14 +17,10 @@ mod cases;
 
 use cases::{Answer, Case};
 
-const START: Duration = Duration::from_secs(90);
-const COMMAND: Duration = Duration::from_secs(120);
-const PROMPT: &str = "U-Boot> ";
 /// Where the tree lies, as in the cases.
 const TREE: usize = 0x180_0000;
-/// Where the scripts lie: the first one here, the others behind it at this distance.
-const SCRIPTS: usize = 0x1000_0000;
-const DISTANCE: usize = 0x4000;
+/// Where the tutorials' script is put.
+const SCRIPT: usize = 0x1000_0000;
 
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -37,60 +32,9 @@ fn tree() -> Result<Vec<u8>> {
     made("dtc", &["-q", "-@", "-I", "dts", "-O", "dtb", "-o", "out", "in"], &[("in", &source)])
 }
 
-fn start(command: Command) -> Result<Machine> {
-    let mut board = Machine::start(command)?;
-    board.wait_for(Uart::Mini, "stop autoboot", START)?;
-    board.send(Uart::Mini, " ")?;
-    board.wait_for(Uart::Mini, PROMPT, START)?;
-    Ok(board)
-}
-
-/// What U-Boot prints for `line`.
-fn ask(board: &mut Machine, line: &str) -> Result<String> {
-    board.send(Uart::Mini, &format!("{line}\r"))?;
-    let said = board.wait_for(Uart::Mini, PROMPT, COMMAND)?.replace('\r', "");
-    let (_, said) =
-        said.split_once(&format!("{line}\n")).with_context(|| format!("no echo of {line:?} in {said:?}"))?;
-    Ok(said.trim_end_matches(PROMPT).to_owned())
-}
-
-fn board(emulator: &Emulator) -> Result<Command> {
-    let cache = cache()?;
-    let mut command = emulator.board();
-    let tree = packages::linux(&cache, Release::Bookworm)?.device_trees.join("bcm2711-rpi-4-b.dtb");
-    command.arg("-kernel").arg(packages::u_boot(&cache)?).arg("-dtb").arg(tree);
-    Ok(command)
-}
-
 fn answers(cases: &[Case]) -> Result<Vec<Answer>> {
-    let directory = tempfile::tempdir()?;
-    let path = |name: &str| directory.path().join(name);
-    let mut bytes = Vec::new();
-    for case in cases {
-        let mut packed = make_script(&case.script)?;
-        ensure!(packed.len() <= DISTANCE, "{} is too long", case.title);
-        packed.resize(DISTANCE, 0);
-        bytes.extend(packed);
-    }
-    fs::write(path("scripts"), bytes)?;
-    fs::write(path("board.dtb"), tree()?)?;
-    // Stock QEMU: ours has no loader device, and no network is needed.
-    let mut command = board(&emulator(&cache()?)?)?;
-    for (file, address) in [("scripts", SCRIPTS), ("board.dtb", TREE)] {
-        command.arg("-device");
-        command.arg(format!("loader,file={},addr={address:#x},force-raw=on", path(file).display()));
-    }
-    let mut board = start(command)?;
-    let mut answers = Vec::new();
-    for index in 0..cases.len() {
-        let address = SCRIPTS + index * DISTANCE;
-        let said = ask(&mut board, &format!("source {address:x}"))?;
-        let start = format!("## Executing script at {address:08x}\n");
-        let printed = said.strip_prefix(&start).with_context(|| format!("{said:?} does not start with {start:?}"))?;
-        let status = ask(&mut board, "echo $?")?.trim().to_owned();
-        answers.push(Answer::new(&status, &without_messages(printed)));
-    }
-    Ok(answers)
+    let said = run_scripts(cases.iter().map(|case| case.script.as_str()), &[(TREE, &tree()?)])?;
+    Ok(said.iter().map(|said| Answer::new(&said.status, &without_messages(&said.printed))).collect())
 }
 
 /// U-Boot's words about a mistake are not ours, and some mistakes it passes over in silence.
@@ -134,23 +78,23 @@ fn a_real_u_boot_still_makes_the_recorded_tree_of_the_tutorials_scripts() -> Res
             let source = fs::read_to_string(tests().join(format!("tutorial/{name}.source")))?;
             network = network.with(&format!("{name}.scr"), &make_script(&source)?)?;
         }
-        let mut command = board(&emulator_with_ethernet(&cache()?)?)?;
+        let mut command = UBoot::board(&emulator_with_ethernet(&cache()?)?)?;
         let netdev = format!("{},net=192.168.0.0/24,host=192.168.0.1,dhcpstart=192.168.0.15", network.user(None));
         network.attach_as(&mut command, &netdev, 1);
-        let mut board = start(command)?;
+        let mut board = UBoot::start(command)?;
         // The card's part: from here on everything is the script's.
         for line in ["setenv ipaddr 192.168.0.2", "setenv serverip 192.168.0.1"] {
-            ask(&mut board, line)?;
+            board.ask(line)?;
         }
-        ask(&mut board, &format!("tftpb {SCRIPTS:x} boot.scr"))?;
-        let said = ask(&mut board, &format!("source {SCRIPTS:x}"))?;
+        board.ask(&format!("tftpb {SCRIPT:x} boot.scr"))?;
+        let said = board.ask(&format!("source {SCRIPT:x}"))?;
         // No image is Xen's here: the scripts end at booti, and the tree is as it would be booted.
         ensure!(said.contains("Bad Linux ARM64 Image magic!"), "{said}");
         let mut answers = Vec::new();
         for case in cases {
             let mut printed = String::new();
             for line in case.script.lines() {
-                printed += &ask(&mut board, line)?;
+                printed += &board.ask(line)?;
             }
             answers.push(Answer::new("0", &printed));
         }

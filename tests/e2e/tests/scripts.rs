@@ -7,6 +7,7 @@ use xenlift_e2e::boot::{Board, Dom0, LIMIT, TREE, device_tree, fake_xen, pattern
 use xenlift_e2e::card::{Card, Controller, Kind};
 use xenlift_e2e::ethernet::{Network, PAYLOAD, crc32, payload};
 use xenlift_e2e::servers::atftpd;
+use xenlift_e2e::u_boot::UBoot;
 use xenlift_e2e::u_boot_tools::{made, make_overlay, make_script};
 use xenlift_e2e::{Release, Uart, cache, emulator_with_ethernet, packages};
 use xtask::image_builder::{Config, Domain, File};
@@ -145,12 +146,6 @@ fn ctrl_c_ends_an_endless_loop() -> Result<()> {
     Ok(())
 }
 
-/// What a real U-Boot, at its prompt, says to `line`.
-fn u_boot(board: &mut Board, line: &str) -> Result<String> {
-    board.press(&format!("{line}\r"))?;
-    board.says("U-Boot> ")
-}
-
 #[test]
 fn another_u_boot_can_be_started_as_a_safety_net_and_finds_network_and_card_in_order() -> Result<()> {
     let u_boot_bin = fs::read(packages::u_boot(&cache()?)?)?;
@@ -165,19 +160,17 @@ fn another_u_boot_can_be_started_as_a_safety_net_and_finds_network_and_card_in_o
         Ok(())
     })?;
     board.says("Jumping to 0x80000")?;
-    board.says("stop autoboot")?;
-    board.press("\r")?;
-    board.says("U-Boot> ")?;
-    let said = u_boot(&mut board, "version")?;
+    let mut u_boot = UBoot::on(board.machine)?;
+    let said = u_boot.ask("version")?;
     ensure!(said.contains("U-Boot 20"), "{said}");
-    let said = u_boot(&mut board, "setenv autoload no; dhcp")?;
+    let said = u_boot.ask("setenv autoload no; dhcp")?;
     ensure!(said.contains("DHCP client bound to address 10.0.2.15"), "{said}");
     for (load, bytes) in [
         (format!("tftpboot 1000000 {PAYLOAD}"), payload(0x40_1234)),
         ("load mmc 1:1 1000000 on-card".to_owned(), on_card),
     ] {
-        let loaded = u_boot(&mut board, &load)?;
-        let said = u_boot(&mut board, "crc32 1000000 ${filesize}")?;
+        let loaded = u_boot.ask(&load)?;
+        let said = u_boot.ask("crc32 1000000 ${filesize}")?;
         ensure!(said.contains(&format!("==> {:08x}", crc32(&bytes))), "{loaded}{said}");
     }
     let refusals = network.refusals()?;
