@@ -203,8 +203,10 @@ impl fmt::Display for Rate {
         let tenths = self.0 / (1024 * 1024 / 10);
         if tenths >= 10 {
             write!(f, "{}.{} MiB/s", tenths / 10, tenths % 10)
-        } else {
+        } else if self.0 >= 1024 {
             write!(f, "{} KiB/s", self.0 / 1024)
+        } else {
+            write!(f, "{} B/s", self.0)
         }
     }
 }
@@ -233,6 +235,7 @@ mod tests {
         assert_eq!(Progress { received: 0, ..progress }.left(), None);
         assert_eq!(Progress { losses: 3, ..progress }.to_string(), "50 %, 7.5 MiB/s, 3 lost");
         assert_eq!(Progress { size: None, received: 2048, ..progress }.to_string(), "2048 bytes, 1 KiB/s");
+        assert_eq!(Progress { size: None, received: 80, ..progress }.to_string(), "80 bytes, 40 B/s");
     }
 
     #[test]
