@@ -101,7 +101,7 @@ impl<C: EthernetController> Interface<C> {
             headers: None,
             watch,
             scratch,
-            next_port: FIRST_PORT | (seed >> 17) as u16,
+            next_port: first_port(seed),
         })
     }
 
@@ -333,6 +333,13 @@ impl<C: EthernetController> Interface<C> {
     }
 }
 
+/// The first port that is used. All bits of the seed take part: a board that boots the same way again does so some microseconds earlier or later, and
+/// with the port of the boot before it would meet what the server still has of that connection. smoltcp asks again only after a second.
+fn first_port(seed: u64) -> u16 {
+    // 2^64 over the golden ratio (Fibonacci hashing): seeds that are close are spread over all ports.
+    FIRST_PORT | (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as u16
+}
+
 /// Whether one machine on a network can have this address.
 pub fn is_host(address: Ipv4Addr) -> bool {
     !(address.is_unspecified() || address.is_broadcast() || address.is_multicast() || address.is_loopback())
@@ -383,3 +390,19 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boots_that_differ_by_microseconds_or_in_the_board_begin_at_other_ports() {
+        for low_bit in [0, 20, 40, 56] {
+            let mut ports: Vec<u16> = (0..128).map(|seed: u64| first_port(0x1234_5678 + (seed << low_bit))).collect();
+            assert!(ports.iter().all(|port| *port >= FIRST_PORT));
+            ports.sort_unstable();
+            ports.dedup();
+            assert!(ports.len() > 100, "{} ports of 128 boots, bit {low_bit}", ports.len());
+        }
+    }
+}

@@ -321,7 +321,7 @@ impl Client {
 
     /// The file from its start.
     fn whole(&mut self, now: Instant, head: &Head<'_>, sink: &mut dyn Sink) -> Result<State, Error> {
-        plain(head)?;
+        plain(head, &self.path)?;
         let size = head.length.ok_or(Error::NoLength)?;
         let version = head.version().filter(|version| version.len() <= LONGEST_VERSION);
         self.version = version.filter(|version| version.iter().all(is_printable)).map(Vec::from);
@@ -332,7 +332,7 @@ impl Client {
 
     /// The file from where its last connection was lost.
     fn rest(&mut self, now: Instant, head: &Head<'_>, sink: &mut dyn Sink) -> Result<State, Error> {
-        plain(head)?;
+        plain(head, &self.path)?;
         let asked = self.received;
         let answer = Message::new(head.range.unwrap_or(b"no Content-Range"));
         let other = Error::Range { asked, answer };
@@ -385,7 +385,10 @@ impl Client {
         self.progressed = now;
         match head.length {
             Some(left)
-                if left <= LONGEST_SKIPPED && head.stays_open && plain(head).is_ok() && self.server == before =>
+                if left <= LONGEST_SKIPPED
+                    && head.stays_open
+                    && head.transfer_coding.is_none()
+                    && self.server == before =>
             {
                 if left == 0 {
                     self.ask();
@@ -430,12 +433,22 @@ fn part(bytes: &[u8], left: u64) -> (&[u8], u64) {
     (bytes.get(..count).unwrap_or_default(), left.saturating_sub(count as u64))
 }
 
-/// Refuses a body that is not the file's bytes as they are.
-fn plain(head: &Head<'_>) -> Result<(), Error> {
-    match head.transfer_coding.or(head.content_coding) {
+/// Refuses a body that is not the bytes of the file at `path` as they are there. Some servers (mini_httpd, Apache with `AddEncoding`) call a file
+/// that is stored packed one that they have packed; it has the name of the packing then.
+fn plain(head: &Head<'_>, path: &str) -> Result<(), Error> {
+    let packed = |coding: &&[u8]| !is_named_after(path, coding);
+    match head.transfer_coding.or(head.content_coding.filter(packed)) {
         Some(coding) => Err(Error::Coded { coding: Message::new(coding) }),
         None => Ok(()),
     }
+}
+
+/// Whether `path` ends as files do that are packed by `coding`: `.gz` for gzip and x-gzip, `.xz` for xz, `.zst` for zstd.
+fn is_named_after(path: &str, coding: &[u8]) -> bool {
+    let path = path.split('?').next().unwrap_or(path);
+    let coding = coding.strip_prefix(b"x-").unwrap_or(coding);
+    let Some((_, ending)) = path.rsplit_once('.') else { return false };
+    ending.len() > 1 && coding.get(..ending.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(ending.as_bytes()))
 }
 
 fn is_printable(byte: &u8) -> bool {

@@ -316,6 +316,29 @@ fn bodies_that_may_be_cut_or_packed_are_not_taken() {
 }
 
 #[test]
+fn a_file_that_is_stored_packed_is_taken_as_it_is_where_its_name_says_so() {
+    let said = |path: &str, coding: &str| {
+        let mut bench = Bench::new(&[(&PLAIN.replace("ETag: \"v1\"", &format!("Content-Encoding: {coding}")), false)]);
+        bench.client = Client::new(START, "10.0.2.2:8000".parse().unwrap(), path, PATIENCE).unwrap();
+        (bench.run(), bench.sink.bytes)
+    };
+    for (path, coding) in [("/Image.gz", "gzip"), ("/Image.GZ?v=1", "x-gzip"), ("/r.cpio.xz", "XZ"), ("/r.zst", "zstd")]
+    {
+        assert_eq!(said(path, coding), (Some(Ok(5)), b"hello".to_vec()), "{path}");
+    }
+    for (path, coding) in [
+        ("/Image", "gzip"),
+        ("/Image.", "gzip"),
+        ("/Image.g", "gzip"),
+        ("/gz", "gzip"),
+        ("/Image.gz", "br"),
+        ("/x?.gz", "gzip"),
+    ] {
+        assert_eq!(said(path, coding).0, Some(Err(Error::Coded { coding: message(coding) })), "{path}");
+    }
+}
+
+#[test]
 fn heads_have_an_end() {
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(1 << 20));
     let mut bench = Bench::new(&[(&endless, false)]);

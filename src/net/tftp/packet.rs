@@ -64,7 +64,8 @@ impl Options {
         ]
     }
 
-    /// Reads pairs of NUL-terminated name and value. Names are compared without case (RFC 2347); unknown ones are ignored.
+    /// Reads pairs of NUL-terminated name and value. Names are compared without case (RFC 2347); unknown ones are ignored, and so is a time-out
+    /// that is no number: it is the server's own affair, and py3tftp confirms one of 1 as `1.0`.
     fn parse(mut bytes: &[u8]) -> Result<Self, PacketError> {
         let mut options = Self::NONE;
         while !bytes.is_empty() {
@@ -76,7 +77,8 @@ impl Options {
             } else if name.eq_ignore_ascii_case(b"tsize") {
                 &mut options.transfer_size
             } else if name.eq_ignore_ascii_case(b"timeout") {
-                &mut options.timeout
+                options.timeout = number(value).ok();
+                continue;
             } else if name.eq_ignore_ascii_case(b"windowsize") {
                 &mut options.window
             } else {
@@ -335,6 +337,13 @@ mod tests {
         assert_eq!(Packet::parse(b"\x00\x06tsize\x00-1\x00"), Err(PacketError::Value));
         assert_eq!(Packet::parse(b"\x00\x06tsize\x0018446744073709551616\x00"), Err(PacketError::Value));
         assert_eq!(Packet::parse(b"\x00\x06tsize\x001\x00tsize\x001\x00"), Err(PacketError::OptionTwice));
+    }
+
+    #[test]
+    fn a_timeout_that_is_no_number_does_not_spoil_the_rest() {
+        let packet = Packet::parse(b"\x00\x06blksize\x001468\x00timeout\x001.0\x00windowsize\x0064\x00").unwrap();
+        let expected = Options { block_size: Some(1468), window: Some(64), ..Options::NONE };
+        assert_eq!(packet, Packet::OptionAcknowledgement(expected));
     }
 
     #[test]
