@@ -1,7 +1,12 @@
 //! DHCP (RFC 2131, 2132, 4578): what is asked, and what is read from the answer.
 //!
 //! smoltcp's client does the exchange. A server that was set up for U-Boot should give the same answers, so the same vendor
-//! class and client architecture are sent. What smoltcp does not read (next server, boot file) is taken from the packet itself.
+//! class and client architecture are sent. What smoltcp does not read (next server, boot file) is taken from the packet itself; answers that it does
+//! not read as they are meant are rewritten before it sees them ([`unfolded`]).
+
+mod unfold;
+
+pub(super) use unfold::{is_answer, unfolded};
 
 use super::interface::is_host;
 use crate::time::{Duration, Instant};
@@ -16,6 +21,7 @@ use smoltcp::wire::{DhcpOption, DhcpPacket};
 
 /// The numbers of DHCP options (RFC 2132; 93 and 94: RFC 4578).
 mod option {
+    pub const PAD: u8 = 0;
     pub const SUBNET_MASK: u8 = 1;
     pub const ROUTER: u8 = 3;
     pub const DOMAIN_NAME_SERVER: u8 = 6;
@@ -28,7 +34,11 @@ mod option {
     pub const BOOT_FILE: u8 = 67;
     pub const CLIENT_ARCHITECTURE: u8 = 93;
     pub const CLIENT_INTERFACE: u8 = 94;
+    pub const END: u8 = 255;
 }
+
+/// The port at which clients listen (RFC 2131, section 4.1).
+const CLIENT_PORT: u16 = 68;
 
 /// Bit of the overload option which says that the `file` field holds options instead of a file name, and the same for `sname`
 /// (RFC 2132, section 9.3).
@@ -145,7 +155,7 @@ impl Lease {
         if packet.check_len().is_err() {
             return;
         }
-        let (mut named_server, mut named_file, mut overload) = (None, None, 0);
+        let (mut named_server, mut named_file) = (None, None);
         for found in packet.options() {
             match (found.kind, found.data) {
                 // Several routers may be there, in order of preference; smoltcp reads only a single one.
@@ -153,23 +163,17 @@ impl Lease {
                 (option::LEASE_TIME, [a, b, c, d]) => {
                     self.duration = Duration::from_secs(u32::from_be_bytes([*a, *b, *c, *d]).into());
                 }
-                (option::OVERLOAD, [value]) => overload = *value,
                 (option::TFTP_SERVER, name) => named_server = text(name),
                 (option::BOOT_FILE, name) => named_file = text(name),
                 _ => {}
             }
         }
         let bytes = packet.into_inner();
-        let field = |overloaded: u8, place| match bytes.get(place) {
-            Some(field) if overload & overloaded == 0 => text(field),
-            _ => None,
-        };
-        self.boot_file = field(OVERLOADS_FILE, BOOT_FILE_FIELD).or(named_file);
+        let field = |place| text(bytes.get(place)?);
+        self.boot_file = field(BOOT_FILE_FIELD).or(named_file);
         self.boot_server = Some(packet.server_ip()).filter(|server| is_host(*server));
-        self.next_server = self
-            .boot_server
-            .or_else(|| server(field(OVERLOADS_SERVER_NAME, SERVER_NAME_FIELD)))
-            .or_else(|| server(named_server));
+        self.next_server =
+            self.boot_server.or_else(|| server(field(SERVER_NAME_FIELD))).or_else(|| server(named_server));
     }
 
     /// Whether it is time to ask again: half of the lease is over (RFC 2131, section 4.4.5).
@@ -267,12 +271,10 @@ mod tests {
     }
 
     #[test]
-    fn the_file_field_wins_over_the_option_unless_it_holds_options() {
+    fn the_file_field_wins_over_the_option() {
         let named = b"\x43\x05other";
         assert_eq!(answer([0; 4], b"", b"x/loader.toml", named).boot_file.as_deref(), Some("x/loader.toml"));
         assert_eq!(answer([0; 4], b"", b"", named).boot_file.as_deref(), Some("other"));
-        let overloaded = b"\x34\x01\x01\x43\x06other\0";
-        assert_eq!(answer([0; 4], b"", b"junk", overloaded).boot_file.as_deref(), Some("other"));
         assert_eq!(answer([0; 4], b"", b"", b"").boot_file, None);
         assert_eq!(answer([0; 4], b"", b"\x1b[2J", b"").boot_file, None);
     }

@@ -1,18 +1,16 @@
 //! The controller as smoltcp wants to see it: a device that hands out tokens for frames.
 
 use super::device::{EthernetController, FrameReceiver, FrameSender};
+use super::dhcp;
 use crate::arch::bytes::{copy, ones_complement_sum};
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
-use smoltcp::wire::{ArpPacket, ArpRepr, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, UdpPacket};
+use smoltcp::wire::{ArpPacket, ArpRepr, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet};
 
 /// Bytes of the longest frame without a VLAN tag and without the frame check sequence.
 const LONGEST_FRAME: usize = 1514;
-
-/// The port at which DHCP clients listen (RFC 2131, section 4.1).
-const DHCP_CLIENT_PORT: u16 = 68;
 
 /// What went by that smoltcp does not tell. Looking costs time, so it is done only while an address or a lease is awaited.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,11 +25,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    fn look_at(&mut self, frame: &[u8]) {
+    fn look_at(&mut self, bytes: &[u8]) {
         if self.awaited.is_none() && !self.dhcp {
             return;
         }
-        let Ok(frame) = EthernetFrame::new_checked(frame) else { return };
+        let Ok(frame) = EthernetFrame::new_checked(bytes) else { return };
         match frame.ethertype() {
             EthernetProtocol::Arp => {
                 let Ok(packet) = ArpPacket::new_checked(frame.payload()) else { return };
@@ -43,14 +41,8 @@ impl Watch {
                     self.seen = Some(source_hardware_addr.0);
                 }
             }
-            EthernetProtocol::Ipv4 if self.dhcp => {
-                let Ok(packet) = Ipv4Packet::new_checked(frame.payload()) else { return };
-                if packet.next_header() != IpProtocol::Udp {
-                    return;
-                }
-                let for_client = UdpPacket::new_checked(packet.payload())
-                    .is_ok_and(|datagram| datagram.dst_port() == DHCP_CLIENT_PORT);
-                self.dhcp_answers = self.dhcp_answers.saturating_add(u32::from(for_client));
+            EthernetProtocol::Ipv4 if self.dhcp && dhcp::is_answer(bytes) => {
+                self.dhcp_answers = self.dhcp_answers.saturating_add(1);
             }
             _ => {}
         }
@@ -85,7 +77,8 @@ impl<C: EthernetController> Device for Frames<'_, C> {
             return None;
         }
         self.watch.look_at(frame);
-        Some((Received(receiver), Outgoing { sender, scratch: self.scratch }))
+        let rewritten = if self.watch.dhcp { dhcp::unfolded(frame) } else { None };
+        Some((Received { receiver, rewritten }, Outgoing { sender, scratch: self.scratch }))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<Self::TxToken<'_>> {
@@ -123,12 +116,19 @@ fn is_damaged_segment(frame: &[u8]) -> bool {
 }
 
 /// The oldest received frame.
-pub(super) struct Received<'t, R>(&'t mut R);
+pub(super) struct Received<'t, R> {
+    receiver: &'t mut R,
+    /// What smoltcp is to read instead.
+    rewritten: Option<Vec<u8>>,
+}
 
 impl<R: FrameReceiver> RxToken for Received<'_, R> {
     fn consume<T, F: FnOnce(&[u8]) -> T>(self, read: F) -> T {
-        let result = read(self.0.frame().unwrap_or_default());
-        self.0.release();
+        let result = match &self.rewritten {
+            Some(frame) => read(frame),
+            None => read(self.receiver.frame().unwrap_or_default()),
+        };
+        self.receiver.release();
         result
     }
 }

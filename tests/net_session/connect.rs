@@ -80,6 +80,15 @@ fn a_dhcp_server_that_takes_its_time_still_gives_a_lease() {
 }
 
 #[test]
+fn a_lease_without_a_subnet_mask_is_one_of_the_addresss_class() {
+    let mut lan = Lan::new(server());
+    lan.dhcp.mask = false;
+    let mut board = Board::new(lan);
+    board.whole("xen");
+    assert_eq!(board.session.interface().address(), Some((Ipv4Addr::new(10, 0, 2, 15), 8)));
+}
+
+#[test]
 fn a_controller_with_another_way_is_told_to_try_it() {
     let mut lan = Lan::new(server());
     lan.wrong_way = true;

@@ -37,6 +37,8 @@ pub struct Dhcp {
     pub boot_file: &'static str,
     pub router: Ipv4Addr,
     pub lease_seconds: u32,
+    /// Whether it says how long the network's prefix is.
+    pub mask: bool,
 }
 
 impl Default for Dhcp {
@@ -49,6 +51,7 @@ impl Default for Dhcp {
             boot_file: "",
             router: ADDRESS,
             lease_seconds: 3600,
+            mask: true,
         }
     }
 }
@@ -284,7 +287,7 @@ impl Lan {
             your_ip: BOARD_ADDRESS,
             server_ip: self.dhcp.siaddr,
             router: Some(self.dhcp.router),
-            subnet_mask: Some(Ipv4Addr::new(255, 255, 255, 0)),
+            subnet_mask: self.dhcp.mask.then_some(Ipv4Addr::new(255, 255, 255, 0)),
             server_identifier: Some(ADDRESS),
             client_identifier: None,
             requested_ip: None,
