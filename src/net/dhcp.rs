@@ -119,6 +119,8 @@ pub struct Lease {
     pub given_at: Instant,
     /// How long it lasts.
     pub duration: Duration,
+    /// When it is asked for again: at half of its time at first (RFC 2131, section 4.4.5).
+    pub renewal: Instant,
 }
 
 impl Lease {
@@ -139,10 +141,12 @@ impl Lease {
             dhcp_server: config.server.identifier,
             given_at: now,
             duration: UNSAID_LEASE,
+            renewal: now,
         };
         if let Some(packet) = &config.packet {
             lease.read_packet(packet);
         }
+        lease.put_renewal_off(now);
         lease.gateway = lease
             .gateway
             .filter(|router| is_host(*router) && config.address.contains_addr(router) && *router != lease.address);
@@ -176,9 +180,19 @@ impl Lease {
             self.boot_server.or_else(|| server(field(SERVER_NAME_FIELD))).or_else(|| server(named_server));
     }
 
-    /// Whether it is time to ask again: half of the lease is over (RFC 2131, section 4.4.5).
+    /// Whether it is time to ask again.
     pub fn is_old(&self, now: Instant) -> bool {
-        now.since(self.given_at) >= self.duration / 2
+        now >= self.renewal
+    }
+
+    /// Whether the address may still be used.
+    pub fn lasts(&self, now: Instant) -> bool {
+        now < self.given_at.after(self.duration)
+    }
+
+    /// Asks again when half of the time that is left now is over (RFC 2131, section 4.4.5).
+    pub(super) fn put_renewal_off(&mut self, now: Instant) {
+        self.renewal = now.after(self.given_at.after(self.duration).since(now) / 2);
     }
 }
 
@@ -292,6 +306,17 @@ mod tests {
         let lease = answer([0; 4], b"", b"", b"\x33\x04\x00\x00\x00\x0a");
         assert!(!lease.is_old(Instant::from_micros(4_999_999)));
         assert!(lease.is_old(Instant::from_micros(5_000_000)));
+    }
+
+    #[test]
+    fn who_gets_no_answer_asks_again_after_half_of_what_is_left() {
+        let mut lease = answer([0; 4], b"", b"", b"\x33\x04\x00\x00\x00\x0a");
+        let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);
+        lease.put_renewal_off(at(6));
+        assert_eq!((lease.is_old(at(7)), lease.is_old(at(8))), (false, true));
+        assert_eq!((lease.lasts(at(9)), lease.lasts(at(10))), (true, false));
+        lease.put_renewal_off(at(11));
+        assert!(lease.is_old(at(11)));
     }
 
     #[test]

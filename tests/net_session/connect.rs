@@ -129,6 +129,28 @@ fn a_lease_half_over_is_asked_for_again() {
 }
 
 #[test]
+fn a_lease_that_nobody_renews_serves_until_its_end() {
+    let mut lan = Lan::new(server());
+    lan.dhcp.lease_seconds = 20;
+    let mut board = Board::new(lan);
+    board.whole("xen");
+    board.lan.borrow_mut().dhcp.silent = true;
+    board.idle_until(11.0);
+    board.whole("xen");
+    assert!((12.0..12.1).contains(&board.seconds()), "{}", board.seconds());
+    board.whole("xen");
+    assert!(board.seconds() < 12.2, "not waited for again so soon: {}", board.seconds());
+    board.idle_until(17.0);
+    board.whole("xen");
+    assert!((18.0..18.1).contains(&board.seconds()), "{}", board.seconds());
+    board.idle_until(20.1);
+    assert!(matches!(board.fetch("xen").0, Err(Error::NoLease { answers: 0, .. })));
+    assert!((50.0..50.5).contains(&board.seconds()), "{}", board.seconds());
+    board.lan.borrow_mut().dhcp.silent = false;
+    board.whole("xen");
+}
+
+#[test]
 fn a_server_in_another_network_is_reached_through_the_gateway() {
     let remote = Ipv4Addr::new(192, 168, 9, 9);
     let mut lan = Lan::new(server());

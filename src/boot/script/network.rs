@@ -137,6 +137,7 @@ mod tests {
             dhcp_server: SERVER,
             given_at: crate::time::Instant::default(),
             duration: crate::time::Duration::from_secs(60),
+            renewal: crate::time::Instant::default(),
         };
         let found = lease(&leased, &settings());
         assert_eq!((found.server, found.netmask), (Some([10, 0, 0, 1].into()), Some([255, 255, 255, 0].into())));

@@ -13,8 +13,11 @@ const NO_ANSWER: Duration = Duration::from_secs(3);
 const FIRST_ASKED_AGAIN: Duration = Duration::from_millis(100);
 const LAST_ASKED_AGAIN: Duration = Duration::from_millis(800);
 
+/// How long a DHCP server is waited for where the lease that is to be renewed still lasts.
+const RENEWAL: Duration = Duration::from_secs(1);
+
 impl<C: EthernetController, K: Clock> Session<C, K> {
-    /// Waits until there is a link and an address.
+    /// Waits until there is a link and an address. Where a lease is half over and nobody renews it, it serves as long as it lasts.
     ///
     /// # Errors
     /// [`Error::NoLink`], [`Error::NoLease`], [`Error::Interface`], [`Error::Aborted`].
@@ -36,6 +39,9 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                 return Ok(());
             }
             let waited = now.since(since);
+            if for_lease && waited >= RENEWAL && self.goes_on_with_lease(now) {
+                return Ok(());
+            }
             if for_lease && waited >= self.limits.lease {
                 let answers = self.interface.dhcp_answers();
                 self.stop_asking();
@@ -50,6 +56,14 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
                 return Err(Error::NoLink { waited });
             }
         }
+    }
+
+    /// Asks later for a lease that still lasts; false where there is none.
+    fn goes_on_with_lease(&mut self, now: Instant) -> bool {
+        let Some(lease) = self.lease.as_mut().filter(|lease| lease.lasts(now)) else { return false };
+        lease.put_renewal_off(now);
+        self.stop_asking();
+        true
     }
 
     /// Goes on towards link and address without waiting for either; true once both are there. For whoever waits for something
