@@ -2,6 +2,7 @@
 
 use crate::simulation::board::{Board, at};
 use crate::simulation::lan::Lan;
+use crate::simulation::server::Manner;
 use crate::{NEVER, own_address, server};
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -55,6 +56,34 @@ fn a_server_that_stops_half_way_for_good_is_given_up() {
     let (error, _) = board.fetch("Image");
     assert!(matches!(error, Err(Error::Tftp(tftp::Error::NoAnswer { .. }))), "{error:?}");
     assert!((45.0..50.0).contains(&board.seconds()), "{}", board.seconds());
+}
+
+#[test]
+fn a_server_that_loses_its_way_when_it_is_told_something_twice_is_told_everything_once() {
+    for (words, told) in
+        [("", "over and over"), ("cb is not a function", "(TFTP error 0: \"cb is not a function\"); trying again")]
+    {
+        let mut lan = Lan::new(server());
+        lan.server.manner = Manner::Grants { block_size: 1468, window: 4 };
+        lan.server.hesitates = Duration::from_millis(500);
+        lan.server.bewildered = Some(words.as_bytes());
+        let mut board = Board::new(lan);
+        let report = board.whole("Image");
+        assert!(board.watcher.told(told), "{:?}", board.watcher.events);
+        assert!(board.seconds() < 2.0, "{}", board.seconds());
+        assert_eq!((report.window, board.lan.borrow().server.requests), (1, 2));
+        board.whole("xen");
+        assert_eq!(board.lan.borrow().server.requests, 3, "it is known now");
+    }
+}
+
+#[test]
+fn a_server_that_grants_less_and_falls_silent_is_asked_for_a_quarter_of_that() {
+    let mut lan = Lan::new(server());
+    lan.server.manner = Manner::Grants { block_size: 1468, window: 8 };
+    lan.server.absent = Some((at(0.004), at(22.0)));
+    let mut board = Board::new(lan);
+    assert_eq!(board.whole("Image").window, 2);
 }
 
 #[test]

@@ -51,6 +51,10 @@ pub struct Server {
     pub left_out: Option<u64>,
     /// The time from an acknowledged OACK to the first block.
     pub first_block_takes: Duration,
+    /// The time that it takes over the second window.
+    pub hesitates: Duration,
+    /// Loses its way when it is told twice what it has received: sends the last block over and over, or ends the transfer with these words.
+    pub bewildered: Option<&'static [u8]>,
     /// Transfers at the same time; more requests are not answered.
     pub at_once: usize,
     /// Acknowledgements that it has seen.
@@ -79,6 +83,9 @@ struct Transfer {
     beyond: u64,
     left_out: Option<u64>,
     first_block_takes: Duration,
+    hesitates: Duration,
+    bewildered: Option<&'static [u8]>,
+    lost: bool,
     rollover: u16,
 }
 
@@ -98,6 +105,8 @@ impl Server {
             beyond: 0,
             left_out: None,
             first_block_takes: Duration::ZERO,
+            hesitates: Duration::ZERO,
+            bewildered: None,
             at_once: usize::MAX,
             acknowledgements: 0,
             next_port: 2000,
@@ -210,6 +219,9 @@ impl Server {
             beyond: self.beyond,
             left_out: self.left_out,
             first_block_takes: self.first_block_takes,
+            hesitates: self.hesitates,
+            bewildered: self.bewildered,
+            lost: false,
             rollover: self.rollover,
         };
         let answer = transfer.send(now);
@@ -247,6 +259,12 @@ impl Transfer {
         if let Some(options) = self.opening {
             return vec![datagram(from, self.client, &Packet::OptionAcknowledgement(options))];
         }
+        if self.lost {
+            self.send_at = now.after(Duration::from_millis(1));
+            let bytes = &self.file[(self.base as usize - 1) * self.block_size..][..self.block_size];
+            let block = Packet::Data { block: self.number(self.base - 1), bytes };
+            return vec![datagram(from, self.client, &block); 500];
+        }
         let under_way = self.under_way();
         let left_out = self.left_out.take_if(|index| under_way.contains(index));
         let indices = under_way.filter(|index| Some(*index) != left_out);
@@ -279,6 +297,13 @@ impl Transfer {
             let before = if self.base == 0 { 0 } else { self.number(self.base - 1) };
             // RFC 1123, 4.2.3.1: without a window, a repeated acknowledgement must not bring a block again. In a window it says
             // that the first block was lost (RFC 7440, section 4).
+            if let Some(words) = self.bewildered.filter(|_| block == before && self.base > 0) {
+                self.lost = words.is_empty();
+                self.over = !self.lost;
+                let from = SocketAddrV4::new(ADDRESS, self.port);
+                let error = Packet::Error { code: code::NOT_DEFINED, message: words };
+                return if self.lost { self.send(now) } else { vec![datagram(from, self.client, &error)] };
+            }
             let busy = self.base == 0 && now < self.send_at && !self.first_block_takes.is_zero();
             return if block == before && self.window > 1 && !busy { self.send(now) } else { Vec::new() };
         };
@@ -286,6 +311,10 @@ impl Transfer {
         self.tries = 0;
         if self.base >= self.blocks() {
             self.over = true;
+            return Vec::new();
+        }
+        if !self.hesitates.is_zero() {
+            self.send_at = now.after(std::mem::take(&mut self.hesitates));
             return Vec::new();
         }
         self.send(now)

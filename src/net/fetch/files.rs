@@ -4,6 +4,7 @@ use super::{Error, Event, FetchReport, Observer, Progress, Session, Transfer, en
 use crate::config::source::Source;
 use crate::net::device::EthernetController;
 use crate::net::http;
+use crate::net::tftp::packet::code::NOT_DEFINED;
 use crate::net::tftp::{self, LARGEST_WINDOW, Sink};
 use crate::time::{Clock, Duration, Instant};
 use alloc::vec::Vec;
@@ -245,7 +246,15 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         if transfer.furthest() > course.furthest {
             (course.furthest, course.attempt) = (transfer.furthest(), 1);
         }
+        let bewildered = is_bewilderment(error, transfer);
+        let window = match error {
+            // It may have granted less than was asked for.
+            Error::Tftp(tftp::Error::Stalled { .. }) => transfer.window().0,
+            _ if bewildered => transfer.window().0,
+            _ => course.window,
+        };
         let hope = match error {
+            _ if bewildered => self.link_up,
             Error::Tftp(tftp::Error::Stalled { .. }) => self.link_up,
             // The first time, nobody has ever answered there, unless the server is busy with other files.
             Error::Tftp(tftp::Error::NoAnswer { .. }) => course.attempt > 1 || server_is_there,
@@ -261,10 +270,13 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         observer.event(Event::Again { file: course.name, reason: error });
         let pause = Duration::from_secs(u64::from(course.attempt) - 1);
         course.attempt += 1;
-        course.window = (course.window / 4).max(1);
+        course.window = (course.window.min(window) / 4).max(1);
         let (server, path, window) = (course.server, course.path, course.window);
         if matches!(error, Error::Tftp(tftp::Error::Stalled { .. })) {
             self.servers.bears_no_more_than(server, window);
+        }
+        if bewildered {
+            self.servers.was_bewildered(server);
         }
         let again = self.wait_for_neighbor(*server.ip(), self.limits.neighbor, transfers, observer);
         let again = again.and_then(|()| match transfers.get_mut(job) {
@@ -299,6 +311,17 @@ impl<'a> Course<'a> {
         self.report = Some(report);
         observer.event(Event::Ended { file: self.name, came: true });
         report
+    }
+}
+
+/// Whether the server has lost its way in `transfer` since it was told something twice, as the `tftp` package for Node.js does: it was only slow to answer,
+/// and sends its windows over and over then, or ends the transfer with an error of its own.
+fn is_bewilderment(error: Error, transfer: &Transfer<'_>) -> bool {
+    let Progress { received, retransmissions, .. } = transfer.progress(Duration::ZERO);
+    match error {
+        Error::Tftp(tftp::Error::Repeats { .. }) => true,
+        Error::Tftp(tftp::Error::Server { code, .. }) => code == NOT_DEFINED && received > 0 && retransmissions > 0,
+        _ => false,
     }
 }
 

@@ -11,6 +11,7 @@
 //!   the server will have given up, it starts again.
 //! * A server that falls silent during a transfer for longer than the client's patience: it starts again, twice at most, each
 //!   time with a quarter of the window.
+//! * A server that loses its way when it is told something twice: it starts again likewise, and is told everything once, for this file and all others.
 //! * A connection of HTTP that is lost or falls silent: the rest of the file is asked for on another one, as long as that brings anything.
 //! * Loss, and blocks that do not get through: what a server and the way to it bear is remembered (`servers`) for the next file.
 //!

@@ -41,6 +41,8 @@ struct Known {
     /// No window larger than this: a larger one has lost blocks.
     most_window: u16,
     block_size: u16,
+    /// It has lost its way when something was said twice.
+    bewildered: bool,
 }
 
 impl Default for Servers {
@@ -99,6 +101,16 @@ impl Servers {
         self.entry(server).window = window;
     }
 
+    /// The server lost its way when something was said twice.
+    pub fn was_bewildered(&mut self, server: SocketAddrV4) {
+        self.entry(server).bewildered = true;
+    }
+
+    /// Whether nothing should be said twice to `server`.
+    pub fn is_bewildered(&self, server: SocketAddrV4) -> bool {
+        self.find(server).is_some_and(|known| known.bewildered)
+    }
+
     /// Only blocks of at most `size` bytes get through from `server`.
     pub fn passes(&mut self, server: SocketAddrV4, size: u16) {
         self.entry(server).block_size = size;
@@ -110,7 +122,7 @@ impl Servers {
 
     fn entry(&mut self, server: SocketAddrV4) -> &mut Known {
         let (window, most_window, block_size) = (self.first_window, LARGEST_WINDOW, tftp::ETHERNET_BLOCK_SIZE);
-        let new = Known { server, window, most_window, block_size };
+        let new = Known { server, window, most_window, block_size, bewildered: false };
         let index = self.known.iter().position(|known| known.server == server).unwrap_or_else(|| {
             self.known.push(new);
             self.known.len() - 1

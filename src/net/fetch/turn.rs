@@ -174,7 +174,8 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
 
     fn open(&mut self, server: SocketAddrV4, path: &str, window: u16) -> Result<Work, Error> {
         let block_size = self.servers.block_size(server);
-        let parameters = tftp::Parameters { window, block_size, patience: self.limits.transfer };
+        let patient = self.servers.is_bewildered(server);
+        let parameters = tftp::Parameters { window, block_size, patience: self.limits.transfer, patient };
         let client = Box::new(Client::new(self.clock.now(), server, path, parameters)?);
         Ok(Work::Tftp { client, port: self.interface.new_port() })
     }

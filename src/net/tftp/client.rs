@@ -145,7 +145,7 @@ impl Client {
             blocks: Blocks::new(1),
             early_end: None,
             asked_behind: 0,
-            timer: Timer::new(now),
+            timer: if parameters.patient { Timer::patient(now) } else { Timer::new(now) },
             attempts: 0,
             progressed: now,
             refused: None,

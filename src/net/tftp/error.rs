@@ -34,6 +34,13 @@ pub enum Error {
         /// How long it has made no progress.
         waited: Duration,
     },
+    /// The server sends hardly anything but blocks that are here.
+    Repeats {
+        /// The server's end of the transfer.
+        server: SocketAddrV4,
+        /// Blocks that came again.
+        superfluous: u64,
+    },
     /// The server said no.
     Server {
         /// The code of its ERROR packet.
@@ -93,6 +100,9 @@ impl fmt::Display for Error {
                     Some(size) => write!(f, " of {size}"),
                     None => Ok(()),
                 }
+            }
+            Self::Repeats { server, superfluous } => {
+                write!(f, "{server} sends the same blocks over and over ({superfluous} that were here already)")
             }
             Self::Server { code, message } => {
                 let meaning = match code {

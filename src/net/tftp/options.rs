@@ -26,6 +26,8 @@ pub struct Parameters {
     pub window: u16,
     /// How long the server may make no progress before the transfer is given up.
     pub patience: Duration,
+    /// Whether nothing is to be said twice as long as the server may come to it by itself, because it does not bear that.
+    pub patient: bool,
 }
 
 impl Parameters {
@@ -34,14 +36,14 @@ impl Parameters {
         Self {
             block_size: self.block_size.clamp(SMALLEST_BLOCK_SIZE, ETHERNET_BLOCK_SIZE),
             window: self.window.clamp(1, LARGEST_WINDOW),
-            patience: self.patience,
+            ..self
         }
     }
 }
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self { block_size: ETHERNET_BLOCK_SIZE, window: 64, patience: Duration::from_secs(15) }
+        Self { block_size: ETHERNET_BLOCK_SIZE, window: 64, patience: Duration::from_secs(15), patient: false }
     }
 }
 

@@ -19,6 +19,8 @@ const SHORTEST: u64 = 100_000;
 /// The same for the question about silence, at first and where questions turned out to be needed.
 const FIRST_QUESTION: u64 = 20_000;
 const SOONEST_QUESTION: u64 = 2_000;
+/// The same for a server that must not be asked again where it was only slow: longer than the second after which it does so itself.
+const SHORTEST_OF_PATIENT: u64 = 3_000_000;
 /// Longer than this, a server that is back would be left waiting.
 const LONGEST: u64 = 2_000_000;
 
@@ -28,8 +30,9 @@ const LONGEST: u64 = 2_000_000;
 pub(super) struct Timer {
     /// The smoothed round trip and its variation, once there is a measurement.
     round_trip: Option<(u64, u64)>,
-    /// The time-out without back-off.
+    /// The time-out without back-off, and the least that it may be.
     timeout: u64,
+    shortest: u64,
     /// How often the time-out has been doubled since the last answer.
     doublings: u32,
     /// When the packet was sent whose answer is to be measured.
@@ -48,6 +51,7 @@ impl Timer {
         Self {
             round_trip: None,
             timeout: FIRST,
+            shortest: SHORTEST,
             doublings: 0,
             measured_from: None,
             deadline: now,
@@ -57,9 +61,14 @@ impl Timer {
         }
     }
 
+    /// One for a server to which nothing should be said twice.
+    pub fn patient(now: Instant) -> Self {
+        Self { shortest: SHORTEST_OF_PATIENT, ..Self::new(now) }
+    }
+
     /// Blocks come in windows from now on, or not.
     pub fn set_windows(&mut self, windows: bool) {
-        self.asks = windows;
+        self.asks = windows && self.shortest == SHORTEST;
     }
 
     /// Whether what runs now is the time to the question about silence, not a time-out yet.
@@ -143,7 +152,7 @@ impl Timer {
             return self.timeout.max(self.question).min(self.timeout.max(SHORTEST)).min(LONGEST);
         }
         let factor = 1_u64.checked_shl(self.doublings).unwrap_or(u64::MAX);
-        self.timeout.saturating_mul(factor).clamp(SHORTEST, LONGEST)
+        self.timeout.saturating_mul(factor).clamp(self.shortest, LONGEST.max(self.shortest))
     }
 
     #[inline]
@@ -190,6 +199,22 @@ mod tests {
         timer.sent(at(1000));
         assert!(!timer.expired(at(1249)));
         assert!(timer.expired(at(1250)));
+    }
+
+    #[test]
+    fn a_patient_one_asks_nothing_and_leaves_the_server_its_own_second() {
+        let mut timer = Timer::patient(at(0));
+        timer.set_windows(true);
+        for again in [false, true, true] {
+            if again {
+                timer.sent_again(at(0))
+            } else {
+                timer.sent(at(0))
+            }
+            assert!(!timer.is_question() && !timer.expired(at(2999)) && timer.expired(at(3000)));
+        }
+        timer.answered(at(1));
+        assert!(!timer.expired(at(3000)) && timer.expired(at(3001)));
     }
 
     #[test]

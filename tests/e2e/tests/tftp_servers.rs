@@ -52,7 +52,7 @@ impl Server {
     fn survives_losses(&self) {
         let patience = Duration::from_secs(60);
         for window in [1, 8, 64] {
-            let parameters = Parameters { window, patience, block_size: 512 };
+            let parameters = Parameters { window, patience, block_size: 512, ..Parameters::default() };
             let fetched = fetch_with_losses(self.0.address, &self.path("93952"), parameters, 15).unwrap();
             assert!(fetched.bytes == file(93_952), "window {window}");
             assert!(fetched.client.counts().losses > 0, "window {window}: nothing was lost");

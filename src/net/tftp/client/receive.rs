@@ -7,6 +7,10 @@ use crate::net::tftp::{BEGINNING, Error, Sink};
 use crate::time::Instant;
 use core::net::SocketAddrV4;
 
+/// Blocks that may come again: so many, and so many more for each one that was new. The worst of networks does not bring as many.
+const SUPERFLUOUS: u64 = 4096;
+const SUPERFLUOUS_PER_BLOCK: u64 = 32;
+
 impl Client {
     /// The block `number` came.
     #[inline]
@@ -23,6 +27,14 @@ impl Client {
             Place::Ahead(distance) => return self.early(now, from, (number, distance), bytes, sink),
             Place::Other => {
                 self.counts.superfluous = self.counts.superfluous.saturating_add(1);
+                let superfluous = self.counts.superfluous;
+                if superfluous > self.counts.blocks.saturating_mul(SUPERFLUOUS_PER_BLOCK).saturating_add(SUPERFLUOUS) {
+                    return self.fail(
+                        Error::Repeats { server: from, superfluous },
+                        code::NOT_DEFINED,
+                        b"over and over",
+                    );
+                }
                 match is_behind(number, self.asked_behind) {
                     true => self.timer.came_twice(now),
                     // It was here before: that it comes again says nothing about the question.
