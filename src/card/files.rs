@@ -169,7 +169,8 @@ impl<'d> FileSystem<'d> {
     /// Follows `path` from the root; `None` is the root itself.
     fn resolve(&mut self, path: &str) -> Result<Option<Entry>, Error> {
         let mut names: Vec<&str> = Vec::new();
-        for name in path.split('/') {
+        // A backslash is in no name of a FAT file system; U-Boot takes it for a slash.
+        for name in path.split(['/', '\\']) {
             match name {
                 "" | "." => {}
                 // By the path and not by the entry of that name on the disk.

@@ -169,6 +169,7 @@ fn files_of_both_kinds_are_read_whole_by_long_and_short_names_in_any_case() {
         assert_eq!(get(&mut card, "right").unwrap(), pattern(40_000));
         assert_eq!(get(&mut card, "overlays//./Deeper-Still/image").unwrap(), pattern(300_000));
         assert_eq!(get(&mut card, "../overlays/../overlays/deeper-still/Image").unwrap(), pattern(300_000));
+        assert_eq!(get(&mut card, "\\overlays\\deeper-still/Image").unwrap(), pattern(300_000));
         assert_eq!(get(&mut card, "overlays/an-overlay-of-some-length-199.dtbo").unwrap(), [199; 3]);
     }
 }

@@ -103,26 +103,32 @@ impl Pattern {
     }
 
     /// `text` with the first match, or all of them, replaced by `by`, in which `\0` is the match and `\1` to `\9` are its groups. `None`
-    /// where nothing matches.
+    /// where nothing matches, as nothing does in an empty text. As in U-Boot, `^` is where what has not been replaced begins, so that `^0` takes
+    /// all zeroes in front away.
     ///
     /// # Errors
     /// Where that takes too much work, or becomes too long.
     pub fn replace(&self, text: &str, by: &str, all: bool) -> Result<Option<String>, Error> {
         let characters: Vec<char> = text.chars().collect();
-        let mut matcher = Matcher { text: &characters, groups: [None; GROUPS], steps: 0, depth: 0 };
+        let mut matcher = Matcher { text: &characters, begin: 0, groups: [None; GROUPS], steps: 0, depth: 0 };
         let mut result = String::new();
         let (mut copied, mut at, mut found) = (0, 0, false);
-        while at <= characters.len() {
+        while at <= characters.len() && !characters.is_empty() {
             matcher.groups = [None; GROUPS];
             let Some(end) = matcher.alternatives(&self.branches, at, &Next::Done)? else {
                 at += 1;
                 continue;
             };
+            if found && at == copied && end == at {
+                // Nothing, behind what has been replaced: `.*` is one match.
+                at += 1;
+                continue;
+            }
             found = true;
             matcher.groups[0] = Some((at, end));
             result.extend(characters.get(copied..at).unwrap_or_default());
             insert(by, &characters, &matcher.groups, &mut result)?;
-            copied = end;
+            (copied, matcher.begin) = (end, end);
             // A match of nothing would be found there again and again.
             at = if end > at { end } else { at + 1 };
             if !all {
@@ -137,22 +143,22 @@ impl Pattern {
     }
 }
 
-/// Appends `by` with its references. Each of them can be as long as the text, so the length is looked at after each.
+/// Appends `by` with its references. A reference to a group that matched nothing, or that stands behind such a one, stays as it is written, as
+/// in U-Boot. Each can be as long as the text, so the length is looked at after each.
 fn insert(
     by: &str,
     text: &[char],
     groups: &[Option<(usize, usize)>; GROUPS],
     result: &mut String,
 ) -> Result<(), Error> {
+    let known = groups.iter().take_while(|group| group.is_some_and(|(start, end)| start < end)).count();
     let mut rest = by.chars();
     while let Some(character) = rest.next() {
-        let group = rest.clone().next().filter(|_| character == '\\').and_then(|digit| digit.to_digit(10));
-        match group {
-            Some(group) => {
+        let digit = rest.clone().next().filter(|_| character == '\\').and_then(|digit| digit.to_digit(10));
+        match digit.and_then(|digit| groups.get(..known)?.get(digit as usize).copied()?) {
+            Some((start, end)) => {
                 rest.next();
-                if let Some(Some((start, end))) = groups.get(group as usize) {
-                    result.extend(text.get(*start..*end).unwrap_or_default());
-                }
+                result.extend(text.get(start..end).unwrap_or_default());
             }
             None => result.push(character),
         }
@@ -291,6 +297,8 @@ enum Next<'n> {
 
 struct Matcher<'t> {
     text: &'t [char],
+    /// Where `^` is: behind the last match.
+    begin: usize,
     groups: [Option<(usize, usize)>; GROUPS],
     steps: usize,
     depth: u32,
@@ -322,7 +330,7 @@ impl Matcher<'_> {
                 self.step(set.work())?;
             }
             match item {
-                Item::Start if at == 0 => {}
+                Item::Start if at == self.begin => {}
                 Item::End if at == self.text.len() => {}
                 Item::One(set) if self.text.get(at).is_some_and(|character| set.has(*character)) => at += 1,
                 Item::Start | Item::End | Item::One(_) => return Ok(None),

@@ -25,6 +25,20 @@ fn references_give_the_match_and_its_groups() {
 }
 
 #[test]
+fn a_reference_to_nothing_stays_as_it_is_written() {
+    assert_eq!(all("b", "abc", "[\\1]").unwrap(), "a[\\1]c");
+    assert_eq!(all("(x)?(b)", "abc", "<\\2\\0>").unwrap(), "a<\\2b>c");
+}
+
+#[test]
+fn what_has_been_replaced_is_not_looked_at_again() {
+    assert_eq!(all(".*", "abc", "-").unwrap(), "-");
+    assert_eq!(all(".*", "", "-"), None);
+    assert_eq!(all("^0", "00120", "").unwrap(), "120");
+    assert_eq!(Pattern::new("^0").unwrap().replace("00120", "", false).unwrap().unwrap(), "0120");
+}
+
+#[test]
 fn what_matches_nothing_ends() {
     assert_eq!(all("x*", "ab", "-").unwrap(), "-a-b-");
     assert_eq!(all("(a*)*", "b", "-").unwrap(), "-b-");

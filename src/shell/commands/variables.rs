@@ -326,7 +326,6 @@ fn export(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
             crc.copy_from_slice(&crc32(data).to_le_bytes());
         }
     }
-    let size = if format == 'c' { block } else { length };
-    let size = if separator == '\n' { format!("{size:X}") } else { format!("{size:x}") };
+    let size = if separator == '\n' { format!("{block:X}") } else { format!("{block:x}") };
     shell.store("filesize", &size)
 }

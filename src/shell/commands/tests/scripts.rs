@@ -59,6 +59,8 @@ fn variables_go_out_with_a_crc_in_a_block_of_the_size_that_is_said_and_come_back
     assert!(say(&mut shell, "env export -c 4000000 a b").unwrap());
     assert_eq!(shell.environment.get("filesize"), Some("4000"), "as uboot.env has");
     assert!(say(&mut shell, "env export -t -s 100 3000000 a").unwrap());
+    assert_eq!(shell.environment.get("filesize"), Some("100"), "what was zeroed counts, as in U-Boot");
+    assert!(say(&mut shell, "env export -t 3000000 a").unwrap());
     assert_eq!(shell.environment.get("filesize"), Some("5"), "a text is as long as it is");
     assert!(reason(&mut shell, "env export -c -s 8 2000000 a b").contains("0xd bytes, more than the 0x8"));
     assert!(matches!(say(&mut shell, "env export -c -s"), Err(Failure::Usage)));
