@@ -26,6 +26,9 @@ pub const LIMIT: Duration = Duration::from_secs(180);
 /// How the report of an exception begins.
 const EXCEPTION: &str = "*** Xenlift";
 
+/// What is said of a countdown once: how the line ends that begins with the entry and its seconds, of which a busy host may have let one pass.
+pub const COUNTDOWN: &str = " s. Any key: choose.";
+
 /// The file name of the board's tree.
 pub const TREE: &str = "bcm2711-rpi-4-b.dtb";
 

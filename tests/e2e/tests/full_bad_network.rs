@@ -104,8 +104,8 @@ fn a_server_that_nobody_runs_is_told_with_its_address_and_port() -> Result<()> {
     let network = Network::new()?.with(SETTINGS, text.as_bytes())?;
     let mut board = start(&network, false)?;
     let said = board.line("good was not booted: ")?;
-    let expected = format!("Xen (xen): no answer from 10.0.2.2:{port} in 15 s: does a TFTP server run there");
-    ensure!(said.starts_with(&expected), "{said}");
+    let expected = format!("Xen (xen): no answer from 10.0.2.2:{port} in ");
+    ensure!(said.starts_with(&expected) && said.contains(" s: does a TFTP server run there"), "{said}");
     board.says("Starting over in 5 s.")?;
     Ok(())
 }
@@ -182,8 +182,8 @@ fn without_a_link_at_start_it_says_so_and_boots_once_the_cable_is_in() -> Result
     qmp.set_link("net", false)?;
     qmp.go_on()?;
     let said = board.line("No settings: ")?;
-    let expected = "no link in 10 s: is the cable plugged in at both ends, and is the switch's port on?";
-    ensure!(said == expected, "{said:?}, expected {expected:?}");
+    let expected = " s: is the cable plugged in at both ends, and is the switch's port on?";
+    ensure!(said.starts_with("no link in ") && said.ends_with(expected), "{said:?}, expected {expected:?}");
     board.says("Any key: now.")?;
     qmp.set_link("net", true)?;
     // Nobody is there to press a key.
@@ -196,8 +196,13 @@ fn without_a_dhcp_server_it_says_how_long_it_asked_and_what_to_do() -> Result<()
     // A hub without anybody else.
     let mut board = start_on(&network, "hubport,id=net,hubid=9", false)?;
     let said = board.line("No settings: ")?;
-    let expected = "no lease: no DHCP server answered in 30 s; link is up, 1000 Mb/s, 0 frames received.";
-    ensure!(said.starts_with(expected) && said.ends_with("a static address goes into [network]"), "{said}");
+    for part in [
+        "no lease: no DHCP server answered in ",
+        " s; link is up, 1000 Mb/s, 0 frames received.",
+        "goes into [network]",
+    ] {
+        ensure!(said.contains(part), "no {part:?} in {said}");
+    }
     board.says("Starting over in 5 s.")?;
     Ok(())
 }

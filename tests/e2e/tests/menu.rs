@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use std::time::Duration;
-use xenlift_e2e::boot::{Board, bundle, fake_xen, kernel};
+use xenlift_e2e::boot::{Board, COUNTDOWN, bundle, fake_xen, kernel};
 use xenlift_e2e::{Uart, cache, emulator};
 
 /// Two entries that tell themselves apart by Dom0's command line.
@@ -51,7 +51,7 @@ fn enter_alone_chooses_the_default() -> Result<()> {
 #[test]
 fn a_key_stops_the_countdown() -> Result<()> {
     let mut board = start("600")?;
-    board.says("The first one in 600 s. Any key: choose.")?;
+    board.says(COUNTDOWN)?;
     board.press(" ")?;
     board.says("Number and Enter")?;
     board.press("2\r")?;
@@ -62,7 +62,7 @@ fn a_key_stops_the_countdown() -> Result<()> {
 fn a_terminal_that_answers_late_gets_the_menu_then_and_the_countdown_goes_on() -> Result<()> {
     let mut board = start("600")?;
     // It was waited for, and the plain line has been said: whoever answers now was late.
-    let said = board.says("The first one in 600 s. Any key: choose.")?;
+    let said = board.says(COUNTDOWN)?;
     ensure!(said.contains("\x1b[6n"), "nobody asked what the terminal is: {said:?}");
     board.press("\x1b[12;40R")?;
     let menu = board.says("r: reload")?;
@@ -77,15 +77,15 @@ fn a_terminal_that_answers_late_gets_the_menu_then_and_the_countdown_goes_on() -
 
 #[test]
 fn without_a_key_the_countdown_ends_in_the_default() -> Result<()> {
-    let mut board = start("1")?;
-    board.says("The first one in 1 s.")?;
+    let mut board = start("3")?;
+    board.says(COUNTDOWN)?;
     boots(&mut board, "one")
 }
 
 #[test]
 fn a_command_line_is_edited_for_this_boot() -> Result<()> {
     let mut board = start("600")?;
-    board.says("The first one in 600 s. Any key: choose.")?;
+    board.says(COUNTDOWN)?;
     board.press("e")?;
     board.says("Number and Enter")?;
     board.press(" 2\r")?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
-use xenlift_e2e::boot::{TREE, bundle, device_tree, fake_xen, kernel, loader_bin};
+use xenlift_e2e::boot::{COUNTDOWN, TREE, bundle, device_tree, fake_xen, kernel, loader_bin};
 use xenlift_e2e::terminal::{Kind, Size, Terminal};
 use xenlift_e2e::u_boot_tools::made;
 use xenlift_e2e::{cache, emulator};
@@ -242,10 +242,10 @@ fn breaks_are_no_keys() -> Result<()> {
 fn a_dumb_terminal_gets_one_line_of_countdown_and_a_list_by_lines() -> Result<()> {
     for size in BOTH {
         let terminal = Terminal::start_on(Kind::Dumb, size, &three("600")?, &[])?;
-        terminal.says("First of them in 600 s. Any key: choose.")?;
+        terminal.says(COUNTDOWN)?;
         terminal.rests()?;
         let said = terminal.said()?;
-        ensure!(said.matches(" s. Any key: choose.").count() == 1, "{said}");
+        ensure!(said.matches(COUNTDOWN).count() == 1, "{said}");
         // What such a terminal leaves of escape sequences: the one question.
         ensure!(said.matches('[').count() == 2 && said.contains("7[999;999H[6n8First of them"), "{said}");
         terminal.press(&["Down"])?;

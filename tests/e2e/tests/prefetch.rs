@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use xenlift_e2e::boot::{Board, Report, bundle, fake_xen, kernel, pattern};
+use xenlift_e2e::boot::{Board, COUNTDOWN, Report, bundle, fake_xen, kernel, pattern};
 use xenlift_e2e::ethernet::Network;
 use xenlift_e2e::plain_tftp::{Event, PlainTftp, Served};
 
@@ -87,7 +87,7 @@ fn timing_is_left(report: &Report) -> Result<()> {
 #[test]
 fn what_has_come_during_the_countdown_is_not_fetched_again_and_said_when_it_is_booted() -> Result<()> {
     let mut rig = Rig::start(600, Trouble::default(), 31)?;
-    rig.board.says("Entry one in 600 s. Any key: choose.")?;
+    rig.board.says(COUNTDOWN)?;
     for name in ["xen", "kernel-one", "ramdisk"] {
         rig.server.until(|event| *event == Event::Came(name.to_owned()))?;
     }
@@ -108,7 +108,7 @@ fn what_has_come_during_the_countdown_is_not_fetched_again_and_said_when_it_is_b
 #[test]
 fn files_that_are_still_coming_when_the_countdown_ends_go_on_coming() -> Result<()> {
     let mut rig = Rig::start(8, Trouble { is_held: true, ..Trouble::default() }, 32)?;
-    rig.board.says("Entry one in 8 s.")?;
+    rig.board.says(COUNTDOWN)?;
     rig.server.until(|event| *event == Event::Asked("ramdisk".to_owned()))?;
     rig.board.says("Booting Entry one.")?;
     rig.server.release();
@@ -130,7 +130,7 @@ fn files_that_are_still_coming_when_enter_is_pressed_go_on_coming() -> Result<()
 #[test]
 fn what_has_come_is_dropped_where_another_entry_is_chosen() -> Result<()> {
     let mut rig = Rig::start(600, Trouble::default(), 34)?;
-    rig.board.says("Entry one in 600 s. Any key: choose.")?;
+    rig.board.says(COUNTDOWN)?;
     rig.server.until(|event| *event == Event::Came("ramdisk".to_owned()))?;
     rig.board.press(" ")?;
     rig.board.says("Number and Enter")?;
@@ -146,7 +146,7 @@ fn what_has_come_is_dropped_where_another_entry_is_chosen() -> Result<()> {
 #[test]
 fn a_key_that_stops_the_countdown_stops_the_files_and_the_prompt_has_all_memory() -> Result<()> {
     let mut rig = Rig::start(600, Trouble { is_slow: true, ..Trouble::default() }, 35)?;
-    rig.board.says("Entry one in 600 s. Any key: choose.")?;
+    rig.board.says(COUNTDOWN)?;
     rig.server.until(|event| *event == Event::Asked("ramdisk".to_owned()))?;
     rig.board.press(" ")?;
     rig.board.says("Number and Enter")?;
@@ -164,7 +164,7 @@ fn a_key_that_stops_the_countdown_stops_the_files_and_the_prompt_has_all_memory(
 #[test]
 fn what_cannot_be_fetched_is_told_when_its_entry_is_booted() -> Result<()> {
     let mut rig = Rig::start(600, Trouble { is_missing: true, ..Trouble::default() }, 36)?;
-    rig.board.says("Entry one in 600 s. Any key: choose.")?;
+    rig.board.says(COUNTDOWN)?;
     rig.server.until(|event| *event == Event::GivenUp("kernel-one".to_owned()))?;
     rig.board.press(" ")?;
     let menu = rig.board.says("Number and Enter")?;

@@ -1,7 +1,7 @@
 //! The last lines before the jump: a table where somebody has pressed a key, a few lines where nobody has.
 
 use anyhow::{Result, ensure};
-use xenlift_e2e::boot::{Board, bundle, fake_xen, kernel};
+use xenlift_e2e::boot::{Board, COUNTDOWN, bundle, fake_xen, kernel};
 use xenlift_e2e::{cache, emulator};
 
 /// One entry, with a slip of the keyboard in Xen's command line.
@@ -19,7 +19,7 @@ const SLIP: &str = "Xen does not know \"bootscrubb\" of its args";
 #[test]
 fn whoever_has_pressed_a_key_gets_the_table() -> Result<()> {
     let mut board = start("600")?;
-    board.says("The only one in 600 s. Any key: choose.")?;
+    board.says(COUNTDOWN)?;
     board.press(" ")?;
     board.says("Number and Enter")?;
     board.press("\r")?;
