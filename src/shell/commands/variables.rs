@@ -7,7 +7,7 @@ use crate::shell::environment::{CHECKSUM, NotDefined, TextFormat, checked};
 use crate::shell::language::limits::VARIABLES;
 use crate::shell::{Command, Failure, Outcome, Shell, number};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 /// The commands.
 pub const COMMANDS: &[Command] = &[
@@ -168,8 +168,10 @@ fn default(shell: &mut Shell<'_>, arguments: &[String]) -> Outcome {
         }
         (false, [_, ..]) => {
             for name in names {
-                let value = shell.defaults.get(name).unwrap_or_default().to_string();
-                shell.store(name, &value)?;
+                // What has no default stays as it is, as in U-Boot.
+                if let Some(value) = shell.defaults.get(name).map(String::from) {
+                    shell.store(name, &value)?;
+                }
             }
         }
         _ => return Err(Failure::Usage),
