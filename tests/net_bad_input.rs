@@ -209,7 +209,7 @@ fn a_storm_of_duplicates_is_answered_once() {
             board.advance_until(board.seconds() + 1.0);
             board.lan.borrow().server.acknowledgements
         };
-        assert_eq!(acknowledgements(20), acknowledgements(1), "{manner:?}");
+        assert_eq!(acknowledgements(200), acknowledgements(1), "{manner:?}");
     }
 }
 

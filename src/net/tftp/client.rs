@@ -56,6 +56,14 @@ pub struct Counts {
     pub strangers: u32,
 }
 
+/// Blocks that came again while none was new.
+#[derive(Clone, Copy, Debug, Default)]
+struct Again {
+    /// How many new ones there had been by then.
+    behind: u64,
+    times: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The request is to be sent.
@@ -101,6 +109,7 @@ pub struct Client {
     blocks: Blocks,
     /// Number and bytes of the file's last block, if that came early.
     early_end: Option<(u16, u16)>,
+    again: Again,
     /// The furthest block that was here when silence was asked about last.
     asked_behind: u16,
     timer: Timer,
@@ -144,6 +153,7 @@ impl Client {
             received: 0,
             blocks: Blocks::new(1),
             early_end: None,
+            again: Again::default(),
             asked_behind: 0,
             timer: if parameters.patient { Timer::patient(now) } else { Timer::new(now) },
             attempts: 0,

@@ -34,12 +34,12 @@ pub enum Error {
         /// How long it has made no progress.
         waited: Duration,
     },
-    /// The server sends hardly anything but blocks that are here.
+    /// The server sends nothing but blocks that are here.
     Repeats {
         /// The server's end of the transfer.
         server: SocketAddrV4,
-        /// Blocks that came again.
-        superfluous: u64,
+        /// Blocks that came again since the last one that was new.
+        times: u64,
     },
     /// The server said no.
     Server {
@@ -101,8 +101,8 @@ impl fmt::Display for Error {
                     None => Ok(()),
                 }
             }
-            Self::Repeats { server, superfluous } => {
-                write!(f, "{server} sends the same blocks over and over ({superfluous} that were here already)")
+            Self::Repeats { server, times } => {
+                write!(f, "{server} sends the same blocks over and over ({times} that were here already)")
             }
             Self::Server { code, message } => {
                 let meaning = match code {

@@ -1,15 +1,14 @@
 //! What a block does that comes: to its place, to the acknowledgement, to the end of the transfer.
 
-use super::{Action, Client, State};
+use super::{Action, Again, Client, State};
 use crate::net::tftp::blocks::{Place, is_behind};
 use crate::net::tftp::packet::code;
 use crate::net::tftp::{BEGINNING, Error, Sink};
 use crate::time::Instant;
 use core::net::SocketAddrV4;
 
-/// Blocks that may come again: so many, and so many more for each one that was new. The worst of networks does not bring as many.
-const SUPERFLUOUS: u64 = 4096;
-const SUPERFLUOUS_PER_BLOCK: u64 = 32;
+/// Blocks that may come again while none is new. The worst of networks does not bring as many.
+const MOST_AGAIN: u64 = 4096;
 
 impl Client {
     /// The block `number` came.
@@ -27,13 +26,9 @@ impl Client {
             Place::Ahead(distance) => return self.early(now, from, (number, distance), bytes, sink),
             Place::Other => {
                 self.counts.superfluous = self.counts.superfluous.saturating_add(1);
-                let superfluous = self.counts.superfluous;
-                if superfluous > self.counts.blocks.saturating_mul(SUPERFLUOUS_PER_BLOCK).saturating_add(SUPERFLUOUS) {
-                    return self.fail(
-                        Error::Repeats { server: from, superfluous },
-                        code::NOT_DEFINED,
-                        b"over and over",
-                    );
+                let times = self.came_again();
+                if times > MOST_AGAIN {
+                    return self.fail(Error::Repeats { server: from, times }, code::NOT_DEFINED, b"over and over");
                 }
                 match is_behind(number, self.asked_behind) {
                     true => self.timer.came_twice(now),
@@ -70,6 +65,15 @@ impl Client {
             return self.join(now, from, sink);
         }
         if window_complete { self.acknowledge(now, from) } else { Action::Wait }
+    }
+
+    /// How many blocks have come again since the last one that was new, this one included.
+    fn came_again(&mut self) -> u64 {
+        if self.again.behind != self.counts.blocks {
+            self.again = Again { behind: self.counts.blocks, times: 0 };
+        }
+        self.again.times = self.again.times.saturating_add(1);
+        self.again.times
     }
 
     /// Whether a block of `length` bytes at `offset` is one that was agreed upon and announced.
