@@ -2,7 +2,7 @@
 //!
 //! smoltcp's client does the exchange. A server that was set up for U-Boot should give the same answers, so the same vendor
 //! class and client architecture are sent. What smoltcp does not read (next server, boot file) is taken from the packet itself; answers that it does
-//! not read as they are meant are rewritten before it sees them ([`unfolded`]).
+//! not read as they are meant are rewritten before it sees them (`unfolded`).
 
 mod unfold;
 
