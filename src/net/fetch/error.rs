@@ -88,8 +88,8 @@ impl fmt::Display for Error {
             ),
             Self::NoLease { waited, link, frames, answers } => write!(
                 f,
-                "no lease: DHCP servers answered {answers} times in {} s, but gave no address (refused, or a subnet \
-                 mask that is none); {}, {frames} frames received. Look at the DHCP server's log",
+                "no lease: DHCP servers answered {answers} times in {} s, but gave no address (refused, or with an \
+                 invalid subnet mask); {}, {frames} frames received. Look at the DHCP server's log",
                 waited.as_secs(),
                 LinkState(link)
             ),

@@ -246,16 +246,14 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         if transfer.furthest() > course.furthest {
             (course.furthest, course.attempt) = (transfer.furthest(), 1);
         }
+        let stalled = matches!(error, Error::Tftp(tftp::Error::Stalled { .. }));
         let bewildered = is_bewilderment(error, transfer);
-        let window = match error {
+        if stalled || bewildered {
             // It may have granted less than was asked for.
-            Error::Tftp(tftp::Error::Stalled { .. }) => transfer.window().0,
-            _ if bewildered => transfer.window().0,
-            _ => course.window,
-        };
+            course.window = course.window.min(transfer.window().0);
+        }
         let hope = match error {
-            _ if bewildered => self.link_up,
-            Error::Tftp(tftp::Error::Stalled { .. }) => self.link_up,
+            _ if stalled || bewildered => self.link_up,
             // The first time, nobody has ever answered there, unless the server is busy with other files.
             Error::Tftp(tftp::Error::NoAnswer { .. }) => course.attempt > 1 || server_is_there,
             Error::Http(http::Error::NoServer { .. } | http::Error::NoAnswer { .. }) => course.attempt > 1,
@@ -270,9 +268,9 @@ impl<C: EthernetController, K: Clock> Session<C, K> {
         observer.event(Event::Again { file: course.name, reason: error });
         let pause = Duration::from_secs(u64::from(course.attempt) - 1);
         course.attempt += 1;
-        course.window = (course.window.min(window) / 4).max(1);
+        course.window = (course.window / 4).max(1);
         let (server, path, window) = (course.server, course.path, course.window);
-        if matches!(error, Error::Tftp(tftp::Error::Stalled { .. })) {
+        if stalled {
             self.servers.bears_no_more_than(server, window);
         }
         if bewildered {
